@@ -1,0 +1,39 @@
+"""The clock that decisions go by, injected so that tests and the demo can run on their own time.
+
+Only decision time comes from here. Commit linger, socket time-outs and token expiry are matters of
+the machine and stay on the event loop's and the operating system's own time.
+"""
+
+import time
+from typing import Protocol
+
+from gateway.core.units import Instant
+
+
+class Clock(Protocol):
+    """Decision time and how it relates to the event loop's time."""
+
+    def now(self) -> Instant:
+        """The present, in ms since 1970 UTC. May step when somebody sets the machine's clock."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """Decision time that never steps, from an arbitrary origin; `now` is compared with it."""
+        ...
+
+    def seconds_until(self, instant: Instant) -> float:
+        """How many seconds of the event loop's time until `instant` (0.0 if it has passed)."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> Instant:
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+    def seconds_until(self, instant: Instant) -> float:
+        return max(0.0, (instant - self.now()) / 1_000)

@@ -1,0 +1,179 @@
+"""The facts that the core is given. Each is journaled before anything that follows from it is done."""
+
+from typing import Literal
+
+import msgspec
+
+from gateway.core.booking import Booking
+from gateway.core.policy import SiteConfig
+from gateway.core.units import Duration, Instant
+
+ReadingKind = Literal["presence", "motion", "count", "entries", "battery", "link", "tamper", "fault", "alive"]
+RoomMode = Literal["shadow", "live"]
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="event"):
+    """Base of all facts; `tag_field` keeps them apart in the journal."""
+
+
+class Reading(Event, frozen=True, omit_defaults=True, tag="reading"):
+    """One decoded observation from a sensor.
+
+    `value`: presence and motion 0 or 1; count and entries in people; battery in percent; tamper
+    and fault 0 or 1; link in the maker's own unit; alive always 1 (the device said something that
+    bears on nothing else). A motion sensor that never says "off" sends motion 1 for each hit.
+    """
+
+    sensor: str
+    kind: ReadingKind
+    value: int = 0
+    device_made: bool = True
+    """False where a bridge, a timer or a cache may have made the message: it proves no life."""
+    made_at: Instant | None = None
+    """When the device made it, by its own or its bridge's clock, where the message says so."""
+    late: bool = False
+    """It may have been made at any time since the link was last up (a broker's queue)."""
+
+    @property
+    def shows_presence(self) -> bool:
+        return self.value > 0 and self.kind in ("presence", "motion", "count", "entries")
+
+
+class Availability(Event, frozen=True, omit_defaults=True, tag="availability"):
+    """A sensor's last will or availability topic spoke. Never a proof of life."""
+
+    sensor: str
+    online: bool
+
+
+class BridgeState(Event, frozen=True, omit_defaults=True, tag="bridge_state"):
+    """The radio bridge behind several sensors said that it is on- or offline."""
+
+    bridge: str
+    online: bool
+
+
+class Configured(Event, frozen=True, omit_defaults=True, tag="configured"):
+    """The site's configuration, in full, whenever it differs from the one before."""
+
+    site: SiteConfig
+
+
+class Booted(Event, frozen=True, omit_defaults=True, tag="booted"):
+    """The process started. `down_since`: the newest instant in the ledger before it (or now)."""
+
+    down_since: Instant
+    same_machine_boot: bool = False
+    """The machine itself kept running: only then can a broker on it still hold its queue."""
+
+
+class LinkUp(Event, frozen=True, omit_defaults=True, tag="link_up"):
+    """Connected to the broker and subscribed. `session_present` as the broker's CONNACK says."""
+
+    session_present: bool
+
+
+class LinkDown(Event, frozen=True, omit_defaults=True, tag="link_down"):
+    """The connection to the broker was lost."""
+
+
+class ClockStepped(Event, frozen=True, omit_defaults=True, tag="clock_stepped"):
+    """The wall clock moved against the monotonic one by `by_ms` (forwards positive), over 2 s."""
+
+    by_ms: int
+
+
+class ClockTrust(Event, frozen=True, omit_defaults=True, tag="clock_trust"):
+    """Whether the wall clock can be believed; nothing is released while it cannot."""
+
+    trusted: bool
+
+
+class CalendarRead(Event, frozen=True, omit_defaults=True, tag="calendar_read"):
+    """A complete, paged read of a room's calendar between two instants, as the difference to what was known.
+
+    `changed` holds new and altered bookings, `removed` the keys of bookings that overlap the
+    window, were known, and are gone. Both empty: read and unchanged.
+    """
+
+    room: str
+    window_start: Instant
+    window_end: Instant
+    changed: tuple[Booking, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class CalendarUnreadable(Event, frozen=True, omit_defaults=True, tag="calendar_unreadable"):
+    """A room's calendar could not be read completely. Never "no bookings"."""
+
+    room: str
+    why: str
+
+
+class CheckedIn(Event, frozen=True, omit_defaults=True, tag="checked_in"):
+    """A person said "we are here" (panel, QR, API, command). `booking` empty: the current one."""
+
+    room: str
+    booking: str = ""
+    by: str = "command"
+
+
+class Kept(Event, frozen=True, omit_defaults=True, tag="kept"):
+    """A person asked that no automatic rule touches this booking. `booking` empty: current or next."""
+
+    room: str
+    booking: str = ""
+    by: str = "command"
+
+
+class Ended(Event, frozen=True, omit_defaults=True, tag="ended"):
+    """A person said "we are done". `booking` empty: the current one."""
+
+    room: str
+    booking: str = ""
+    by: str = "command"
+
+
+class ModeSet(Event, frozen=True, omit_defaults=True, tag="mode_set"):
+    """A person set a room live or back to shadow; live holds from the next booking on."""
+
+    room: str
+    mode: RoomMode
+    by: str = "command"
+
+
+class WriteOutcome(Event, frozen=True, omit_defaults=True, tag="write_outcome"):
+    """How an intended write to Exchange ended. `applied` only after a read that shows it."""
+
+    room: str
+    write: int
+    result: Literal["applied", "superseded", "expired"]
+    why: str = ""
+
+
+class Tick(Event, frozen=True, omit_defaults=True, tag="tick"):
+    """Time has moved on: conclude from everything recorded so far."""
+
+
+AnyEvent = (
+    Reading
+    | Availability
+    | BridgeState
+    | Configured
+    | Booted
+    | LinkUp
+    | LinkDown
+    | ClockStepped
+    | ClockTrust
+    | CalendarRead
+    | CalendarUnreadable
+    | CheckedIn
+    | Kept
+    | Ended
+    | ModeSet
+    | WriteOutcome
+    | Tick
+)
+
+MAX_CLOCK_STEP_MS: Duration = 2_000
+"""A wall clock that moves further than this against the monotonic one has stepped (invariant W5)."""

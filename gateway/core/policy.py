@@ -1,0 +1,78 @@
+"""What a site, a room, a sensor and a policy are configured to be. Values; no state."""
+
+from typing import Literal
+
+import msgspec
+
+from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration
+
+Senses = Literal["motion", "presence", "count"]
+Role = Literal["room", "door", "seat"]
+
+
+class SensorProfile(msgspec.Struct, frozen=True):
+    """What one sensor can prove (docs/architecture.md, "What a sensor can prove"). Times in ms."""
+
+    id: str
+    senses: Senses
+    role: Role = "room"
+    hold_ms: Duration = 10 * MINUTE_MS
+    """How long after its last sign people may still be there."""
+    hold_beside_presence_ms: Duration = 2 * MINUTE_MS
+    """The hold of a motion sensor while a healthy presence sensor shares the room."""
+    latency_ms: Duration = 0
+    """How late it may report presence: about 0 if event-driven, its interval if periodic."""
+    heartbeat_ms: Duration | None = None
+    """How often it speaks when nothing happens; None: never, so its silence proves nothing."""
+    device_hold_ms: Duration = 0
+    """How long the device itself stays "on" after the last motion."""
+    says_clear: bool = True
+    """It reports a state (on and off), not only hits."""
+    loss_detectable: bool = False
+    """A lost message is noticed (sequence number, cumulative counter, age of last motion)."""
+    at_qos1: bool = False
+    """Its messages are published at QoS 1, so a broker queues them for an absent gateway."""
+    bridge: str = ""
+    """The radio bridge or gateway in front of it; empty if it talks to the broker itself."""
+    unit: str = ""
+    """The device (radio, power supply) it shares with other sensors; empty if it stands alone."""
+    in_service: bool = True
+
+    @property
+    def independence_group(self) -> str:
+        """Sensors that share a bridge, a radio or power fail together and count as one."""
+        return self.bridge or self.unit or self.id
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """How long to wait and what to leave alone. Times in ms. Defaults as in the design."""
+
+    name: str = "default"
+    grace_ms: Duration = 10 * MINUTE_MS
+    early_arrival_ms: Duration = 10 * MINUTE_MS
+    handover_ms: Duration = 5 * MINUTE_MS
+    warn_before_release_ms: Duration = 3 * MINUTE_MS
+    vacate_ms: Duration = 15 * MINUTE_MS
+    min_remaining_ms: Duration = 10 * MINUTE_MS
+    exempt_longer_than_ms: Duration = 3 * HOUR_MS
+    release_own_bookings: bool = True
+    """Whether bookings that the room itself organises may be released (by cancelling them)."""
+
+
+class RoomConfig(msgspec.Struct, frozen=True):
+    """One room: its sensors and the policy that holds there."""
+
+    id: str
+    name: str = ""
+    mode: Literal["shadow", "live"] = "shadow"
+    exempt: bool = False
+    policy: Policy = Policy()
+    sensors: tuple[SensorProfile, ...] = ()
+
+
+class SiteConfig(msgspec.Struct, frozen=True):
+    """The whole site as the core sees it."""
+
+    rooms: tuple[RoomConfig, ...] = ()
+    queue_covers_ms: Duration = 60 * SECOND_MS
+    """How long the broker can queue every sensor's messages for an absent gateway."""
