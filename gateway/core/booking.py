@@ -40,6 +40,7 @@ class Booking(msgspec.Struct, frozen=True):
 
     @property
     def length_ms(self) -> Duration:
+        """From start to end."""
         return self.end - self.start
 
     @property

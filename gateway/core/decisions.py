@@ -87,6 +87,8 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
     """Time within the booking in which the room was shown to be occupied."""
     returned_ms: Duration = 0
     """Booked time given back, counted from Exchange's confirmation."""
+    would_return_ms: Duration = 0
+    """What a live room would have given back, where this one was in shadow."""
     ghost_ms: Duration = 0
     """Booked time of a booking in which nobody was seen while the sensors could tell."""
     cause: str = ""

@@ -31,11 +31,10 @@ class Reading(Event, frozen=True, omit_defaults=True, tag="reading"):
     """False where a bridge, a timer or a cache may have made the message: it proves no life."""
     made_at: Instant | None = None
     """When the device made it, by its own or its bridge's clock, where the message says so."""
-    late: bool = False
-    """It may have been made at any time since the link was last up (a broker's queue)."""
 
     @property
     def shows_presence(self) -> bool:
+        """Somebody is there, or was just now."""
         return self.value > 0 and self.kind in ("presence", "motion", "count", "entries")
 
 

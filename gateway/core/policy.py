@@ -76,3 +76,18 @@ class SiteConfig(msgspec.Struct, frozen=True):
     rooms: tuple[RoomConfig, ...] = ()
     queue_covers_ms: Duration = 60 * SECOND_MS
     """How long the broker can queue every sensor's messages for an absent gateway."""
+
+
+def lengthened(pinned: Policy, new: Policy) -> Policy:
+    """The pinned policy after a change of configuration: whatever is more patient of the two."""
+    return Policy(
+        name=pinned.name,
+        grace_ms=max(pinned.grace_ms, new.grace_ms),
+        early_arrival_ms=pinned.early_arrival_ms,
+        handover_ms=min(pinned.handover_ms, new.handover_ms),
+        warn_before_release_ms=max(pinned.warn_before_release_ms, new.warn_before_release_ms),
+        vacate_ms=max(pinned.vacate_ms, new.vacate_ms),
+        min_remaining_ms=max(pinned.min_remaining_ms, new.min_remaining_ms),
+        exempt_longer_than_ms=min(pinned.exempt_longer_than_ms, new.exempt_longer_than_ms),
+        release_own_bookings=pinned.release_own_bookings and new.release_own_bookings,
+    )

@@ -1,0 +1,590 @@
+"""What follows from a room's facts, worked out on a tick: one pass, in the order of the functions here.
+
+1. people's words, outcomes of writes, calendar changes   (`_heed`)
+2. bookings open, presence is attributed to them          (`_open`, `_attend`)
+3. the room's occupancy                                   (`_watch`)
+4. warnings, releases, what withholds or withdraws them   (`_release`)
+5. bookings end                                           (`_finish`)
+
+What they came to is counted in `gateway.core.tally`; when to look again is in `gateway.core.deadlines`.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from gateway.core.booking import Booking
+from gateway.core.decisions import (
+    Action,
+    Decision,
+    DecisionKind,
+    Method,
+    Outcome,
+    Reason,
+    Tally,
+    Write,
+)
+from gateway.core.events import CalendarRead, CheckedIn, Ended, Kept, ModeSet, WriteOutcome
+from gateway.core.evidence import FOREVER, SILENT_ATTENDED_LIMIT, refresh_health
+from gateway.core.life import Life, Previous, Released
+from gateway.core.occupancy import Proof, effective_grace, judge, prove
+from gateway.core.room import Pending, Room, Sign
+from gateway.core.rules import Case, Weight, first_objection, stops_release_under_way
+from gateway.core.tally import tally_of
+from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
+
+SHOWN_FOR_CHECK_IN_MS: Final[Duration] = 30 * SECOND_MS
+HITS_FOR_CHECK_IN_WITHIN_MS: Final[Duration] = 5 * MINUTE_MS
+HANDOVER_GAP_MS: Final[Duration] = 5 * MINUTE_MS
+"""A booking that ended this long before the next start may hand its people over to it."""
+
+WRITE_PATIENCE_MS: Final[Duration] = 2 * MINUTE_MS
+"""A release that could not be written by then rests on old evidence and is decided anew."""
+
+RETRY_AFTER_MS: Final[Duration] = 2 * MINUTE_MS
+STALE_READ_MS: Final[Duration] = 2 * MINUTE_MS
+"""Exchange may show a declined occurrence for a while; only later does it count as restored."""
+
+REMEMBER_RELEASES_MS: Final[Duration] = 30 * DAY_MS
+
+
+def conclude(room: Room, now: Instant) -> list[Decision]:
+    """Conclude from everything recorded for this room, at `now`; deterministic, no I/O."""
+    tick = _Conclusion(room, now)
+    tick.run()
+    return tick.decisions
+
+
+class _Conclusion:
+    """One tick in one room."""
+
+    def __init__(self, room: Room, now: Instant) -> None:
+        self.room = room
+        self.state = room.state
+        self.now = now
+        self.decisions: list[Decision] = []
+
+    def run(self) -> None:
+        state = self.state
+        self._account_occupied_time()
+        pending, state.pending = state.pending, []
+        for event in pending:
+            self._heed(event)
+        lives = sorted(state.lives.values(), key=lambda life: (life.booking.start, life.booking.key))
+        for life in lives:
+            self._open(life)
+        signs = self._signs()
+        for life in lives:
+            self._attend(life, signs)
+        proof = self._watch(lives)
+        state.proof_wanted = FOREVER
+        for life in lives:
+            self._release(life)
+        for life in lives:
+            if life.booking.end <= self.now and life.booking.key in state.lives:
+                self._finish(life, "ended")
+        if proof.blocked is None and proof.until < proof.since:
+            state.proof_wanted = min(state.proof_wanted, proof.since)
+        state.signs = []
+        state.settled_at = self.now
+        state.dirty = False
+
+    def _say(
+        self,
+        kind: DecisionKind,
+        life: Life | None,
+        *reasons: Reason,
+        write: Write | None = None,
+        withdraws: int | None = None,
+        tally: Tally | None = None,
+    ) -> None:
+        self.decisions.append(
+            Decision(
+                kind,
+                self.state.config.id,
+                self.now,
+                booking=life.booking.key if life else "",
+                live=life.live if life else self.state.mode == "live",
+                reasons=reasons,
+                write=write,
+                withdraws=withdraws,
+                tally=tally,
+            )
+        )
+
+    def _account_occupied_time(self) -> None:
+        """Add the time since the last tick to each booking it fell into, if the room was occupied."""
+        state = self.state
+        if state.occupancy.status != "occupied" or state.settled_at == NEVER:
+            return
+        for life in state.lives.values():
+            start = max(state.settled_at, life.booking.start)
+            life.occupied_ms += max(0, min(self.now, life.booking.end) - start)
+
+    # -- 1. people, writes, calendar ------------------------------------------------------------------
+
+    def _heed(self, event: Pending) -> None:
+        match event:
+            case CalendarRead():
+                for key in event.removed:
+                    self._lose(key)
+                for booking in sorted(event.changed, key=lambda b: b.key):
+                    self._take(booking)
+            case WriteOutcome():
+                self._settle_write(event)
+            case ModeSet():
+                self._set_mode(event)
+            case CheckedIn() | Kept() | Ended():
+                self._obey(event)
+
+    def _obey(self, event: CheckedIn | Kept | Ended) -> None:
+        life = self._meant(event.booking, allow_next=isinstance(event, Kept))
+        if life is None:
+            self._say("refused", None, Reason("no_such_booking", text=event.booking))
+            return
+        if isinstance(event, Kept):
+            life.kept = True
+            self._say("kept", life, Reason("by_person", text=event.by))
+        elif isinstance(event, Ended):
+            self._end_by_person(life, event.by)
+        else:
+            self._open(life, at_once=True)
+            self._check_in(life, Reason("by_person", text=event.by), by_person=True)
+
+    def _meant(self, key: str, *, allow_next: bool) -> Life | None:
+        """The booking a person means: by key, or the current one, or the next about to start."""
+        lives = [life for life in self.state.lives.values() if life.state not in ("released", "over")]
+        if key:
+            return next((life for life in lives if life.booking.key == key), None)
+        lives.sort(key=lambda life: (life.booking.start, life.booking.key))
+        current = [life for life in lives if life.booking.start <= self.now < life.booking.end]
+        if current:
+            return current[-1]
+        coming = [life for life in lives if life.booking.start > self.now]
+        coming = coming if allow_next else [life for life in coming if life.opens_at <= self.now]
+        return coming[0] if coming else None
+
+    def _end_by_person(self, life: Life, by: str) -> None:
+        write = None
+        if life.live and life.booking.start < self.now:
+            write = self._write(life, "shorten", "patch_end", life.booking.end, new_end=self.now)
+        self._drop_release(life, Reason("by_person", text=by))
+        self._say("ended", life, Reason("by_person", text=by), write=write)
+        self._finish(life, "ended_early")
+
+    def _set_mode(self, event: ModeSet) -> None:
+        if event.mode == self.state.mode:
+            return
+        self.state.mode = event.mode
+        reason = Reason("by_person", text=event.by)
+        if event.mode == "shadow":
+            for life in self.state.lives.values():
+                self._drop_release(life, reason)
+                life.live = False
+        self._say("mode", None, reason, Reason(f"mode_{event.mode}"))
+
+    def _settle_write(self, event: WriteOutcome) -> None:
+        for life in self.state.lives.values():
+            if life.write == event.write and life.state == "releasing":
+                life.write = None
+                if event.result == "applied":
+                    self._confirm(life)
+                else:
+                    self._keep(life, Reason(f"write_{event.result}", text=event.why))
+                return
+
+    def _confirm(self, life: Life) -> None:
+        life.move("confirmed")
+        life.released_at = self.now
+        self.state.released[life.booking.key] = Released(self.now, life.booking.event_id)
+        for key, old in list(self.state.released.items()):
+            if old.at < self.now - REMEMBER_RELEASES_MS:
+                del self.state.released[key]
+        self._say("released", life, Reason("confirmed", until=life.booking.end))
+
+    def _keep(self, life: Life, reason: Reason) -> None:
+        """The release did not come to pass: the booking lives on, or goes if the calendar says so."""
+        life.move("kept_seen" if life.seen_at != NEVER else "kept_unseen")
+        life.withdrawn = False
+        life.warned_at = NEVER
+        life.retry_at = self.now + RETRY_AFTER_MS
+        self._say("not_released", life, reason)
+        if life.checked_in_by_person:
+            self._check_in(life, Reason("by_person"), by_person=True)
+        if life.gone:
+            self._finish(life, "cancelled")
+        elif life.moved_at > life.seen_at and life.booking.start > self.now:
+            self._restart(life)
+
+    def _lose(self, key: str) -> None:
+        life = self.state.lives.get(key)
+        if life is None or life.state == "released":
+            return
+        if life.state == "releasing":
+            life.gone = True
+        else:
+            self._finish(life, "cancelled")
+
+    def _take(self, booking: Booking) -> None:
+        life = self.state.lives.get(booking.key)
+        if life is None:
+            self._meet(booking)
+            return
+        before, life.booking = life.booking, booking
+        if life.state == "released":
+            memory = self.state.released[booking.key]
+            stale = booking.event_id == memory.event_id and self.now - memory.at <= STALE_READ_MS
+            if booking.is_decided_on and not stale:
+                self._restore(life)
+        elif not booking.is_decided_on:
+            self._lose(booking.key)
+        elif booking.start != before.start:
+            life.moved_at = self.now
+            life.gone = False
+            if life.state == "releasing":
+                self._drop_release(life, Reason("moved", at=before.start))
+            else:
+                self._restart(life)
+
+    def _meet(self, booking: Booking) -> None:
+        """A booking seen for the first time (or back after its release)."""
+        if not booking.is_decided_on or booking.end <= self.now:
+            return
+        life = Life(booking, self.now, policy=self.state.config.policy)
+        self.state.lives[booking.key] = life
+        if booking.key in self.state.released:
+            self._restore(life)
+
+    def _restore(self, life: Life) -> None:
+        """Back after its release: it is wanted. It starts checked in and is never released again."""
+        life.live = self.state.mode == "live"
+        life.restored = True
+        life.move("restored")
+        life.checked_in_at, life.checked_in_by_person = self.now, True
+        memory = self.state.released[life.booking.key]
+        write = self._write(life, "check_in", "category", life.booking.end) if life.live else None
+        self._say("restored", life, Reason("released_before", at=memory.at), write=write)
+
+    def _restart(self, life: Life) -> None:
+        """Moved to another time: what sensors saw belongs to the old one; a person's word stays."""
+        if life.state == "upcoming" or (life.state == "checked_in" and life.checked_in_by_person):
+            return
+        if life.state == "checked_in":
+            self._say("check_in_dropped", life, Reason("moved", at=life.moved_at))
+        life.move("moved")
+        life.early = False
+        life.withheld = life.announced = ""
+        life.proved_vacant = False
+        life.occupied_ms = 0
+        life.seen_at = life.checked_in_at = life.last_hit = life.last_presence = NEVER
+        life.warned_at = life.would_release_at = life.retry_at = NEVER
+
+    # -- 2. opening and attendance --------------------------------------------------------------------
+
+    def _open(self, life: Life, *, at_once: bool = False) -> None:
+        """Pin policy and mode, `early_arrival` before the start (or when a person acts on it)."""
+        if life.state != "upcoming" or (self.now < life.opens_at and not at_once):
+            return
+        life.policy = self.state.config.policy
+        life.grace_ms = effective_grace(life.policy, self.room.profiles)
+        life.live = self.state.mode == "live"
+        life.move("opened")
+        self._say("opened", life, Reason("grace", value=life.grace_ms, until=life.due))
+
+    def _signs(self) -> list[Sign]:
+        """The signs since the last tick, and what is being shown right now, in a fixed order."""
+        showing = [
+            Sign(sensor.shown_since, self.now, profile.id, False, self.now <= sensor.well_until, False)  # noqa: FBT003 - as named in Sign
+            for profile, sensor, _ in self.room.sensors.values()
+            if sensor.showing and profile.in_service
+        ]
+        return sorted(self.state.signs + showing)
+
+    def _eligible_from(self, life: Life) -> Instant:
+        """From when on presence counts for this booking: its early window, or the end of a handover.
+
+        During a handover the people of the meeting before may still be there. It is over early when
+        vacancy was proven after their last sign: whoever comes then is new.
+        """
+        opens = life.opens_at
+        latest = opens
+        for before in self._attended_before(life):
+            if before.end < life.booking.start - HANDOVER_GAP_MS:
+                continue
+            ends = life.booking.start + life.policy.handover_ms
+            if self.state.vacated_at > before.last_presence:
+                ends = min(ends, max(opens, self.state.vacated_at))
+            latest = max(latest, ends)
+        return latest
+
+    def _attended_before(self, life: Life) -> Iterable[Previous]:
+        if self.state.previous is not None and self.state.previous.start < life.booking.start:
+            yield self.state.previous
+        for other in self.state.lives.values():
+            if other.is_attended and other.booking.start < life.booking.start:
+                yield Previous(other.booking.start, other.booking.end, other.last_presence)
+
+    def _attend(self, life: Life, signs: list[Sign]) -> None:
+        """Attribute signs of presence to the booking: seen, checked in."""
+        if life.state in ("upcoming", "released", "over"):
+            return
+        start, end = life.booking.start, life.booking.end
+        eligible = self._eligible_from(life)
+        for sign in signs:
+            if sign.end < life.opens_at or sign.start >= end:
+                continue
+            if sign.end >= start:
+                life.last_presence = max(life.last_presence, min(sign.end, end))
+            if sign.healthy and sign.end >= eligible:
+                self._weigh(life, sign, eligible)
+        if life.early and life.seen_at == NEVER and self.now >= start:
+            self._see(life, start, Reason("came_early"))
+
+    def _weigh(self, life: Life, sign: Sign, eligible: Instant) -> None:
+        """Work out what one sign of a healthy sensor in this booking's time shows."""
+        profile = self.room.sensors[sign.sensor].profile
+        start, end = life.booking.start, life.booking.end
+        touched = min(sign.end, end)
+        shown_ms = touched - max(sign.start, eligible)
+        if profile.senses == "motion" and not sign.hit:
+            # A motion sensor's on-time is one hit; beyond its own hold it means that motion went on.
+            if shown_ms >= profile.device_hold_ms + SHOWN_FOR_CHECK_IN_MS and touched >= start:
+                self._check_in_by_sensor(life, sign, Reason("motion_lasted", sign.sensor, value=shown_ms))
+            return
+        if sign.hit and sign.start < eligible:
+            return
+        if touched < start:
+            life.early = True
+        else:
+            self._see(life, max(sign.start, eligible, start), Reason("shown", sign.sensor, at=sign.start))
+            if sign.hit:
+                self._check_in_by_second_hit(life, sign)
+            elif profile.senses == "count":
+                self._check_in_by_sensor(life, sign, Reason("counted", sign.sensor, at=sign.start))
+            elif shown_ms >= SHOWN_FOR_CHECK_IN_MS:
+                self._check_in_by_sensor(life, sign, Reason("shown_long", sign.sensor, value=shown_ms))
+        if sign.hit and not sign.late and profile.role != "door":
+            life.last_hit = sign.start
+
+    def _check_in_by_second_hit(self, life: Life, sign: Sign) -> None:
+        if (
+            life.last_hit != NEVER
+            and life.last_hit < sign.start <= life.last_hit + HITS_FOR_CHECK_IN_WITHIN_MS
+        ):
+            self._check_in_by_sensor(life, sign, Reason("two_hits", sign.sensor, at=life.last_hit))
+
+    def _check_in_by_sensor(self, life: Life, sign: Sign, reason: Reason) -> None:
+        """A door tells of arrivals, not of a meeting; a late message cannot tell when it was made."""
+        if not sign.late and self.room.sensors[sign.sensor].profile.role != "door":
+            self._check_in(life, reason, by_person=False)
+
+    def _see(self, life: Life, at: Instant, reason: Reason) -> None:
+        if life.seen_at != NEVER:
+            return
+        life.seen_at = at
+        if life.state == "open":
+            life.move("presence")
+            self._say("seen", life, reason)
+
+    def _check_in(self, life: Life, reason: Reason, *, by_person: bool) -> None:
+        if life.state == "checked_in":
+            life.checked_in_by_person |= by_person
+            return
+        if life.seen_at == NEVER and not by_person:
+            life.seen_at = max(self.now, life.booking.start)
+        if life.state == "releasing":
+            self._drop_release(life, reason)
+            life.checked_in_by_person |= by_person  # the withdrawn write's outcome comes first
+            return
+        life.move("check_in")
+        life.checked_in_at, life.checked_in_by_person = self.now, by_person
+        self._cancel_warning(life, reason)
+        write = self._write(life, "check_in", "category", life.booking.end) if life.live else None
+        self._say("checked_in", life, reason, write=write)
+
+    # -- 3. occupancy ---------------------------------------------------------------------------------
+
+    def _watch(self, lives: list[Life]) -> Proof:
+        state = self.state
+        proof = prove(self.room.sensors, self.room.grace_ms, self.now)
+        deaf = self.room.deaf
+        occupancy = judge(self.room.sensors, proof, deaf, self.now)
+        if deaf is None and proof.vacant:
+            state.vacated_at = self.now
+            for life in lives:
+                own_time = life.booking.start <= proof.until and self.now < life.booking.end
+                life.proved_vacant |= own_time
+        changed = occupancy.status != state.occupancy.status or (
+            occupancy.status == "unknown" and _codes(occupancy.why) != _codes(state.occupancy.why)
+        )
+        state.occupancy = occupancy
+        if changed:
+            at = None if occupancy.since == NEVER else occupancy.since
+            self._say("occupancy", None, Reason(occupancy.status, at=at), *occupancy.why)
+        return proof
+
+    # -- 4. release -----------------------------------------------------------------------------------
+
+    def _case(self, life: Life) -> Case:
+        state = self.state
+        return Case(
+            now=self.now,
+            room=state.config,
+            life=life,
+            proof=prove(self.room.sensors, life.grace_ms, self.now),
+            deaf=self.room.deaf,
+            calendar_read_at=state.calendar_read_at,
+            calendar_why=state.calendar_why,
+            unseen_streak=state.unseen_streak,
+            overlapped_by=self._overlapped_by(life),
+            released=state.released.get(life.booking.key),
+        )
+
+    def _overlapped_by(self, life: Life) -> str:
+        previous = self.state.previous
+        if previous is not None and previous.start < life.booking.end and life.booking.start < previous.end:
+            return "the booking before"
+        for key, other in sorted(self.state.lives.items()):
+            overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
+            if other is not life and overlaps and other.is_attended:
+                return key
+        return ""
+
+    def _release(self, life: Life) -> None:
+        if life.state == "releasing" and not life.withdrawn:
+            reason = stops_release_under_way(self._case(life))
+            if reason is not None:
+                self._drop_release(life, reason)
+        if not life.may_be_released or self.now < life.booking.start or life.would_release_at != NEVER:
+            return
+        case = self._case(life)
+        never = first_objection(case, "never")
+        if never is not None:
+            life.withheld = never[1].code
+            return
+        self.state.proof_wanted = min(self.state.proof_wanted, case.earliest)
+        doubt = first_objection(case, "doubt")
+        self._warn(case, doubt)
+        objection = doubt or first_objection(case, "time")
+        if objection is None:
+            self._let_go(case)
+        else:
+            self._withhold(case, *objection)
+
+    def _warn(self, case: Case, doubt: tuple[Weight, Reason] | None) -> None:
+        life = case.life
+        expected = doubt is None and self.now >= case.earliest - life.policy.warn_before_release_ms
+        if expected and life.warned_at == NEVER:
+            life.warned_at = self.now
+            release_at = max(case.earliest, self.now + life.policy.warn_before_release_ms)
+            self._say("warned", life, Reason("release_expected", at=case.proof.since, until=release_at))
+        elif not expected:
+            self._cancel_warning(life, doubt[1] if doubt else Reason("presence_since", at=case.proof.since))
+
+    def _cancel_warning(self, life: Life, reason: Reason) -> None:
+        if life.warned_at != NEVER:
+            life.warned_at = NEVER
+            self._say("warning_cancelled", life, reason)
+
+    def _withhold(self, case: Case, weight: Weight, reason: Reason) -> None:
+        """Announce once per cause why a due release is not done; plain waiting needs no words."""
+        if self.now < case.life.due:
+            return
+        cause = f"{reason.code} {reason.sensor}".rstrip()
+        worth_saying = weight == "doubt" or reason.code == "vacancy_too_young"
+        if worth_saying and cause != case.life.announced:
+            self._say("withheld", case.life, reason)
+            case.life.announced = cause
+        if reason.code != "too_little_left" or not case.life.withheld:
+            case.life.withheld = cause  # running out of time is what comes of another cause
+
+    def _let_go(self, case: Case) -> None:
+        life, proof = case.life, case.proof
+        life.release_kind = "brief_visit" if life.seen_at != NEVER else "no_show"
+        reasons = (
+            Reason(life.release_kind, value=case.window_ms),
+            Reason("proven_vacant", at=proof.since, until=proof.until, text=", ".join(proof.provers)),
+            Reason("due", at=life.due, value=life.grace_ms),
+            Reason("warned", at=life.warned_at),
+            Reason("calendar_read", at=case.calendar_read_at),
+        )
+        life.withheld = ""
+        if not life.live:
+            life.would_release_at = self.now
+            self._say("would_release", life, *reasons)
+            return
+        latest = life.booking.end - life.policy.min_remaining_ms
+        deadline = min(self.now + WRITE_PATIENCE_MS, latest)
+        write = self._write(life, "release", _release_method(life.booking), deadline)
+        life.move("release")
+        life.write = write.id
+        self._say("release", life, *reasons, write=write)
+
+    def _drop_release(self, life: Life, reason: Reason) -> None:
+        """Ask for the release under way not to be sent any more; its outcome tells what came of it."""
+        if life.state == "releasing" and not life.withdrawn:
+            life.withdrawn = True
+            self._say("withdrawn", life, reason, withdraws=life.write)
+
+    def _write(
+        self,
+        life: Life,
+        action: Action,
+        method: Method,
+        deadline: Instant,
+        new_end: Instant | None = None,
+    ) -> Write:
+        self.state.writes += 1
+        booking = life.booking
+        return Write(
+            id=self.state.writes,
+            action=action,
+            method=method,
+            event_id=booking.event_id,
+            start=booking.start,
+            end=booking.end,
+            deadline=deadline,
+            original_start=booking.original_start,
+            series_id=booking.series_id,
+            room_organises=booking.room_organises,
+            new_end=new_end,
+        )
+
+    # -- 5. the end -----------------------------------------------------------------------------------
+
+    def _finish(self, life: Life, how: Outcome | str) -> None:
+        """Count what the booking came to and forget it."""
+        state = self.state
+        if life.state != "released":
+            self._cancel_warning(life, Reason("over"))
+        tally = tally_of(life, how, self.now)
+        life.move("ended")
+        del state.lives[life.booking.key]
+        self._say("concluded", life, Reason(tally.outcome), tally=tally)
+        if tally.outcome == "cancelled":
+            return
+        end = min(life.booking.end, self.now)
+        if life.is_attended:
+            if state.previous is None or end >= state.previous.end:
+                state.previous = Previous(life.booking.start, end, life.last_presence)
+            if life.checked_in_at != NEVER:
+                self._note_silent_sensors(life)
+        elif not life.booking.all_day:
+            state.unseen_streak += 1
+
+    def _note_silent_sensors(self, life: Life) -> None:
+        """A room sensor without one sign through several attended bookings may be stuck off."""
+        for profile, sensor, bridge_online in self.room.sensors.values():
+            if profile.role == "room" and sensor.sign_at(self.now) < life.booking.start:
+                sensor.silent_attended = min(sensor.silent_attended + 1, SILENT_ATTENDED_LIMIT)
+                refresh_health(profile, sensor, bridge_online)
+
+
+def _release_method(booking: Booking) -> Method:
+    """An attendee declines; an organizer can only cancel, or delete where there is nobody to tell."""
+    if not booking.room_organises:
+        return "decline"
+    return "cancel" if booking.has_attendees else "delete"
+
+
+def _codes(reasons: tuple[Reason, ...]) -> list[tuple[str, str]]:
+    return [(reason.code, reason.sensor) for reason in reasons]

@@ -1,0 +1,62 @@
+"""When to look again: the instants at which time alone may bring a conclusion.
+
+A deadline too many costs a tick that finds nothing; a deadline too few costs a room.
+"""
+
+from gateway.core.conclude import SHOWN_FOR_CHECK_IN_MS
+from gateway.core.evidence import FOREVER
+from gateway.core.life import Life
+from gateway.core.occupancy import Proof, prove
+from gateway.core.room import Room
+from gateway.core.rules import VACATE_MOTION_ONLY_MS
+from gateway.core.units import Instant
+
+
+def next_deadline(room: Room, after: Instant) -> Instant:
+    """The next instant after `after` worth a tick; `after` itself if facts are waiting, else `FOREVER`."""
+    state = room.state
+    if state.dirty:
+        return after
+    candidates = _sensor_deadlines(room)
+    proof = prove(room.sensors, room.grace_ms, after)
+    if proof.blocked is None:
+        candidates.append(proof.since)
+    for life in state.lives.values():
+        candidates += (life.opens_at, life.booking.start, life.booking.end)
+        if life.may_be_released:
+            candidates += _release_deadlines(room, life, after)
+    return min((c for c in candidates if c > after), default=FOREVER)
+
+
+def _sensor_deadlines(room: Room) -> list[Instant]:
+    """Health and holds run out; presence has lasted long enough for a check-in."""
+    candidates: list[Instant] = []
+    for profile, sensor, _ in room.sensors.values():
+        candidates.append(sensor.well_until + 1)
+        if not sensor.showing:
+            candidates.append(sensor.last_sign + profile.hold_ms + 1)
+            candidates.append(sensor.last_sign + profile.hold_beside_presence_ms + 1)
+        elif profile.senses != "count":
+            wait = SHOWN_FOR_CHECK_IN_MS + (profile.device_hold_ms if profile.senses == "motion" else 0)
+            candidates.append(sensor.shown_since + wait)
+            lives = room.state.lives.values()
+            candidates += [life.booking.start + life.policy.handover_ms + wait for life in lives]
+    return candidates
+
+
+def _release_deadlines(room: Room, life: Life, now: Instant) -> list[Instant]:
+    warn_ms = life.policy.warn_before_release_ms
+    candidates = [
+        life.booking.start + life.policy.handover_ms,
+        life.due,
+        life.retry_at,
+        life.warned_at + warn_ms,
+        life.booking.end - life.policy.min_remaining_ms + 1,
+    ]
+    proof: Proof = prove(room.sensors, life.grace_ms, now)
+    if proof.blocked is None:
+        vacate = max(life.policy.vacate_ms, life.grace_ms)
+        for window in (life.grace_ms, vacate, max(vacate, VACATE_MOTION_ONLY_MS)):
+            earliest = max(life.due, proof.since + window)
+            candidates += (earliest, earliest - warn_ms)
+    return candidates

@@ -1,0 +1,147 @@
+"""Decisions in words. Every reason code has its sentence here; a test holds the core to that.
+
+The core knows no time zone, so whoever asks brings `clock`, which words an instant for the reader.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from gateway.core.decisions import Decision, DecisionKind, Reason
+from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
+
+Clock = Callable[[Instant], str]
+
+HEADLINES: Final[dict[DecisionKind, str]] = {
+    "opened": "The booking's time has come; policy and mode are fixed for it",
+    "seen": "Somebody was here",
+    "checked_in": "Checked in",
+    "check_in_dropped": "The sensors' check-in ends, the booking was moved",
+    "kept": "Kept: no automatic rule touches it any more",
+    "warned": "Warning: the room will be given back unless somebody shows up",
+    "warning_cancelled": "The warning is taken back",
+    "release": "The room is being given back",
+    "would_release": "The room would be given back now (shadow: nothing is written)",
+    "withheld": "A release is due and withheld",
+    "withdrawn": "The release is withdrawn before it is written",
+    "released": "The room has been given back",
+    "not_released": "The release did not come to pass",
+    "restored": "The booking is back after its release and will not be released again",
+    "ended": "Ended by a person",
+    "concluded": "The booking is over",
+    "occupancy": "The room's occupancy changed",
+    "mode": "The room's mode changed",
+    "refused": "The request could not be followed",
+}
+
+SENTENCES: Final[dict[str, str]] = {
+    # occupancy
+    "occupied": "the room is occupied",
+    "vacant": "the room is proven empty since {at}",
+    "unknown": "it is unknown whether the room is empty",
+    "shows_presence": "{sensor} has been showing presence since {at}",
+    "shown_within_hold": "{sensor} showed presence at {at}, and people may still be there",
+    "within_hold": "after the last sign people may still be there until {until}",
+    "proof_awaited": "the sensors have vouched for vacancy up to {at}; it is needed up to {until}",
+    # what a sensor suffers from
+    "no_prover": "no sensor of this room can prove that it is empty",
+    "never_heard": "{sensor} has not been heard yet",
+    "overdue": "{sensor} is silent: it last spoke at {at} and should have spoken again",
+    "stuck_on": "{sensor} has shown presence without a pause for longer than any meeting: it may be stuck",
+    "stuck_off": "{sensor} showed nothing through several attended bookings: it may be stuck",
+    "flapping": "{sensor} changes back and forth faster than people move",
+    "offline": "{sensor} is reported offline",
+    "bridge_offline": "the bridge of {sensor} is offline",
+    "battery_dead": "the battery of {sensor} is empty",
+    "fault": "{sensor} reports a fault or that it was tampered with",
+    "out_of_service": "{sensor} is marked out of service",
+    "state_unheard": "{sensor} has not told its state since hearing began at {at}",
+    # what the gateway suffers from
+    "not_hearing": "the gateway could not hear the sensors ({text})",
+    "clock_untrusted": "the gateway's clock cannot be trusted",
+    "calendar_stale": "the calendar could not be read since {at} ({text})",
+    # attendance
+    "came_early": "somebody came before its start",
+    "shown": "{sensor} showed presence at {at}",
+    "shown_long": "{sensor} showed presence for {value}",
+    "counted": "{sensor} counted people at {at}",
+    "motion_lasted": "{sensor} saw motion going on for {value}",
+    "two_hits": "{sensor} saw motion again soon after {at}",
+    "by_person": "a person said so ({text})",
+    # exemptions
+    "kept": "a person asked to keep it",
+    "exempt_room": "the room is exempt",
+    "exempt_all_day": "all-day entries are exempt",
+    "exempt_length": "bookings longer than {value} are exempt",
+    "exempt_organizer": "its organizer is exempt",
+    "exempt_category": "its category is exempt",
+    "exempt_own_booking": "the policy leaves the room's own bookings alone",
+    "released_before": "it was released once, at {at}",
+    "too_short": "bookings shorter than {value} are not released",
+    # release
+    "not_due": "it is due at {until}",
+    "vacancy_too_young": "the room must have been empty until {until} to be sure; its last sign counts until {at}",
+    "warning_first": "people must be warned first",
+    "warning_runs": "the warning given at {at} runs until {until}",
+    "release_expected": "nothing has been shown since {at}; the release follows at {until}",
+    "presence_since": "there was a sign of presence that counts until {at}",
+    "maybe_stuck_off": "{sensor} alone proves this room and showed nobody in the last {count} bookings: it may be stuck",
+    "overlaps_attended": "an attended booking overlaps it ({text})",
+    "too_little_left": "too little of it would be left ({value})",
+    "write_failed": "the last attempt did not come to pass; the next follows after {until}",
+    "no_show": "nobody was seen, and vacancy is required for {value}",
+    "brief_visit": "somebody was here briefly, and vacancy is required for {value} since",
+    "proven_vacant": "proven empty from {at} to {until} by {text}",
+    "due": "due since {at}, after {value} of grace",
+    "warned": "warned at {at}",
+    "calendar_read": "the calendar was read at {at}",
+    "grace": "with {value} of grace it is due at {until}",
+    "confirmed": "Exchange shows it gone; the room is free until {until}",
+    "write_superseded": "what is in the calendar is no longer what was decided on ({text})",
+    "write_expired": "it could not be written in time ({text})",
+    "moved": "it was moved; before, it was at {at}",
+    "over": "the booking is over",
+    "no_such_booking": "there is no such booking now {text}",
+    "mode_live": "decisions are carried out from the next booking on",
+    "mode_shadow": "decisions are recorded and nothing is written",
+    # outcomes
+    "attended": "it was attended",
+    "no_show_released": "nobody came, and the room was given back",
+    "brief_visit_released": "a brief visit, and the room was given back",
+    "no_show_kept": "nobody came, and the room was not given back",
+    "ended_early": "a person ended it early",
+    "cancelled": "it was cancelled or moved away",
+    "exempt": "it was exempt",
+    "withheld": "nobody was seen, and the release was withheld to the end",
+    # "brief_visit", "too_short", "unknown" are worded above
+}
+
+
+def words(duration_ms: Duration) -> str:
+    """A duration for people: "10 min", "1 h 30 min", "45 s"."""
+    if duration_ms < MINUTE_MS:
+        return f"{duration_ms // SECOND_MS} s"
+    hours, rest = divmod(duration_ms, HOUR_MS)
+    minutes, rest = divmod(rest, MINUTE_MS)
+    parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)
+    if rest >= SECOND_MS and not hours:
+        parts.append(f"{rest // SECOND_MS} s")
+    return " ".join(parts)
+
+
+def explain_reason(reason: Reason, clock: Clock) -> str:
+    """One reason as a clause without a full stop. Raises KeyError for a code without a sentence."""
+    return SENTENCES[reason.code].format(
+        sensor=reason.sensor,
+        at=clock(reason.at) if reason.at is not None else "an unknown time",
+        until=clock(reason.until) if reason.until is not None else "an unknown time",
+        value=words(reason.value) if reason.value is not None else "",
+        count=reason.value,
+        text=reason.text or "no details",
+    )
+
+
+def explain(decision: Decision, clock: Clock) -> str:
+    """A decision as one sentence: what was concluded, and each reason."""
+    clauses = "; ".join(explain_reason(reason, clock) for reason in decision.reasons)
+    headline = HEADLINES[decision.kind]
+    return f"{headline}: {clauses}." if clauses else f"{headline}."

@@ -1,0 +1,152 @@
+"""The life of a booking: one transition table, and everything remembered while it lasts.
+
+`TRANSITIONS` is the whole of it; the diagram in ``docs/architecture.md`` is generated from it.
+Sensors move a booking forward, people and Exchange may move it anywhere the table allows, and what
+the table does not hold cannot happen (`Life.move` raises).
+"""
+
+from typing import Final, Literal
+
+import msgspec
+
+from gateway.core.booking import Booking
+from gateway.core.policy import Policy
+from gateway.core.units import NEVER, Duration, Instant
+
+State = Literal["upcoming", "open", "seen", "checked_in", "releasing", "released", "over"]
+Cause = Literal[
+    "opened",
+    "presence",
+    "check_in",
+    "moved",
+    "release",
+    "kept_unseen",
+    "kept_seen",
+    "confirmed",
+    "restored",
+    "ended",
+]
+
+TRANSITIONS: Final[dict[tuple[State, Cause], State]] = {
+    ("upcoming", "opened"): "open",
+    ("upcoming", "restored"): "checked_in",
+    ("open", "presence"): "seen",
+    ("open", "check_in"): "checked_in",
+    ("seen", "check_in"): "checked_in",
+    ("open", "release"): "releasing",
+    ("seen", "release"): "releasing",
+    ("releasing", "kept_unseen"): "open",
+    ("releasing", "kept_seen"): "seen",
+    ("releasing", "confirmed"): "released",
+    ("released", "restored"): "checked_in",
+    ("open", "moved"): "upcoming",
+    ("seen", "moved"): "upcoming",
+    ("checked_in", "moved"): "upcoming",
+    ("upcoming", "ended"): "over",
+    ("open", "ended"): "over",
+    ("seen", "ended"): "over",
+    ("checked_in", "ended"): "over",
+    ("releasing", "ended"): "over",
+    ("released", "ended"): "over",
+}
+
+CAUSES: Final[dict[Cause, str]] = {
+    "opened": "early_arrival before its start",
+    "presence": "a healthy sensor showed presence in its own time",
+    "check_in": "lasting presence, or a person",
+    "moved": "the organizer chose another time",
+    "release": "every release rule permits",
+    "kept_unseen": "the release was withdrawn or not applied, nobody seen",
+    "kept_seen": "the release was withdrawn or not applied, somebody seen",
+    "confirmed": "Exchange shows the occurrence gone or declined",
+    "restored": "it came back after its release",
+    "ended": "its end, its cancellation, or a person",
+}
+
+
+class ImpossibleTransition(Exception):  # noqa: N818 - it is a broken promise of our own, not an input error
+    """The table has no such transition: a fault in the core, never an input's."""
+
+
+class Life(msgspec.Struct, omit_defaults=True):
+    """All that is remembered of one booking while it lasts. Instants are `NEVER` until they happen."""
+
+    booking: Booking
+    first_seen_at: Instant
+    state: State = "upcoming"
+    moved_at: Instant = NEVER
+    policy: Policy = Policy()
+    """Pinned when it opened; a later change may only lengthen what is left."""
+    grace_ms: Duration = 0
+    """Effective grace, pinned with the policy."""
+    live: bool = False
+    """Its room was live when it opened: what is decided is also written."""
+    early: bool = False
+    """Somebody was there in its early window: it will be seen at its start."""
+    seen_at: Instant = NEVER
+    checked_in_at: Instant = NEVER
+    checked_in_by_person: bool = False
+    last_hit: Instant = NEVER
+    last_presence: Instant = NEVER
+    """The last sign of presence, of any health, between its start and its end."""
+    kept: bool = False
+    warned_at: Instant = NEVER
+    withheld: str = ""
+    """Why it is not released: a reason code, with its sensor. The cause that reports count."""
+    announced: str = ""
+    """The cause that was last announced."""
+    release_kind: Literal["", "no_show", "brief_visit"] = ""
+    write: int | None = None
+    """The id of the release write under way."""
+    withdrawn: bool = False
+    gone: bool = False
+    """It left the calendar while its release was under way."""
+    retry_at: Instant = NEVER
+    released_at: Instant = NEVER
+    would_release_at: Instant = NEVER
+    restored: bool = False
+    occupied_ms: Duration = 0
+    proved_vacant: bool = False
+    """At some moment in its own time the room was proven empty."""
+
+    @property
+    def due(self) -> Instant:
+        """From here on it may be released: start, first seen by us, last move; plus effective grace."""
+        return max(self.booking.start, self.first_seen_at, self.moved_at) + self.grace_ms
+
+    @property
+    def opens_at(self) -> Instant:
+        """When its early window begins."""
+        return self.booking.start - self.policy.early_arrival_ms
+
+    @property
+    def is_attended(self) -> bool:
+        """Somebody was there for it."""
+        return self.seen_at != NEVER or self.checked_in_at != NEVER
+
+    @property
+    def may_be_released(self) -> bool:
+        """In a state that a release can start from."""
+        return self.state in ("open", "seen")
+
+    def move(self, cause: Cause) -> None:
+        """Follow the table; a missing entry is a fault of ours and stops the decision."""
+        target = TRANSITIONS.get((self.state, cause))
+        if target is None:
+            raise ImpossibleTransition(f"{self.booking.key}: {self.state} has no transition for {cause}")
+        self.state = target
+
+
+class Previous(msgspec.Struct):
+    """The newest attended booking that is over: what a handover needs to know of it."""
+
+    start: Instant
+    end: Instant
+    last_presence: Instant
+
+
+class Released(msgspec.Struct):
+    """A release that happened, remembered so that it never happens twice."""
+
+    at: Instant
+    event_id: str

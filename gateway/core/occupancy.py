@@ -1,0 +1,183 @@
+"""Is somebody in the room, is it proven empty, or is that unknown? Unknown is not vacant."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from gateway.core.decisions import Reason
+from gateway.core.evidence import FOREVER, SensorState, ailment
+from gateway.core.policy import Policy, SensorProfile
+from gateway.core.units import MINUTE_MS, NEVER, Duration, Instant
+
+LONE_PROVER_GRACE_MS: Duration = 10 * MINUTE_MS
+"""The shortest grace where one sensor alone proves a room and its losses go unnoticed."""
+
+
+class Sensor(NamedTuple):
+    """One sensor as the rules see it: what it can prove, what it said, and its bridge's state."""
+
+    profile: SensorProfile
+    state: SensorState
+    bridge_online: bool
+
+    def is_healthy(self, now: Instant) -> bool:
+        """Believed at `now` (same answer as `ailment`, kept as an instant)."""
+        return now <= self.state.well_until
+
+
+class Proof(NamedTuple):
+    """How far the vacancy of a room is proven.
+
+    `blocked` says why nothing is proven (a sensor is ill, or shows presence). Otherwise nothing has
+    been shown since `since`, and the sensors in `provers` vouch for it up to `until`, which may
+    still lie before `since` or before whatever instant is asked for.
+    """
+
+    blocked: Reason | None
+    since: Instant
+    until: Instant
+    provers: tuple[str, ...]
+    lone: bool
+    """All of `provers` can fail at once (one sensor, one radio, one bridge)."""
+    motion_only: bool
+
+    @property
+    def vacant(self) -> bool:
+        """Proven empty from `since` to `until`, however short that is."""
+        return self.blocked is None and self.since <= self.until
+
+
+class Occupancy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a room at one moment.
+
+    `since`/`until` for `vacant`: proven empty between them. `why` for `unknown` and `occupied`.
+    """
+
+    status: Literal["occupied", "vacant", "unknown"]
+    since: Instant = NEVER
+    until: Instant = NEVER
+    why: tuple[Reason, ...] = ()
+
+
+def can_prove(profile: SensorProfile) -> bool:
+    """Only a `room` sensor in service that speaks by itself can prove a room empty."""
+    return profile.role == "room" and profile.in_service and profile.heartbeat_ms is not None
+
+
+def must_prove(profiles: Iterable[SensorProfile], grace_ms: Duration) -> tuple[SensorProfile, ...]:
+    """The sensors that must each vouch for vacancy: those whose heartbeat fits into the grace.
+
+    Empty if none does; then at least one of those that can prove must.
+    """
+    return tuple(p for p in profiles if can_prove(p) and (p.heartbeat_ms or 0) <= grace_ms)
+
+
+def proving(profiles: Iterable[SensorProfile], grace_ms: Duration) -> tuple[SensorProfile, ...]:
+    """The sensors that the proof rests on: `must_prove`, or all that can prove if that is empty."""
+    all_profiles = tuple(profiles)
+    return must_prove(all_profiles, grace_ms) or tuple(p for p in all_profiles if can_prove(p))
+
+
+def is_lone(profiles: Iterable[SensorProfile]) -> bool:
+    """Whether these sensors share everything that can fail (bridge, radio, power)."""
+    return len({p.independence_group for p in profiles}) <= 1
+
+
+def effective_grace(policy: Policy, profiles: Iterable[SensorProfile]) -> Duration:
+    """The policy's grace, lengthened to what the room's sensors need to notice people."""
+    all_profiles = tuple(profiles)
+    grace = max((policy.grace_ms, *(p.latency_ms for p in all_profiles if can_prove(p))))
+    relied_on = proving(all_profiles, grace)
+    if relied_on and is_lone(relied_on) and not all(p.loss_detectable for p in relied_on):
+        return max(grace, LONE_PROVER_GRACE_MS)
+    return grace
+
+
+def hold_of(profile: SensorProfile, sensors: Mapping[str, Sensor], now: Instant) -> Duration:
+    """The sensor's hold; the short one for motion while a healthy presence sensor covers the room."""
+    if profile.senses != "motion" or profile.hold_beside_presence_ms >= profile.hold_ms:
+        return profile.hold_ms
+    for other in sensors.values():
+        if other.profile.senses == "presence" and can_prove(other.profile) and other.is_healthy(now):
+            return profile.hold_beside_presence_ms
+    return profile.hold_ms
+
+
+def prove(
+    sensors: Mapping[str, Sensor], grace_ms: Duration, now: Instant, before: Instant = FOREVER
+) -> Proof:
+    """How far vacancy is proven at `now`, hearing and clock taken as good.
+
+    Each `room` sensor in service must be healthy and show nothing; any sensor's sign counts
+    against it whatever its health. A sensor's proof reaches to the last message that the device
+    made, live session or not: a counter that reports every 10 min says nothing about the last 9.
+    """
+    profiles = [s.profile for s in sensors.values()]
+    relied_on = proving(profiles, grace_ms)
+    blocked = None if relied_on else Reason("no_prover")
+    since = NEVER
+    for name, sensor in sensors.items():
+        profile, state, _ = sensor
+        if not profile.in_service:
+            continue
+        blocked = blocked or _objection(name, sensor, now)
+        hold = hold_of(profile, sensors, now)
+        since = max(since, state.sign_at(now) + hold, state.as_if_sign + hold)
+    states = [sensors[p.id].state for p in relied_on]
+    proofs = [s.last_proof if s.last_proof < before else s.proof_before for s in states]
+    every_one_must = bool(must_prove(profiles, grace_ms))
+    until = (min(proofs) if every_one_must else max(proofs)) if proofs else NEVER
+    return Proof(
+        blocked,
+        since,
+        until,
+        tuple(p.id for p in relied_on),
+        is_lone(relied_on),
+        all(p.senses == "motion" for p in relied_on),
+    )
+
+
+def _objection(name: str, sensor: Sensor, now: Instant) -> Reason | None:
+    """What this sensor has against the room being empty right now."""
+    profile, state, bridge_online = sensor
+    if state.showing:
+        return Reason("shows_presence", sensor=name, at=state.shown_since)
+    if not can_prove(profile):
+        return None
+    trouble = ailment(profile, state, bridge_online, now)
+    if trouble:
+        at = None if state.last_proof == NEVER else state.last_proof
+        return Reason(trouble, sensor=name, at=at)
+    if not state.knows_state:
+        return Reason("state_unheard", sensor=name, at=state.as_if_sign)
+    return None
+
+
+def judge(sensors: Mapping[str, Sensor], proof: Proof, deaf: Reason | None, now: Instant) -> Occupancy:
+    """The room's occupancy. `deaf`: why the gateway cannot hear or trust its clock, if so."""
+    if deaf is not None:
+        return Occupancy("unknown", why=(deaf,))
+    shown = [_shown(name, sensor, sensors, now) for name, sensor in sensors.items()]
+    signs = tuple(reason for reason in shown if reason is not None)
+    if signs:
+        return Occupancy("occupied", why=signs)
+    if proof.vacant:
+        return Occupancy("vacant", since=proof.since, until=proof.until)
+    if proof.blocked is not None:
+        return Occupancy("unknown", why=(proof.blocked,))
+    if now < proof.since:
+        return Occupancy("unknown", why=(Reason("within_hold", until=proof.since),))
+    return Occupancy("unknown", why=(Reason("proof_awaited", at=proof.until, until=proof.since),))
+
+
+def _shown(name: str, sensor: Sensor, sensors: Mapping[str, Sensor], now: Instant) -> Reason | None:
+    """The presence that a healthy sensor shows now or within its hold."""
+    state = sensor.state
+    if not sensor.is_healthy(now):
+        return None
+    if state.showing:
+        return Reason("shows_presence", sensor=name, at=state.shown_since)
+    if state.last_sign != NEVER and now <= state.last_sign + hold_of(sensor.profile, sensors, now):
+        return Reason("shown_within_hold", sensor=name, at=state.last_sign)
+    return None

@@ -1,0 +1,340 @@
+"""One room: everything remembered of it, and how each fact is recorded.
+
+A room sees only itself. Facts are recorded as they come (`Room.hear` and its neighbours); what
+follows from them is concluded on a tick, in `gateway.core.conclude`.
+"""
+
+from typing import Final
+
+import msgspec
+
+from gateway.core.booking import Booking
+from gateway.core.decisions import Reason
+from gateway.core.events import (
+    CalendarRead,
+    CheckedIn,
+    ClockStepped,
+    Ended,
+    Kept,
+    LinkUp,
+    ModeSet,
+    Reading,
+    RoomMode,
+    WriteOutcome,
+)
+from gateway.core.evidence import (
+    FOREVER,
+    SensorState,
+    hear,
+    mark_gap,
+    proof_instant,
+    recover,
+    refresh_health,
+)
+from gateway.core.life import Life, Previous, Released
+from gateway.core.occupancy import Occupancy, Sensor, can_prove, effective_grace, prove
+from gateway.core.policy import RoomConfig, SensorProfile, lengthened
+from gateway.core.units import MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
+
+DRAIN_MS: Final[Duration] = 10 * SECOND_MS
+"""After connecting, a broker may first deliver what it queued: messages of unknown age."""
+
+FOLD_SHARE: Final = 8
+"""Identical repeats within this fraction of a heartbeat are folded: small against the quarter by
+which a heartbeat may be overdue."""
+
+FOLD_WITHOUT_HEARTBEAT_MS: Final[Duration] = MINUTE_MS
+
+Pending = CheckedIn | Kept | Ended | ModeSet | WriteOutcome | CalendarRead
+
+
+class Sign(msgspec.Struct, frozen=True, order=True):
+    """Presence that a sensor showed from `start` to `end`; a hit has no length."""
+
+    start: Instant
+    end: Instant
+    sensor: str
+    hit: bool
+    healthy: bool
+    late: bool
+
+
+def _same_as_before(reading: Reading, profile: SensorProfile, sensor: SensorState) -> bool:
+    """Whether the reading tells what its sensor told before."""
+    if reading.kind in ("presence", "motion", "count"):
+        same = sensor.knows_state and profile.says_clear and reading.value == sensor.value
+        return same and sensor.showing == (reading.value > 0)
+    if reading.kind == "battery":
+        return reading.value == sensor.battery
+    return reading.kind in ("alive", "link")
+
+
+class RoomState(msgspec.Struct, omit_defaults=True):
+    """All that is remembered of a room, and so all that a snapshot holds."""
+
+    config: RoomConfig
+    mode: RoomMode = "shadow"
+    sensors: dict[str, SensorState] = {}
+    offline_bridges: list[str] = []
+    calendar: dict[str, Booking] = {}
+    """The entries of the last complete read, decided on or not."""
+    calendar_read_at: Instant = NEVER
+    calendar_why: str = ""
+    lives: dict[str, Life] = {}
+    released: dict[str, Released] = {}
+    previous: Previous | None = None
+    hearing_since: Instant = NEVER
+    deaf_since: Instant = NEVER
+    deaf_by: str = "boot"
+    late_until: Instant = NEVER
+    heard_until: Instant = NEVER
+    clock_trusted: bool = True
+    vacated_at: Instant = NEVER
+    """When the room was last known to be proven empty."""
+    quiet_from: Instant = NEVER
+    """Before this instant a recent sign excludes proven vacancy (saves looking)."""
+    unseen_streak: int = 0
+    proof_wanted: Instant = FOREVER
+    """The first proof of life from here on may bring a conclusion: it is never folded."""
+    occupancy: Occupancy = Occupancy("unknown", why=(Reason("not_hearing", text="boot"),))
+    signs: list[Sign] = []
+    pending: list[Pending] = []
+    settled_at: Instant = NEVER
+    dirty: bool = True
+    writes: int = 0
+
+
+class Room:
+    """Records facts about one room. All memory is in `state`; the rest is derived from it."""
+
+    def __init__(self, state: RoomState) -> None:
+        self.state = state
+        self.profiles = state.config.sensors
+        self.sensors: dict[str, Sensor] = {}
+        self._index()
+
+    def _index(self) -> None:
+        state = self.state
+        self.profiles = state.config.sensors
+        self.sensors = {
+            p.id: Sensor(p, state.sensors[p.id], p.bridge not in state.offline_bridges) for p in self.profiles
+        }
+
+    @property
+    def grace_ms(self) -> Duration:
+        """The effective grace of the room's present policy."""
+        return effective_grace(self.state.config.policy, self.profiles)
+
+    # -- configuration ------------------------------------------------------------------------------
+
+    def configure(self, config: RoomConfig, now: Instant) -> None:
+        """Take a new configuration. A change of sensors starts the vacancy clock anew."""
+        state, old = self.state, self.state.config
+        state.config = config
+        state.sensors = {p.id: state.sensors.get(p.id) or SensorState() for p in config.sensors}
+        self._index()
+        if config.sensors != old.sensors or old is config:
+            for profile, sensor, bridge_online in self.sensors.values():
+                mark_gap(profile, sensor, now)
+                refresh_health(profile, sensor, bridge_online)
+        if config.mode != old.mode:
+            state.pending.append(ModeSet(config.id, config.mode, by="configuration"))
+        for life in state.lives.values():
+            if life.state == "upcoming":
+                life.policy = config.policy
+            else:
+                life.policy = lengthened(life.policy, config.policy)
+                life.grace_ms = max(life.grace_ms, effective_grace(life.policy, self.profiles))
+        state.dirty = True
+
+    # -- sensors ------------------------------------------------------------------------------------
+
+    def hear(self, reading: Reading, now: Instant) -> None:
+        """Record one reading; marks the room dirty where a conclusion may follow."""
+        state = self.state
+        profile, sensor, bridge_online = self.sensors[reading.sensor]
+        if not profile.in_service:
+            return
+        late = now < state.late_until
+        proof = proof_instant(sensor, reading, now, state.heard_until if late else now)
+        was_well, was_showing = now <= sensor.well_until, sensor.showing
+        knew_state, shown_since, proof_before = sensor.knows_state, sensor.shown_since, sensor.last_proof
+        rises = reading.shows_presence and not was_showing
+        if rises:
+            self.latch_vacancy(now)
+        hear(profile, sensor, reading, now, proof)
+        returned = recover(profile, sensor, bridge_online, now, was_well)
+        if rises:
+            self._record_rise(reading, now, late)
+        elif was_showing and not sensor.showing:
+            state.signs.append(Sign(shown_since, now, profile.id, False, was_well, late))  # noqa: FBT003 - not a hit
+            self._put_off_quiet(profile.id, now)
+            state.dirty = True
+        if returned or knew_state != sensor.knows_state or proof >= state.proof_wanted > proof_before:
+            state.dirty = True
+
+    def _record_rise(self, reading: Reading, now: Instant, late: bool) -> None:
+        state = self.state
+        profile, sensor, _ = self.sensors[reading.sensor]
+        healthy = now <= sensor.well_until
+        if not sensor.showing or reading.kind == "motion":
+            state.signs.append(Sign(now, now, profile.id, True, healthy, late))  # noqa: FBT003 - a hit
+        if healthy and can_prove(profile):
+            state.unseen_streak = 0
+        self._put_off_quiet(profile.id, now)
+        state.dirty = True
+
+    def _put_off_quiet(self, sensor: str, now: Instant) -> None:
+        profile = self.sensors[sensor].profile
+        hold = min(profile.hold_ms, profile.hold_beside_presence_ms)
+        self.state.quiet_from = max(self.state.quiet_from, now + hold)
+
+    def latch_vacancy(self, now: Instant) -> None:
+        """Remember that the room is proven empty just now, before a new sign hides it."""
+        state = self.state
+        if now <= state.quiet_from or self.deaf is not None:
+            return
+        if prove(self.sensors, self.grace_ms, now, before=now).vacant:
+            state.vacated_at = now
+
+    def is_repeat(self, reading: Reading, now: Instant) -> bool:
+        """Whether this reading adds nothing to what was journaled lately, so it may be folded.
+
+        Never folded: a hit, a change, a return to health, a message of unknown age, the first proof
+        of life that a pending conclusion waits for.
+        """
+        state = self.state
+        profile, sensor, _ = self.sensors[reading.sensor]
+        if now < state.late_until or now > sensor.well_until:
+            return False
+        if not _same_as_before(reading, profile, sensor):
+            return False
+        if not reading.device_made or (reading.made_at is not None and reading.made_at == sensor.made_at):
+            return True
+        if sensor.last_proof < state.proof_wanted <= now:
+            return False
+        sparse = profile.heartbeat_ms // FOLD_SHARE if profile.heartbeat_ms else FOLD_WITHOUT_HEARTBEAT_MS
+        return now - sensor.last_proof < sparse
+
+    def set_available(self, sensor_id: str, online: bool, now: Instant) -> None:
+        """Record a sensor's last will or availability topic."""
+        profile, sensor, bridge_online = self.sensors[sensor_id]
+        if sensor.online != online:
+            was_well = now <= sensor.well_until
+            sensor.online = online
+            recover(profile, sensor, bridge_online, now, was_well)
+            self.state.dirty = True
+
+    def set_bridge(self, bridge: str, online: bool, now: Instant) -> None:
+        """Record a radio bridge's state for the sensors behind it."""
+        state = self.state
+        if (bridge not in state.offline_bridges) == online:
+            return
+        if online:
+            state.offline_bridges.remove(bridge)
+        else:
+            state.offline_bridges = sorted([*state.offline_bridges, bridge])
+        was_well = {p.id: now <= self.sensors[p.id].state.well_until for p in self.profiles}
+        self._index()
+        for profile, sensor, bridge_online in self.sensors.values():
+            if profile.bridge == bridge:
+                recover(profile, sensor, bridge_online, now, was_well[profile.id])
+        state.dirty = True
+
+    # -- hearing and time ---------------------------------------------------------------------------
+
+    @property
+    def deaf(self) -> Reason | None:
+        """Why the room cannot be heard or the clock not be trusted, if so."""
+        state = self.state
+        if state.hearing_since == NEVER:
+            at = None if state.deaf_since == NEVER else state.deaf_since
+            return Reason("not_hearing", at=at, text=state.deaf_by)
+        return None if state.clock_trusted else Reason("clock_untrusted")
+
+    def fall_deaf(self, since: Instant, by: str) -> None:
+        """Hearing stops: the process restarted, or the link was lost."""
+        state = self.state
+        if state.hearing_since != NEVER or state.deaf_since == NEVER:
+            state.deaf_since, state.deaf_by = since, by
+        elif by == "boot":
+            state.deaf_by = by
+        state.hearing_since = NEVER
+        state.dirty = True
+
+    def hear_again(self, event: LinkUp, queue_covers_ms: Duration, now: Instant) -> None:
+        """Connected. Only our own restart, with its session, within the broker's queue, is no gap."""
+        state = self.state
+        covered = (
+            state.deaf_by == "restart"
+            and event.session_present
+            and state.deaf_since != NEVER
+            and now - state.deaf_since <= queue_covers_ms
+        )
+        for profile, sensor, _ in self.sensors.values():
+            if not (covered and profile.at_qos1):
+                mark_gap(profile, sensor, now)
+        if state.deaf_since != NEVER:
+            state.late_until, state.heard_until = now + DRAIN_MS, state.deaf_since
+        state.hearing_since = now
+        state.deaf_since = NEVER
+        state.dirty = True
+
+    def step_clock(self, event: ClockStepped, now: Instant) -> None:
+        """The wall clock moved: old instants mean nothing any more, so proofs and warnings start anew."""
+        state = self.state
+        for profile, sensor, bridge_online in self.sensors.values():
+            mark_gap(profile, sensor, now)
+            sensor.last_proof = sensor.proof_before = NEVER
+            sensor.last_sign = min(sensor.last_sign, now)
+            sensor.shown_since = min(sensor.shown_since, now)
+            sensor.rises_since = min(sensor.rises_since, now)
+            sensor.flapping_until = NEVER
+            refresh_health(profile, sensor, bridge_online)
+        for life in state.lives.values():
+            life.warned_at = NEVER
+            life.last_hit = NEVER
+            life.first_seen_at = min(life.first_seen_at, now)
+            life.moved_at = min(life.moved_at, now)
+            life.retry_at = NEVER
+        state.signs = [s for s in state.signs if s.end <= now]
+        state.quiet_from = state.vacated_at = state.late_until = NEVER
+        state.calendar_read_at = NEVER
+        state.calendar_why = f"the clock was set by {event.by_ms} ms"
+        state.settled_at = min(state.settled_at, now)
+        state.dirty = True
+
+    def trust_clock(self, trusted: bool, now: Instant) -> None:
+        """Whether the wall clock can be believed; regaining trust starts the vacancy clock anew."""
+        if trusted and not self.state.clock_trusted:
+            for profile, sensor, _ in self.sensors.values():
+                mark_gap(profile, sensor, now)
+        self.state.clock_trusted = trusted
+        self.state.dirty = True
+
+    # -- calendar and people --------------------------------------------------------------------------
+
+    def read_calendar(self, event: CalendarRead, now: Instant) -> None:
+        """Record a complete read; the bookings' lives follow on the next tick."""
+        state = self.state
+        state.calendar_read_at, state.calendar_why = now, ""
+        for key in event.removed:
+            state.calendar.pop(key, None)
+        for booking in event.changed:
+            state.calendar[booking.key] = booking
+        for key in [k for k, b in state.calendar.items() if b.end < event.window_start]:
+            del state.calendar[key]
+        if event.changed or event.removed:
+            state.pending.append(event)
+            state.dirty = True
+        elif any(life.may_be_released for life in state.lives.values()):
+            state.dirty = True
+
+    def remember(self, event: Pending) -> None:
+        """Record a person's word or a write's outcome; concluded on the next tick."""
+        self.state.pending.append(event)
+        self.state.dirty = True
+
+    def fail_calendar(self, why: str) -> None:
+        """The calendar could not be read. Nothing is forgotten, and nothing released once it is stale."""
+        self.state.calendar_why = why

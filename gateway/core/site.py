@@ -1,0 +1,245 @@
+"""The site: all rooms, one memory, one way in. Everything the gateway decides is decided here."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from gateway.core.conclude import conclude
+from gateway.core.deadlines import next_deadline
+from gateway.core.decisions import Decision
+from gateway.core.events import (
+    AnyEvent,
+    Availability,
+    Booted,
+    BridgeState,
+    CalendarRead,
+    CalendarUnreadable,
+    CheckedIn,
+    ClockStepped,
+    ClockTrust,
+    Configured,
+    Ended,
+    Kept,
+    LinkDown,
+    LinkUp,
+    ModeSet,
+    Reading,
+    Tick,
+    WriteOutcome,
+)
+from gateway.core.evidence import FOREVER, SensorState
+from gateway.core.policy import RoomConfig, SiteConfig
+from gateway.core.room import Room, RoomState
+from gateway.core.units import NEVER, Instant
+
+RULESET: Final = 1
+"""Version of the rules. Recorded decisions stand; replays name the version that made them."""
+
+
+class CoreError(Exception):
+    """A fact that the core cannot take. Nothing has been changed when it is raised.
+
+    CoreError
+    ├── UnknownName       a sensor, room or bridge that the configuration does not have
+    └── TimeRanBackwards  an event older than the one before it, and no clock step was announced
+    """
+
+
+class UnknownName(CoreError):  # noqa: N818 - reads as what is wrong
+    """A sensor or room that the configuration does not have."""
+
+
+class TimeRanBackwards(CoreError):  # noqa: N818 - reads as what is wrong
+    """An event older than the one before it, and no clock step was announced."""
+
+
+class SiteState(msgspec.Struct, omit_defaults=True):
+    """All that a site remembers; what a snapshot holds."""
+
+    config: SiteConfig = SiteConfig()
+    rooms: dict[str, RoomState] = {}
+    now: Instant = NEVER
+
+
+class Site:
+    """Owns its rooms. `handle` records facts, a `Tick` concludes; see `gateway.core` for the rules."""
+
+    def __init__(self, state: SiteState | None = None) -> None:
+        self.state = state or SiteState()
+        self.rooms: dict[str, Room] = {}
+        self._room_of: dict[str, Room] = {}
+        self._rooms_of_bridge: dict[str, list[Room]] = {}
+        self._dirty: dict[str, Room] = {}
+        self._alarms: dict[str, Instant] = {}
+        self._index()
+
+    # -- memory ---------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """Everything remembered, as JSON. The same events always give the same bytes."""
+        return msgspec.json.encode(self.state)
+
+    @classmethod
+    def restore(cls, snapshot: bytes) -> "Site":
+        """The site as it was when `snapshot` was taken."""
+        return cls(msgspec.json.decode(snapshot, type=SiteState))
+
+    def _index(self) -> None:
+        self.rooms = {name: self.rooms.get(name) or Room(s) for name, s in self.state.rooms.items()}
+        self._room_of = {p.id: room for room in self.rooms.values() for p in room.profiles}
+        self._rooms_of_bridge = {}
+        for room in self.rooms.values():
+            for bridge in sorted({p.bridge for p in room.profiles if p.bridge}):
+                self._rooms_of_bridge.setdefault(bridge, []).append(room)
+        self._dirty = {name: room for name, room in self.rooms.items() if room.state.dirty}
+        self._alarms = {name: next_deadline(room, room.state.settled_at) for name, room in self.rooms.items()}
+
+    # -- facts ----------------------------------------------------------------------------------------
+
+    def handle(self, event: AnyEvent, now: Instant) -> list[Decision]:
+        """Record one fact; a `Tick` returns what follows from all facts so far.
+
+        `now` must not run backwards except in a `ClockStepped`. Raises `CoreError` and changes
+        nothing if the event cannot be taken.
+        """
+        if now < self.state.now and type(event) is not ClockStepped:
+            raise TimeRanBackwards(f"{type(event).__name__} at {now}, after {self.state.now}")
+        if type(event) is Reading:  # by far the most frequent
+            room = self._room_with(event.sensor)
+            room.hear(event, now)
+            self.state.now = now
+            if room.state.dirty:
+                self._dirty[room.state.config.id] = room
+            return []
+        if type(event) is Tick:
+            self.state.now = now
+            return self._conclude(now)
+        touched = self._record(event, now)
+        self.state.now = now
+        for room in touched:
+            if room.state.dirty:
+                self._dirty[room.state.config.id] = room
+        return []
+
+    def _record(self, event: AnyEvent, now: Instant) -> Iterable[Room]:
+        """Hand a fact to the rooms that it concerns, and name them."""
+        match event:
+            case Availability():
+                room = self._room_with(event.sensor)
+                room.set_available(event.sensor, event.online, now)
+                return (room,)
+            case CalendarRead():
+                room = self._room(event.room)
+                room.read_calendar(event, now)
+                return (room,)
+            case CalendarUnreadable():
+                self._room(event.room).fail_calendar(event.why)
+                return ()
+            case CheckedIn() | Kept() | Ended() | ModeSet() | WriteOutcome():
+                room = self._room(event.room)
+                room.remember(event)
+                return (room,)
+            case BridgeState():
+                rooms = self._rooms_of_bridge.get(event.bridge)
+                if rooms is None:
+                    raise UnknownName(f"no sensor is behind a bridge {event.bridge!r}")
+                for room in rooms:
+                    room.set_bridge(event.bridge, event.online, now)
+                return rooms
+            case _:
+                return self._record_for_all(event, now)
+
+    def _record_for_all(self, event: AnyEvent, now: Instant) -> Iterable[Room]:
+        """Facts that concern every room."""
+        if isinstance(event, Configured):
+            self._configure(event.site, now)
+        for room in self.rooms.values():
+            match event:
+                case Booted():
+                    room.fall_deaf(event.down_since, "restart" if event.same_machine_boot else "boot")
+                case LinkDown():
+                    room.fall_deaf(now, "link")
+                case LinkUp():
+                    room.hear_again(event, self.state.config.queue_covers_ms, now)
+                case ClockStepped():
+                    room.step_clock(event, now)
+                case ClockTrust():
+                    room.trust_clock(event.trusted, now)
+                case _:
+                    pass
+        return list(self.rooms.values())
+
+    def _configure(self, config: SiteConfig, now: Instant) -> None:
+        state = self.state
+        state.config = config
+        known = state.rooms
+        state.rooms = {}
+        for room_config in config.rooms:
+            old = known.get(room_config.id)
+            state.rooms[room_config.id] = old or _new_room(room_config, known)
+        self.rooms = {name: self.rooms.get(name) or Room(s) for name, s in state.rooms.items()}
+        for room_config in config.rooms:
+            self.rooms[room_config.id].configure(room_config, now)
+        self._index()
+
+    # -- conclusions ----------------------------------------------------------------------------------
+
+    def _conclude(self, now: Instant) -> list[Decision]:
+        """Conclude for every room that has new facts or whose deadline has passed, in a fixed order."""
+        due = self._dirty.keys() | {name for name, at in self._alarms.items() if at <= now}
+        self._dirty = {}
+        decisions: list[Decision] = []
+        for name in sorted(due):
+            room = self.rooms[name]
+            decisions += conclude(room, now)
+            self._alarms[name] = next_deadline(room, now)
+        return decisions
+
+    def next_deadline(self) -> Instant | None:
+        """When the next tick is worth giving: the present if facts wait, None if nothing ever is."""
+        now = self.state.now
+        if self._dirty:
+            return now
+        while self._alarms:
+            name = min(self._alarms, key=self._alarms.__getitem__)
+            at = self._alarms[name]
+            if at >= FOREVER:
+                return None
+            true_at = next_deadline(self.rooms[name], now) if at > now else at
+            if true_at <= at:
+                return at
+            self._alarms[name] = true_at  # a heartbeat has come meanwhile: nothing to see then
+        return None
+
+    def is_repeat(self, reading: Reading, now: Instant) -> bool:
+        """Whether a reading adds nothing to what was recorded lately and may be folded."""
+        return self._room_with(reading.sensor).is_repeat(reading, now)
+
+    def has_sensor(self, sensor: str) -> bool:
+        """Whether a room has this sensor."""
+        return sensor in self._room_of
+
+    def _room_with(self, sensor: str) -> Room:
+        room = self._room_of.get(sensor)
+        if room is None:
+            raise UnknownName(f"no room has a sensor {sensor!r}")
+        return room
+
+    def _room(self, name: str) -> Room:
+        room = self.rooms.get(name)
+        if room is None:
+            raise UnknownName(f"there is no room {name!r}")
+        return room
+
+
+def _new_room(config: RoomConfig, known: dict[str, RoomState]) -> RoomState:
+    """A room that was not there before hears what the others hear."""
+    sensors = {p.id: SensorState() for p in config.sensors}
+    state = RoomState(config=config, mode=config.mode, sensors=sensors)
+    for other in known.values():
+        state.hearing_since = other.hearing_since
+        state.deaf_since, state.deaf_by = other.deaf_since, other.deaf_by
+        state.clock_trusted = other.clock_trusted
+        break
+    return state
