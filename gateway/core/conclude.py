@@ -424,39 +424,14 @@ class _Conclusion:
 
     # -- 4. release -----------------------------------------------------------------------------------
 
-    def _case(self, life: Life) -> Case:
-        state = self.state
-        return Case(
-            now=self.now,
-            room=state.config,
-            life=life,
-            proof=prove(self.room.sensors, life.grace_ms, self.now),
-            deaf=self.room.deaf,
-            calendar_read_at=state.calendar_read_at,
-            calendar_why=state.calendar_why,
-            unseen_streak=state.unseen_streak,
-            overlapped_by=self._overlapped_by(life),
-            released=state.released.get(life.booking.key),
-        )
-
-    def _overlapped_by(self, life: Life) -> str:
-        previous = self.state.previous
-        if previous is not None and previous.start < life.booking.end and life.booking.start < previous.end:
-            return "the booking before"
-        for key, other in sorted(self.state.lives.items()):
-            overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
-            if other is not life and overlaps and other.is_attended:
-                return key
-        return ""
-
     def _release(self, life: Life) -> None:
         if life.state == "releasing" and not life.withdrawn:
-            reason = stops_release_under_way(self._case(life))
+            reason = stops_release_under_way(case_of(self.room, life, self.now))
             if reason is not None:
                 self._drop_release(life, reason)
         if not life.may_be_released or self.now < life.booking.start or life.would_release_at != NEVER:
             return
-        case = self._case(life)
+        case = case_of(self.room, life, self.now)
         never = first_objection(case, "never")
         if never is not None:
             life.withheld = never[1].code
@@ -584,6 +559,35 @@ def _release_method(booking: Booking) -> Method:
     if not booking.room_organises:
         return "decline"
     return "cancel" if booking.has_attendees else "delete"
+
+
+def case_of(room: Room, life: Life, now: Instant) -> Case:
+    """What the release rules look at for this booking at this moment."""
+    state = room.state
+    return Case(
+        now=now,
+        room=state.config,
+        life=life,
+        proof=prove(room.sensors, life.grace_ms, now),
+        deaf=room.deaf,
+        calendar_read_at=state.calendar_read_at,
+        calendar_why=state.calendar_why,
+        unseen_streak=state.unseen_streak,
+        overlapped_by=_overlapped_by(room, life),
+        released=state.released.get(life.booking.key),
+    )
+
+
+def _overlapped_by(room: Room, life: Life) -> str:
+    """The key of an attended booking that overlaps this one, or empty."""
+    previous = room.state.previous
+    if previous is not None and previous.start < life.booking.end and life.booking.start < previous.end:
+        return "the booking before"
+    for key, other in sorted(room.state.lives.items()):
+        overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
+        if other is not life and overlaps and other.is_attended:
+            return key
+    return ""
 
 
 def _codes(reasons: tuple[Reason, ...]) -> list[tuple[str, str]]:

@@ -212,9 +212,21 @@ class Site:
             self._alarms[name] = true_at  # a heartbeat has come meanwhile: nothing to see then
         return None
 
+    @property
+    def has_news(self) -> bool:
+        """Facts are waiting for a tick."""
+        return bool(self._dirty)
+
     def is_repeat(self, reading: Reading, now: Instant) -> bool:
         """Whether a reading adds nothing to what was recorded lately and may be folded."""
         return self._room_with(reading.sensor).is_repeat(reading, now)
+
+    def is_known(self, event: Availability | BridgeState) -> bool:
+        """Whether this availability is what the core already goes by."""
+        if isinstance(event, Availability):
+            return self._room_with(event.sensor).state.sensors[event.sensor].online == event.online
+        rooms = self._rooms_of_bridge.get(event.bridge, [])
+        return all((event.bridge not in room.state.offline_bridges) == event.online for room in rooms)
 
     def has_sensor(self, sensor: str) -> bool:
         """Whether a room has this sensor."""

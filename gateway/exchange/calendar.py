@@ -1,0 +1,201 @@
+"""Complete reads of room calendars, and what a read says against what was known.
+
+A read is whole or it raises: no error, no odd page and no lost permission can look like a calendar
+with fewer bookings (invariant L6).
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta, tzinfo
+from typing import Any, Final
+
+from gateway.core.booking import Booking
+from gateway.core.units import HOUR_MS, MINUTE_MS, Instant
+from gateway.exchange.client import GraphClient
+from gateway.exchange.errors import (
+    MAILBOX_ADVICE,
+    ItemGoneError,
+    MailboxError,
+    MalformedError,
+    RetryableError,
+)
+from gateway.exchange.models import (
+    NO_EXEMPTIONS,
+    Exemptions,
+    GraphEvent,
+    as_datetime,
+    midnight,
+    parse_event,
+    to_booking,
+)
+
+PAGE_SIZE: Final = 200
+"""Events per page: today and tomorrow of one room fit into one, and one page is one moment."""
+
+MAX_PAGES: Final = 50
+"""10,000 bookings of one room: a server that offers more is going round in circles."""
+
+AGREEING_READS: Final = 4
+"""How often a listing of several pages is read until two reads in a row agree."""
+
+LOOK_BACK_MS: Final = 12 * HOUR_MS
+"""Shortly after midnight, meetings that began yesterday still run."""
+
+ZONE_SLACK_MS: Final = 14 * HOUR_MS
+"""All-day entries are dates to us and instants of their organizer's zone to Exchange."""
+
+
+class CalendarReader:
+    """Reads calendars through `client`; `exemptions` decides on the bookings' marks."""
+
+    def __init__(
+        self,
+        client: GraphClient,
+        *,
+        exemptions: Exemptions = NO_EXEMPTIONS,
+        page_size: int = PAGE_SIZE,
+        max_pages: int = MAX_PAGES,
+    ) -> None:
+        self._client = client
+        self.exemptions = exemptions
+        self._page_size = page_size
+        self._max_pages = max_pages
+
+    async def read(
+        self, mailbox: str, zone: tzinfo, window_start: Instant, window_end: Instant
+    ) -> tuple[Booking, ...]:
+        """Every booking that overlaps the window, by key; never a part of them.
+
+        `zone` is the room's, for all-day entries. Raises RetryableError or UnreadableError.
+        """
+        events = await self.view(mailbox, window_start, window_end)
+        return one_per_key(self.bookings(events, zone))
+
+    def bookings(self, events: Iterable[GraphEvent], zone: tzinfo) -> list[Booking]:
+        """The bookings of these events; series masters are no bookings and are left out."""
+        return [to_booking(event, zone, self.exemptions) for event in events if event.type != "seriesMaster"]
+
+    async def view(
+        self, mailbox: str, window_start: Instant, window_end: Instant, *, urgent: bool = False
+    ) -> tuple[GraphEvent, ...]:
+        """The events of a complete `calendarView`, as Graph tells them."""
+        url = self._client.url("users", mailbox, "calendarView")
+        try:
+            return await self._complete(url, window_start, window_end, urgent=urgent)
+        except ItemGoneError as error:  # said of a whole calendar it means that there is none
+            raise MailboxError(MAILBOX_ADVICE, status=error.status, code=error.code) from error
+
+    async def event(self, mailbox: str, event_id: str) -> GraphEvent:
+        """One item by its id. ItemGoneError if the mailbox does not have it."""
+        url = self._client.url("users", mailbox, "events", event_id)
+        return parse_event(await self._client.get(url, {"$select": self.exemptions.select}, urgent=True))
+
+    async def instances(
+        self, mailbox: str, zone: tzinfo, series_id: str, start: Instant, end: Instant
+    ) -> tuple[Booking, ...]:
+        """The occurrences of one series that overlap the window; none if the series is gone."""
+        url = self._client.url("users", mailbox, "events", series_id, "instances")
+        try:
+            events = await self._complete(url, start, end, urgent=True)
+        except ItemGoneError:
+            return ()
+        return one_per_key(self.bookings(events, zone))
+
+    async def _complete(
+        self, url: str, start: Instant, end: Instant, *, urgent: bool
+    ) -> tuple[GraphEvent, ...]:
+        """Several pages are several moments: what moves between them may be missed, so read twice."""
+        events, pages = await self._listing(url, start, end, urgent=urgent)
+        if pages == 1:
+            return events
+        for _ in range(AGREEING_READS - 1):
+            before = events
+            events, _ = await self._listing(url, start, end, urgent=urgent)
+            if events == before:
+                return events
+        raise RetryableError("the calendar kept changing while it was read")
+
+    async def _listing(
+        self, url: str, start: Instant, end: Instant, *, urgent: bool
+    ) -> tuple[tuple[GraphEvent, ...], int]:
+        params: dict[str, str] | None = {
+            "startDateTime": _graph_time(start),
+            "endDateTime": _graph_time(end),
+            "$select": self.exemptions.select,
+            "$top": str(self._page_size),
+        }
+        events: list[GraphEvent] = []
+        seen = {url}
+        for page_number in range(1, self._max_pages + 1):
+            page = await self._client.get(url, params, urgent=urgent)
+            events += (parse_event(item) for item in _items(page))
+            link = page.get("@odata.nextLink")
+            if link is None:
+                return tuple(events), page_number
+            if not isinstance(link, str) or link in seen:
+                raise MalformedError("a nextLink that leads nowhere new")
+            seen.add(link)
+            url, params = link, None  # a nextLink carries every parameter itself
+        raise MalformedError(f"a calendar of more than {self._max_pages} pages")
+
+
+def _items(page: dict[str, Any]) -> list[Any]:
+    items = page.get("value")
+    if not isinstance(items, list):
+        raise MalformedError("a page without a list of items")
+    return items
+
+
+def _graph_time(moment: Instant) -> str:
+    return as_datetime(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def window(now: Instant, zone: tzinfo) -> tuple[Instant, Instant]:
+    """Today and tomorrow in the room's zone; at least 12 h back, so that running meetings count."""
+    today = as_datetime(now).astimezone(zone).date()
+    back = (now - LOOK_BACK_MS) // MINUTE_MS * MINUTE_MS
+    return min(midnight(today, zone), back), midnight(today + timedelta(days=2), zone)
+
+
+def one_per_key(bookings: Iterable[Booking]) -> tuple[Booking, ...]:
+    """The bookings by key, one each.
+
+    Two items share a key after a declined meeting was accepted again: the one that holds the room
+    counts, then the one that at least is not cancelled.
+    """
+    best: dict[str, Booking] = {}
+    for booking in bookings:
+        other = best.get(booking.key)
+        if other is None or _rank(booking) > _rank(other):
+            best[booking.key] = booking
+    return tuple(best[key] for key in sorted(best))
+
+
+def _rank(booking: Booking) -> tuple[bool, bool, str]:
+    # The id makes the choice the same in whatever order Exchange lists them.
+    return booking.is_decided_on, not booking.cancelled, booking.event_id
+
+
+def overlaps(booking: Booking, start: Instant, end: Instant) -> bool:
+    """Whether Exchange must list the booking when asked for this window (end excluded)."""
+    if booking.all_day:
+        start, end = start + ZONE_SLACK_MS, end - ZONE_SLACK_MS
+    return booking.start < end and (booking.end > start or booking.start == booking.end == start)
+
+
+def difference(
+    known: Iterable[Booking], read: Iterable[Booking], window_start: Instant, window_end: Instant
+) -> tuple[tuple[Booking, ...], tuple[str, ...]]:
+    """What a complete read of a window changes: bookings that are new or differ, and keys that are gone.
+
+    Only known bookings that overlap the window can be gone. Both results are sorted by key.
+    """
+    held = {booking.key: booking for booking in known}
+    found = one_per_key(read)
+    keys = {booking.key for booking in found}
+    changed = tuple(booking for booking in found if held.get(booking.key) != booking)
+    removed = sorted(
+        key
+        for key, booking in held.items()
+        if key not in keys and overlaps(booking, window_start, window_end)
+    )
+    return changed, tuple(removed)

@@ -1,0 +1,395 @@
+"""One HTTP client for Microsoft Graph: few requests at a time, patient reads, writes that are sent once.
+
+A read is tried again when Graph is throttling or away. A write is tried again only after answers that
+prove it had no effect; whatever leaves that open becomes UnclearError and is settled by reading back
+(invariant L4).
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import random
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from gateway.exchange.auth import FRESH, TokenSource
+from gateway.exchange.errors import (
+    ConflictError,
+    ExchangeError,
+    GivenUpError,
+    Kind,
+    MalformedError,
+    RetryableError,
+    UnclearError,
+    UntrustedError,
+    from_answer,
+)
+
+GRAPH_URL: Final = "https://graph.microsoft.com/v1.0"
+
+IN_FLIGHT: Final = 4
+"""Outlook allows four concurrent requests, by some of its pages for the whole application."""
+
+MAX_BODY_BYTES: Final = 20 * 1024 * 1024
+"""Far above a full page of meetings with 500 attendees each; below what would hurt a small box."""
+
+REQUEST_S: Final = 60.0
+"""From the first byte sent to the last received, so that a dripping answer ends."""
+
+TIMEOUTS: Final = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=30.0)
+
+# Ids that survive a move to another folder, and times in UTC (both per request, Graph forgets them).
+PREFER: Final = 'IdType="ImmutableId", outlook.timezone="UTC"'
+
+# Errors of httpx that come before the first byte of a request is sent.
+NOTHING_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """How often and how long one call keeps trying. Without a Retry-After waits double, with jitter."""
+
+    attempts: int
+    first_s: float
+    cap_s: float
+    total_s: float
+    """The sum of all waits; a Retry-After that does not fit is handed to the caller instead."""
+
+    def wait_s(self, attempt: int, asked_s: float | None, jitter: float) -> float:
+        """The wait after failed attempt number `attempt` (from 0); `jitter` within 0 and 1."""
+        if asked_s is not None:
+            return asked_s
+        return float(min(self.cap_s, self.first_s * 2**attempt) * (0.5 + 0.5 * jitter))
+
+
+READ_PATIENCE: Final = Patience(attempts=5, first_s=1.0, cap_s=20.0, total_s=60.0)
+# Short: a write rests on a read that is at most 30 s old (invariant W4).
+WRITE_PATIENCE: Final = Patience(attempts=3, first_s=0.5, cap_s=5.0, total_s=10.0)
+
+
+class Counts(msgspec.Struct):
+    """HTTP requests sent to Graph, repeats included; questions for tokens are not."""
+
+    read: int = 0
+    write: int = 0
+    throttled: int = 0
+    """How many of them were answered with 429."""
+
+    @property
+    def total(self) -> int:
+        """Reads and writes together."""
+        return self.read + self.write
+
+
+class Answer(NamedTuple):
+    """Status, headers (case-insensitive) and body of one answer. `accepted`: it is a 2xx."""
+
+    status: int
+    accepted: bool
+    headers: httpx.Headers
+    body: bytes
+
+
+class GraphClient:
+    """Requests to one Graph endpoint, under one application.
+
+    `base_url` ends with the version (`.../v1.0`) and must be https except on loopback. `transport`
+    replaces the network; `ca_file` replaces the built-in roots. `sleep` and `jitter` (0 to 1) are for
+    back-off, `wall` (seconds since 1970) reads Retry-After dates of answers that have no Date.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        tokens: TokenSource,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        ca_file: str | None = None,
+        proxy: str | None = None,
+        in_flight: int = IN_FLIGHT,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+        wall: Callable[[], float] = time.time,
+        read_patience: Patience = READ_PATIENCE,
+        write_patience: Patience = WRITE_PATIENCE,
+    ) -> None:
+        self._base = httpx.URL(base_url.rstrip("/"))
+        if transport is None:
+            if self._base.scheme != "https" and self._base.host not in LOOPBACK:
+                raise ValueError(f"Graph's address must be https, a token must not travel openly: {base_url}")
+            transport = httpx.AsyncHTTPTransport(
+                verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
+                trust_env=False,
+                proxy=proxy,
+                limits=httpx.Limits(max_connections=in_flight),
+            )
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            timeout=TIMEOUTS,
+            trust_env=False,
+            follow_redirects=False,
+            headers={"Accept": "application/json", "Prefer": PREFER, "User-Agent": "occupancy-gateway"},
+        )
+        self._tokens = tokens
+        self._slots = asyncio.Semaphore(in_flight)
+        # Routine reads leave one slot to writes and what belongs to them: a release must not queue
+        # behind the reading of a hundred rooms.
+        self._routine = asyncio.Semaphore(max(1, in_flight - 1))
+        self._sleep = sleep
+        self._jitter = jitter
+        self._wall = wall
+        self._patience: dict[Kind, Patience] = {"read": read_patience, "write": write_patience}
+        self.requests = Counts()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def url(self, *segments: str) -> str:
+        """The absolute address of a path below the base; each segment is escaped."""
+        return "/".join([str(self._base), *(quote(segment, safe="@") for segment in segments)])
+
+    async def get(
+        self, url: str, params: Mapping[str, str] | None = None, *, urgent: bool = False
+    ) -> dict[str, Any]:
+        """The JSON object at `url` (from `url()`, or a nextLink).
+
+        `urgent` reads may use the slot that routine reads leave free. Raises RetryableError,
+        UnreadableError, ItemGoneError or RefusedError; an address of another origin is Malformed.
+        """
+        address = self._address(url)
+        if params:
+            address = address.copy_merge_params(dict(params))
+        answer = await self._persist("read", "GET", address, None, urgent=urgent, still=None)
+        try:
+            parsed = json.loads(answer.body)
+        except ValueError as error:
+            raise MalformedError("the answer is not JSON", status=answer.status) from error
+        if not isinstance(parsed, dict):
+            raise MalformedError("the answer is not a JSON object", status=answer.status)
+        return parsed
+
+    async def write(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        still: Callable[[], bool] | None = None,
+    ) -> None:
+        """Send one POST, PATCH or DELETE; returns when Graph has accepted it (2xx).
+
+        `still` is asked right before each sending; when it says no, GivenUpError. RetryableError:
+        it had no effect. UnclearError: it may have had one. Also UnreadableError, ItemGoneError
+        and RefusedError, all without effect.
+        """
+        content = None if body is None else json.dumps(body).encode()
+        await self._persist("write", method, self._address(url), content, urgent=True, still=still)
+
+    def _address(self, url: str) -> httpx.URL:
+        try:
+            address = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise MalformedError("a link that is no address") from error
+        if _origin(address) != _origin(self._base):
+            raise MalformedError(f"a link away from {self._base.host}, where the token must not go")
+        return address
+
+    async def _persist(
+        self,
+        kind: Kind,
+        method: str,
+        url: httpx.URL,
+        content: bytes | None,
+        *,
+        urgent: bool,
+        still: Callable[[], bool] | None,
+    ) -> Answer:
+        patience = self._patience[kind]
+        attempt = 0
+        waited_s = 0.0
+        while True:
+            try:
+                return await self._attempt(kind, method, url, content, urgent=urgent, still=still)
+            except (ConflictError, GivenUpError):
+                raise
+            except RetryableError as problem:
+                wait_s = patience.wait_s(attempt, problem.retry_after_s, self._jitter())
+                attempt += 1
+                waited_s += wait_s
+                if attempt >= patience.attempts or waited_s > patience.total_s:
+                    raise
+            await self._sleep(wait_s)  # outside the slot: others may go on
+
+    @asynccontextmanager
+    async def _slot(self, *, urgent: bool) -> AsyncIterator[None]:
+        if urgent:
+            async with self._slots:
+                yield
+        else:
+            async with self._routine, self._slots:
+                yield
+
+    async def _attempt(
+        self,
+        kind: Kind,
+        method: str,
+        url: httpx.URL,
+        content: bytes | None,
+        *,
+        urgent: bool,
+        still: Callable[[], bool] | None,
+    ) -> Answer:
+        async with self._slot(urgent=urgent):
+            token = await self._tokens.token()
+            answer = await self._send(kind, method, url, content, token, still)
+            claims = claims_challenge(answer.headers.get_list("www-authenticate"))
+            if answer.status == HTTPStatus.UNAUTHORIZED or (
+                answer.status == HTTPStatus.FORBIDDEN and claims is not None
+            ):
+                token = await self._other_token(token, claims)
+                answer = await self._send(kind, method, url, content, token, still)
+        if answer.accepted:
+            return answer
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self.requests.throttled += 1
+        wait_s = retry_after(answer.headers, self._wall)
+        raise from_answer(kind, answer.status, answer.headers, answer.body, wait_s)
+
+    async def _other_token(self, refused: str, claims: str | None) -> str:
+        if claims is None:
+            current = await self._tokens.token()
+            if current != refused:  # a request beside this one has renewed it already
+                return current
+        return await self._tokens.token(claims=FRESH if claims is None else claims)
+
+    async def _send(
+        self,
+        kind: Kind,
+        method: str,
+        url: httpx.URL,
+        content: bytes | None,
+        token: str,
+        still: Callable[[], bool] | None,
+    ) -> Answer:
+        """One HTTP request; every failure without an answer as an ExchangeError."""
+        headers = {"Authorization": f"Bearer {token}"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        request = self._http.build_request(method, url, headers=headers, content=content)
+        if still is not None and not still():
+            raise GivenUpError("given up before it was sent")
+        if kind == "read":
+            self.requests.read += 1
+        else:
+            self.requests.write += 1
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                response = await self._http.send(request, stream=True)
+                try:
+                    return await self._collect(kind, response)
+                finally:
+                    await response.aclose()
+        except NOTHING_SENT as error:
+            raise _unreached(error) from error
+        except (httpx.RequestError, TimeoutError) as error:
+            raise _lost(kind, error) from error
+
+    async def _collect(self, kind: Kind, response: httpx.Response) -> Answer:
+        accepted = kind == "write" and response.is_success
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    break
+        except httpx.RequestError:
+            if not accepted:  # the status of a write says all; what follows is decoration
+                raise
+        if len(body) > MAX_BODY_BYTES and not accepted:
+            too_long = f"an answer over {MAX_BODY_BYTES} bytes"
+            raise MalformedError(too_long) if kind == "read" else UnclearError(too_long)
+        return Answer(response.status_code, response.is_success, response.headers, bytes(body))
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    port = url.port or {"https": 443, "http": 80}.get(url.scheme)
+    return url.scheme, url.host, port
+
+
+def _unreached(error: Exception) -> ExchangeError:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return UntrustedError(
+                f"the server's certificate is not trusted ({cause.verify_message}): "
+                "check this machine's clock, ca_file and any proxy in between"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return RetryableError(f"Exchange cannot be reached: {type(error).__name__}")
+
+
+def _lost(kind: Kind, error: Exception) -> ExchangeError:
+    why = f"no answer from Exchange: {type(error).__name__}"
+    return RetryableError(why) if kind == "read" else UnclearError(why)
+
+
+def retry_after(headers: Mapping[str, str], wall: Callable[[], float]) -> float | None:
+    """Seconds that Retry-After asks for, never negative; None where it is missing or makes no sense.
+
+    Graph sends whole seconds, decimals ("2.128") or an HTTP date; a date is compared with the
+    answer's own Date, so that a wrong clock on this machine does not matter, else with `wall`.
+    """
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d*)?", value):
+        return float(value)
+    until = _http_date(value)
+    if until is None:
+        return None
+    answered = _http_date(headers.get("date", ""))
+    return max(0.0, until - (wall() if answered is None else answered))
+
+
+def _http_date(value: str) -> float | None:
+    try:
+        return parsedate_to_datetime(value).timestamp() if value else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def claims_challenge(challenges: list[str]) -> str | None:
+    """The decoded claims (JSON text) of a WWW-Authenticate header, or None if it carries none.
+
+    https://learn.microsoft.com/entra/identity-platform/claims-challenge: base64 in `claims="..."`,
+    seen in both alphabets and without padding.
+    """
+    for challenge in challenges:
+        found = re.search(r'\bclaims="([A-Za-z0-9+/_=-]+)"', challenge)
+        if found is None:
+            continue
+        text = found[1].rstrip("=").translate(str.maketrans("-_", "+/"))
+        try:
+            claims = base64.b64decode(text + "=" * (-len(text) % 4)).decode()
+            if isinstance(json.loads(claims), dict):
+                return claims
+        except (binascii.Error, ValueError):  # unreadable: renew the token as for a plain 401
+            continue
+    return None

@@ -1,0 +1,247 @@
+"""Events as Graph tells them, and the bookings that they stand for.
+
+Tolerant in what is not needed, strict in what decides. Names end here: of attendees only whether
+there are any is kept, of the organizer only an address, and neither leaves with the booking.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gateway.core.booking import Booking, Mark, Response, ShowAs, booking_key
+from gateway.core.units import Instant
+from gateway.exchange.errors import MalformedError
+
+EventType = Literal["singleInstance", "occurrence", "exception", "seriesMaster"]
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+UTC_NAMES: Final = frozenset(
+    {"utc", "etc/utc", "etc/gmt", "coordinated universal time", "tzone://microsoft/utc"}
+)
+"""Not "GMT Standard Time": that is Windows for London."""
+
+RESPONSES: Final[Mapping[str, Response]] = {
+    "organizer": "organizer",
+    "tentativelyAccepted": "tentative",
+    "accepted": "accepted",
+    "declined": "declined",
+}
+SHOW_AS: Final[Mapping[str, ShowAs]] = {
+    "free": "free",
+    "tentative": "tentative",
+    "busy": "busy",
+    "oof": "oof",
+    "workingElsewhere": "elsewhere",
+}
+
+FIELDS: Final = (
+    "id",
+    "iCalUId",
+    "type",
+    "seriesMasterId",
+    "originalStart",
+    "start",
+    "end",
+    "isAllDay",
+    "isCancelled",
+    "isOrganizer",
+    "responseStatus",
+    "showAs",
+    "categories",
+    "attendees",
+    "changeKey",
+)
+"""What is asked for. No subject, no body, no location; the organizer only where it can exempt."""
+
+
+class Exemptions(msgspec.Struct, frozen=True):
+    """What in a calendar entry exempts it: organizers' addresses and categories, in any case."""
+
+    organizers: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, organizers: tuple[str, ...] = (), categories: tuple[str, ...] = ()) -> "Exemptions":
+        """From settings, as people write them."""
+        return cls(
+            organizers=frozenset(address.strip().casefold() for address in organizers),
+            categories=frozenset(category.strip().casefold() for category in categories),
+        )
+
+    @property
+    def select(self) -> str:
+        """The value of `$select`: the organizer is asked for only where it matters."""
+        return ",".join((*FIELDS, "organizer") if self.organizers else FIELDS)
+
+
+NO_EXEMPTIONS: Final = Exemptions()
+
+
+class _Model(BaseModel):
+    # Inputs stay out of error texts: they hold names.
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+
+class Moment(_Model):
+    """Graph's dateTimeTimeZone: a local time with up to 7 decimals, and the name of its zone."""
+
+    date_time: str = Field(alias="dateTime")
+    time_zone: str = Field(alias="timeZone", default="UTC")
+
+    @property
+    def local(self) -> datetime:
+        """As written; aware only if it carries an offset. MalformedError if it is no time."""
+        try:
+            return datetime.fromisoformat(self.date_time)
+        except ValueError as error:
+            raise MalformedError("a dateTime that is no time") from error
+
+    @property
+    def instant(self) -> Instant:
+        """The instant it stands for; MalformedError names a zone that is not known."""
+        local = self.local
+        return instant(local if local.tzinfo else local.replace(tzinfo=zone_named(self.time_zone)))
+
+
+class GraphEvent(_Model):
+    """A calendar item: what of it bears on a booking. Fields that $select left out are None or empty."""
+
+    id: str = Field(min_length=1)
+    ical_uid: str | None = Field(alias="iCalUId", default=None)
+    type: EventType | None = None
+    series_id: str | None = Field(alias="seriesMasterId", default=None)
+    original_start: datetime | None = Field(alias="originalStart", default=None)
+    start: Moment
+    end: Moment
+    all_day: bool = Field(alias="isAllDay", default=False)
+    cancelled: bool = Field(alias="isCancelled", default=False)
+    room_organises: bool = Field(alias="isOrganizer", default=False)
+    response: str = Field(alias="responseStatus", default="none")
+    show_as: str = Field(alias="showAs", default="unknown")
+    categories: tuple[str, ...] = ()
+    has_attendees: bool = Field(alias="attendees", default=True)
+    organizer: str = Field(default="", repr=False)
+    change_key: str = Field(alias="changeKey", default="")
+
+    @field_validator("response", mode="before")
+    @classmethod
+    def _response_only(cls, value: Any) -> Any:
+        return (value.get("response") or "none") if isinstance(value, dict) else value or "none"
+
+    @field_validator("has_attendees", mode="before")
+    @classmethod
+    def _whether_any(cls, value: Any) -> Any:
+        return bool(value) if isinstance(value, list) else True if value is None else value
+
+    @field_validator("organizer", mode="before")
+    @classmethod
+    def _address_only(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            mail = value.get("emailAddress")
+            return (mail.get("address") or "") if isinstance(mail, dict) else ""
+        return value or ""
+
+    @field_validator("categories", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: Any) -> Any:
+        return () if value is None else value
+
+    def has_category(self, category: str) -> bool:
+        """Exchange compares categories without regard to case."""
+        return category.casefold() in {own.casefold() for own in self.categories}
+
+
+def parse_event(item: Any) -> GraphEvent:
+    """The item as an event; MalformedError names the fields that are wrong, never their content."""
+    try:
+        return GraphEvent.model_validate(item)
+    except ValidationError as error:
+        fields = sorted({".".join(str(part) for part in detail["loc"]) for detail in error.errors()})
+        raise MalformedError(f"a calendar item with unusable {', '.join(fields)}") from error
+
+
+def instant(moment: datetime) -> Instant:
+    """An aware datetime in ms since 1970 UTC, rounded down."""
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+def as_datetime(moment: Instant) -> datetime:
+    """The other way round, in UTC."""
+    return EPOCH + timedelta(milliseconds=moment)
+
+
+def midnight(day: date, zone: tzinfo) -> Instant:
+    """When `day` begins in `zone`; where that midnight is skipped, the moment the clocks jump."""
+    return instant(datetime.combine(day, time(), tzinfo=zone))
+
+
+def zone_named(name: str) -> tzinfo:
+    """UTC under its several names, or an IANA zone. Requests ask for UTC, so others are rare."""
+    if name.casefold() in UTC_NAMES:
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:  # unknown; not a relative path; a folder of zones
+        raise MalformedError(f"times in the zone {name[:80]!r}, which is not an IANA zone") from error
+
+
+def to_booking(event: GraphEvent, room_zone: tzinfo, exemptions: Exemptions = NO_EXEMPTIONS) -> Booking:
+    """The booking that an event stands for. MalformedError for a series master or one without identity."""
+    if event.type not in ("singleInstance", "occurrence", "exception"):
+        raise MalformedError(f"an item of type {event.type} where occurrences were asked for")
+    if not event.ical_uid:
+        raise MalformedError("a calendar item without iCalUId")
+    start, end = _times(event, room_zone)
+    original = _original_start(event, start)
+    return Booking(
+        key=booking_key(event.ical_uid, original),
+        event_id=event.id,
+        start=start,
+        end=end,
+        original_start=original,
+        series_id=event.series_id or "",
+        all_day=event.all_day,
+        cancelled=event.cancelled,
+        show_as=SHOW_AS.get(event.show_as, "unknown"),
+        response=RESPONSES.get(event.response, "none"),
+        room_organises=event.room_organises,
+        has_attendees=event.has_attendees,
+        marks=_marks(event, exemptions),
+        change_key=event.change_key,
+    )
+
+
+def _times(event: GraphEvent, room_zone: tzinfo) -> tuple[Instant, Instant]:
+    first, last = event.start.local, event.end.local
+    if event.all_day and first.time() == last.time() == time():  # dates, in whatever zone they are told
+        days = max(last.date() - first.date(), timedelta(days=1))
+        return midnight(first.date(), room_zone), midnight(first.date() + days, room_zone)
+    start, end = event.start.instant, event.end.instant
+    if end < start:
+        raise MalformedError("a calendar item that ends before it starts")
+    return start, end
+
+
+def _original_start(event: GraphEvent, start: Instant) -> Instant | None:
+    if event.type == "singleInstance":
+        return None
+    if event.original_start is not None:
+        original = event.original_start
+        return instant(original if original.tzinfo else original.replace(tzinfo=UTC))
+    if event.type == "occurrence":  # one that was never moved is where it always was
+        return start
+    raise MalformedError("a moved occurrence without originalStart")
+
+
+def _marks(event: GraphEvent, exemptions: Exemptions) -> tuple[Mark, ...]:
+    marks: list[Mark] = []
+    if event.organizer and event.organizer.casefold() in exemptions.organizers:
+        marks.append("organizer")
+    if any(category.casefold() in exemptions.categories for category in event.categories):
+        marks.append("category")
+    return tuple(marks)

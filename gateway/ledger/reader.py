@@ -1,0 +1,140 @@
+"""Reading a ledger: for a restart, and for everybody who looks, with or without a running gateway."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import msgspec
+
+from gateway.core.decisions import Decision, Write
+from gateway.core.events import AnyEvent
+from gateway.core.site import CoreError, Site
+from gateway.core.units import Instant
+from gateway.ledger import schema
+from gateway.ledger.batch import Counts, OutboxRow
+from gateway.ledger.errors import LedgerDamaged, LedgerError
+
+_EVENT: Final = msgspec.json.Decoder(AnyEvent)
+_DECISION: Final = msgspec.json.Decoder(Decision)
+_WRITE: Final = msgspec.json.Decoder(Write)
+
+
+def events_after(connection: sqlite3.Connection, seq: int) -> Iterator[tuple[int, Instant, AnyEvent]]:
+    """Every journaled event after a sequence number, in order."""
+    decode = _EVENT.decode
+    for number, at, text in connection.execute(
+        "SELECT seq, at, event FROM journal WHERE seq > ? ORDER BY seq", (seq,)
+    ):
+        yield number, at, decode(text)
+
+
+def replay_from(connection: sqlite3.Connection, path: str) -> Site:
+    """The site as of the last commit. Raises LedgerDamaged, naming the event that cannot be replayed."""
+    seq = 0
+    try:
+        row = connection.execute("SELECT seq, body FROM snapshots ORDER BY seq DESC LIMIT 1").fetchone()
+        site = Site() if row is None else Site.restore(row[1].encode())
+        seq = 0 if row is None else row[0]
+        for number, at, event in events_after(connection, seq):
+            seq = number
+            site.handle(event, at)
+    except (msgspec.MsgspecError, CoreError, sqlite3.DatabaseError) as error:
+        raise LedgerDamaged(
+            f"{path}: event {seq} of the journal cannot be replayed ({error}). Restore a backup, or move "
+            "the file away to start a new one. It has not been changed."
+        ) from error
+    return site
+
+
+def open_rows(connection: sqlite3.Connection) -> list[OutboxRow]:
+    """The outbox rows that have not ended, oldest first."""
+    return _rows(connection, "WHERE state NOT IN ('applied', 'superseded', 'expired')", ())
+
+
+def _rows(connection: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[OutboxRow]:
+    sql = f"SELECT room, booking, body, state, why, attempts, changed_at FROM outbox {where} ORDER BY created_at, room, write"  # noqa: S608, E501 - `where` is one of the literals in this module
+    return [
+        OutboxRow(room, booking, _WRITE.decode(body), state, why, attempts, changed_at)
+        for room, booking, body, state, why, attempts, changed_at in connection.execute(sql, values)
+    ]
+
+
+class LedgerReader:
+    """Looks into a ledger without touching it; fine beside a running gateway.
+
+    Raises LedgerError if there is none, LedgerTooNew or LedgerDamaged as the writer does.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise LedgerError(
+                f"{path}: there is no ledger yet. Has the gateway been started with this configuration?"
+            )
+        try:
+            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            if schema.pending(self._db, str(path)):
+                raise LedgerError(f"{path}: not a ledger yet. Start the gateway once to prepare it.")
+        except sqlite3.DatabaseError as error:
+            raise LedgerDamaged(
+                f"{path}: not readable as a ledger ({error}). It has not been changed."
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def site(self) -> Site:
+        """The site as of the last commit."""
+        return replay_from(self._db, str(self.path))
+
+    def events(self, after: int = 0) -> Iterator[tuple[int, Instant, AnyEvent]]:
+        """Sequence number, instant and event, in order."""
+        return events_after(self._db, after)
+
+    def decisions(
+        self,
+        *,
+        room: str = "",
+        booking: str = "",
+        kind: str = "",
+        since: Instant = 0,
+        until: Instant = 2**62,
+        limit: int = -1,
+    ) -> list[Decision]:
+        """Recorded decisions, oldest first; with `limit` the newest that many. Filters combine."""
+        rows = self._db.execute(
+            "SELECT body FROM (SELECT id, body FROM decisions WHERE at >= ? AND at < ?"
+            " AND (? = '' OR room = ?) AND (? = '' OR booking = ?) AND (? = '' OR kind = ?)"
+            " ORDER BY id DESC LIMIT ?) ORDER BY id",
+            (since, until, room, room, booking, booking, kind, kind, limit),
+        )
+        return [_DECISION.decode(body) for (body,) in rows]
+
+    def outbox(self, *, room: str = "", booking: str = "") -> list[OutboxRow]:
+        """Intended writes and what became of them, oldest first."""
+        where = "WHERE (? = '' OR room = ?) AND (? = '' OR booking = ?)"
+        return _rows(self._db, where, (room, room, booking, booking))
+
+    def counts(self) -> dict[str, Counts]:
+        """Messages per sensor since the ledger began, with the last one that was refused."""
+        rows = self._db.execute(
+            "SELECT sensor, accepted, folded, rejected, last_error, last_sample, last_error_at FROM sensors"
+            " ORDER BY sensor"
+        )
+        return {sensor: Counts(*rest) for sensor, *rest in rows}
+
+    def notes(self) -> dict[str, str]:
+        """Facts noted about this installation."""
+        return dict(self._db.execute("SELECT name, value FROM notes ORDER BY name").fetchall())
+
+    def newest_instant(self) -> Instant | None:
+        """When the newest event happened, or None in a new ledger."""
+        row = self._db.execute("SELECT at FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+        return None if row is None else int(row[0])

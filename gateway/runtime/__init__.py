@@ -1,0 +1,10 @@
+"""The moving parts of a running gateway, each with one job; `gateway.service` wires them together.
+
+brain      every fact passes here: core, journal, group commit, acknowledgement
+intake     messages from a link become facts
+sync       calendars become facts
+dispatch   committed decisions become writes to Exchange, and their outcomes facts
+announce   what is known goes out on MQTT
+control    people's commands come in on a local socket
+picture    the site as people see it, for all who show it
+"""

@@ -1,0 +1,277 @@
+"""Committed decisions become writes to Exchange, and what becomes of each write becomes a fact.
+
+Theory of operation
+
+* A row of the outbox is carried out by one task: verify (re-read the occurrence), remember
+  `sending` durably, send once, confirm by a complete read. Each step is in the ledger before the
+  next begins, so a process that dies anywhere knows what it must read back.
+* An unclear answer is settled by reading back. Sending again has the same end state and is done only
+  after a read that shows no effect.
+* A row ends as exactly one of applied, superseded, expired; that end is an event for the core, in
+  the same transaction as the row's last step.
+* The first release of one occurrence of a series in a tenant is watched: if other occurrences vanish
+  with it, writing stops until a person has looked.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, Literal
+
+import structlog
+
+from gateway.core.booking import Booking
+from gateway.core.decisions import Decision, Write
+from gateway.core.events import WriteOutcome
+from gateway.core.units import DAY_MS, Instant
+from gateway.exchange.comment import release_comment
+from gateway.exchange.errors import ExchangeError
+from gateway.exchange.writer import (
+    AlreadyDone,
+    Gone,
+    NotSent,
+    Refused,
+    Sent,
+    Unclear,
+    Verified,
+    vanished,
+)
+from gateway.ledger import LedgerWorker, OutboxChange, OutboxRow, OutboxState
+from gateway.runtime.brain import Brain, Paused
+from gateway.runtime.places import Place
+
+log = structlog.get_logger()
+
+AT_ONCE: Final = 2
+"""Writes under way at a time."""
+
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Pauses between attempts, the last one repeating (wall time: Exchange's own pace)."""
+
+SERIES_NOTE: Final = "series_release_watched"
+HALT_NOTE: Final = "writing_halted"
+SERIES_WINDOW_MS: Final = 60 * DAY_MS
+"""How far around the released occurrence the rest of its series is looked at."""
+
+End = Literal["applied", "superseded", "expired"]
+
+
+class Dispatch:
+    """Carries out outbox rows. `done` is told each room whose calendar was written to."""
+
+    def __init__(
+        self,
+        brain: Brain,
+        ledger: LedgerWorker,
+        places: Mapping[str, Place],
+        *,
+        done: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        checkpoint: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._brain = brain
+        self._ledger = ledger
+        self._places = places
+        self._done = done
+        self._sleep = sleep
+        self._checkpoint = checkpoint
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._withdrawn: set[tuple[str, int]] = set()
+        self._evidence: dict[tuple[str, int], tuple[Instant, Instant]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._series = asyncio.Lock()
+        self._series_watched = False
+        self.halted = ""
+        """Why nothing is written any more until a person has looked; empty if all is well."""
+
+    # -- life -----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up what an earlier run left in the outbox."""
+        self.halted = await self._ledger.run(lambda ledger: ledger.note(HALT_NOTE))
+        self._series_watched = bool(await self._ledger.run(lambda ledger: ledger.note(SERIES_NOTE)))
+        for row in await self._ledger.run(lambda ledger: ledger.open_rows()):
+            self._begin(row)
+
+    async def stop(self) -> None:
+        """Stop where it is; the ledger knows how far each row has come."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def carry_out(self, decisions: Sequence[Decision]) -> None:
+        """Begin the writes of committed decisions; withdraw those that they withdraw."""
+        for decision in decisions:
+            if decision.withdraws is not None:
+                self._withdrawn.add((decision.room, decision.withdraws))
+            if decision.write is not None:
+                for reason in decision.reasons:
+                    if reason.code == "proven_vacant" and reason.at is not None and reason.until is not None:
+                        self._evidence[decision.room, decision.write.id] = (reason.at, reason.until)
+                self._begin(OutboxRow(decision.room, decision.booking, decision.write, "pending"))
+
+    @property
+    def under_way(self) -> int:
+        """Rows that have not ended."""
+        return len(self._tasks)
+
+    def _begin(self, row: OutboxRow) -> None:
+        key = (row.room, row.write.id)
+        if key not in self._tasks:
+            task = asyncio.get_running_loop().create_task(self._carry_out(row))
+            self._tasks[key] = task
+            task.add_done_callback(lambda _: self._forget(key))
+
+    def _forget(self, key: tuple[str, int]) -> None:
+        self._tasks.pop(key, None)
+        self._withdrawn.discard(key)
+        self._evidence.pop(key, None)
+
+    # -- one row --------------------------------------------------------------------------------------
+
+    async def _carry_out(self, row: OutboxRow) -> None:
+        """Take one row to its end, however often Exchange has to be asked."""
+        attempt = 0
+        sent = row.state in ("sending", "unclear")
+        attempts = row.attempts
+        while True:
+            try:
+                async with self._slots:
+                    end, why, sent, attempts = await self._step(row, sent, attempts)
+            except ExchangeError as error:
+                end, why = None, str(error)
+            except Paused as pause:
+                end, why = None, str(pause)
+            if end is not None and await self._finish(row, end, why):
+                return
+            if why:
+                log.info("write not done yet", room=row.room, write=row.write.id, why=why)
+            await self._sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1
+
+    async def _step(self, row: OutboxRow, sent: bool, attempts: int) -> tuple[End | None, str, bool, int]:
+        """One attempt: an end with its reason, or None to try again; and whether it was ever sent."""
+        write, place = row.write, self._places.get(row.room)
+        if place is None:
+            return "superseded", "the room is no longer configured", sent, attempts
+        if not sent:
+            refusal = self._unwanted(row)
+            if refusal is not None:
+                return (*refusal, sent, attempts)
+            await self._remember(row, "verifying", attempts)
+        verified = await place.writer.verify(place.mailbox, place.zone, write, sent_before=sent)
+        if not isinstance(verified, Verified):
+            ended: End = "applied" if isinstance(verified, AlreadyDone) else "superseded"
+            return ended, getattr(verified, "why", ""), sent, attempts
+        refusal = self._unwanted(row)
+        if refusal is not None:
+            return (*refusal, sent, attempts)
+        if not self._needs_watching(write):
+            end, why, sent = await self._send(row, place, verified, attempts + 1)
+            return end, why, sent, attempts + 1
+        async with self._series:
+            end, why, sent = await self._send_watched(row, place, verified, attempts + 1)
+        return end, why, sent, attempts + 1
+
+    def _unwanted(self, row: OutboxRow) -> tuple[End, str] | None:
+        """Why the row must not be sent any more, if so."""
+        if (row.room, row.write.id) in self._withdrawn:
+            return "superseded", "withdrawn"
+        if self._brain.now() > row.write.deadline:
+            return "expired", "its evidence is too old"
+        if self.halted:
+            return "expired", self.halted
+        return None
+
+    async def _send(
+        self, row: OutboxRow, place: Place, verified: Verified, attempts: int
+    ) -> tuple[End | None, str, bool]:
+        write = row.write
+        await self._remember(row, "sending", attempts)
+        self._checkpoint("before_send")
+        result = await place.writer.send(
+            place.mailbox,
+            write,
+            self._comment(row, place),
+            verified,
+            still_wanted=lambda: self._unwanted(row) is None,
+        )
+        self._checkpoint("after_send")
+        match result:
+            case Sent() | Gone():
+                if await place.writer.confirm(place.mailbox, place.zone, write):
+                    return "applied", "", True
+                await self._remember(row, "unclear", attempts)
+                return None, "Exchange does not show it yet", True
+            case Unclear():
+                await self._remember(row, "unclear", attempts)
+                return None, result.why, True
+            case NotSent():
+                refusal = self._unwanted(row)
+                if refusal is not None:
+                    return (*refusal, False)
+                await self._remember(row, "pending", attempts)
+                if result.retry_after_s is not None:
+                    await self._sleep(result.retry_after_s)
+                return None, result.why, False
+            case Refused():
+                log.error("Exchange refuses a write", room=row.room, write=write.id, why=result.why)
+                return "expired", f"Exchange refuses it: {result.why}", False
+
+    def _comment(self, row: OutboxRow, place: Place) -> str:
+        if row.write.action != "release":
+            return ""
+        evidence = self._evidence.get((row.room, row.write.id), (row.write.start, self._brain.now()))
+        return release_comment(place.name, *evidence, place.zone, place.comment)
+
+    # -- series ---------------------------------------------------------------------------------------
+
+    def _needs_watching(self, write: Write) -> bool:
+        return write.action == "release" and bool(write.series_id) and not self._series_watched
+
+    async def _send_watched(
+        self, row: OutboxRow, place: Place, verified: Verified, attempts: int
+    ) -> tuple[End | None, str, bool]:
+        """Release one occurrence and see that the others are still there; otherwise stop writing."""
+        before = await self._siblings(row, place)
+        end, why, sent = await self._send(row, place, verified, attempts)
+        if end != "applied":
+            return end, why, sent
+        lost = vanished(before, await self._siblings(row, place), row.write.event_id)
+        if lost:
+            self.halted = (
+                f"releasing one occurrence in {row.room} made {len(lost)} other(s) of its series vanish; "
+                "nothing is written until somebody has looked"
+            )
+            self._brain.note(HALT_NOTE, self.halted)
+            log.critical("writing halted", why=self.halted, room=row.room)
+        elif len(before) > 1:
+            self._series_watched = True
+            self._brain.note(SERIES_NOTE, "yes")
+        return end, why, sent
+
+    async def _siblings(self, row: OutboxRow, place: Place) -> tuple[Booking, ...]:
+        write = row.write
+        start, end = write.start - SERIES_WINDOW_MS, write.end + SERIES_WINDOW_MS
+        return await place.reader.instances(place.mailbox, place.zone, write.series_id, start, end)
+
+    # -- remembering ----------------------------------------------------------------------------------
+
+    async def _remember(self, row: OutboxRow, state: OutboxState, attempts: int) -> None:
+        change = OutboxChange(row.room, row.write.id, state, self._brain.now(), attempts=attempts)
+        await self._brain.record(outbox=[change])
+
+    async def _finish(self, row: OutboxRow, end: End, why: str) -> bool:
+        """The row's end and the core's fact of it, in one transaction; False if it must be repeated."""
+        change = OutboxChange(row.room, row.write.id, end, self._brain.now(), why)
+        known = row.room in self._brain.site.rooms
+        facts = [WriteOutcome(row.room, row.write.id, end, why)] if known else []
+        try:
+            await self._brain.record(*facts, outbox=[change])
+        except Paused:
+            return False
+        log.info("write ended", room=row.room, write=row.write.id, action=row.write.action, end=end, why=why)
+        if end == "expired" and row.write.action == "release":
+            log.warning("a release was not written", room=row.room, booking=row.booking, why=why)
+        self._done(row.room)
+        return True

@@ -1,0 +1,117 @@
+"""Messages from a link become facts. Nothing that arrives can crash the gateway or make it decide."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from gateway.core.events import Availability, BridgeState, LinkDown, LinkUp, Reading
+from gateway.core.site import UnknownName
+from gateway.core.units import Instant
+from gateway.links import Message
+from gateway.runtime.brain import Brain
+from gateway.sensors import Decoded, PayloadError, Router, UnknownTopic
+
+log = structlog.get_logger()
+
+UNKNOWN: Final = "(unknown topic)"
+"""What messages on topics that no sensor has are counted under."""
+
+SAMPLE_CHARACTERS: Final = 200
+BURST_S: Final = 600.0
+"""A sensor that sends rubbish is logged once, and again after this long."""
+
+
+class Intake:
+    """Listens to a link on behalf of the brain; implements `gateway.links.LinkListener`."""
+
+    def __init__(self, brain: Brain, router: Router) -> None:
+        self._brain = brain
+        self._router = router
+        self._logged_at: dict[str, float] = {}
+        self.link_state = "down"
+        """In a word, for people."""
+
+    # -- the link -------------------------------------------------------------------------------------
+
+    def link_up(self, session_present: bool) -> None:
+        """Hearing begins; whether as a gap or not is for the core to say."""
+        self.link_state = "up"
+        log.info("link up", session_present=session_present)
+        if not self._brain.paused_because:
+            self._brain.tell(LinkUp(session_present))
+
+    def link_down(self, why: str) -> None:
+        """Hearing ends."""
+        self.link_state = f"down: {why}"
+        log.warning("link down", why=why)
+        if not self._brain.paused_because:
+            self._brain.tell(LinkDown())
+
+    def message(self, message: Message) -> None:
+        """One message: decode, record, and hand its receipt over to be acknowledged after the commit."""
+        brain = self._brain
+        if brain.paused_because:
+            return  # unacknowledged: the broker keeps it
+        now = brain.now()
+        try:
+            decoded = self._router.decode(message.topic, message.payload, message.retained)
+        except PayloadError as error:
+            self._reject(error.sensor or message.topic, str(error), message, now)
+            decoded = error.decoded
+        except UnknownTopic as error:
+            self._reject(UNKNOWN, f"{error} ({message.topic[:SAMPLE_CHARACTERS]})", message, now)
+            decoded = ()
+        try:
+            self._record(decoded, message, now)
+        except Exception as error:  # noqa: BLE001 - no message may take the link or the process down (W10)
+            brain.fail(error)
+            return
+        brain.heard(message.receipt)
+
+    # -- recording ------------------------------------------------------------------------------------
+
+    def _record(self, decoded: Decoded, message: Message, now: Instant) -> None:
+        """Give each reading to the core; count the message once for each sensor it speaks of."""
+        brain = self._brain
+        kept: dict[str, bool] = {}
+        for item in decoded:
+            if isinstance(item, Reading):
+                name = item.sensor
+                new = brain.hear(item, now)
+            else:
+                name = item.sensor if isinstance(item, Availability) else item.bridge
+                new = self._tell_if_new(item)
+            kept[name] = kept.get(name, False) or new
+        if not kept:
+            sensor = self._router.sensor_of(message.topic)
+            if sensor:
+                kept[sensor] = False
+        for name, new in kept.items():
+            counts = brain.counts(name)
+            if new:
+                counts.accepted += 1
+            else:
+                counts.folded += 1
+
+    def _tell_if_new(self, item: Availability | BridgeState) -> bool:
+        """Availability topics are retained and come again on every reconnect: only changes are facts."""
+        if self._brain.site.is_known(item):
+            return False
+        try:
+            self._brain.tell(item)
+        except UnknownName:
+            return False  # a bridge that no configured sensor is behind
+        return True
+
+    def _reject(self, sensor: str, why: str, message: Message, now: Instant) -> None:
+        """Count and keep a sample; log once per burst."""
+        counts = self._brain.counts(sensor)
+        counts.rejected += 1
+        counts.last_error = why
+        counts.last_sample = message.payload[:SAMPLE_CHARACTERS].decode(errors="backslashreplace")
+        counts.last_error_at = now
+        loop_time = asyncio.get_running_loop().time()
+        if loop_time - self._logged_at.get(sensor, -BURST_S) >= BURST_S:
+            self._logged_at[sensor] = loop_time
+            log.warning("message refused", sensor=sensor, why=why)

@@ -1,0 +1,110 @@
+"""The payload is JSON, and paths say where the value is: `data.occupancy`, `$.sensors[0].presence`.
+
+A message without the value says nothing about the room, but the device spoke: an `alive` reading.
+A value that is neither on nor off, or not a number of people, makes the whole message unreadable;
+an odd battery level or time is left out, for it does not make the rest untrue.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.core.events import Reading
+from gateway.sensors.availability import SHARED_OPTIONS, availability_routes
+from gateway.sensors.base import (
+    Decode,
+    Decoded,
+    OptionError,
+    PayloadError,
+    Route,
+    SensorSource,
+    check_topic,
+    shown,
+)
+from gateway.sensors.values import alive, as_instant, as_json, as_main, as_percent, words
+
+Step = str | int
+"""A key of an object or an index of a list."""
+
+MAX_STEPS: Final = 16
+_STEP: Final = re.compile(
+    r"""\.?(?P<key>[^.\[\]'"\s]+)|\[(?P<index>\d{1,4})\]|\[(?P<quote>['"])(?P<name>.+?)(?P=quote)\]"""
+)
+
+
+class JsonPath:
+    """The family `json`."""
+
+    name: Final = "json"
+    options: Final[Mapping[str, str]] = SHARED_OPTIONS | {
+        "path": "where the value is, for instance data.occupancy or $.sensors[0]['in use']; must be set",
+        "time_path": "where the time of making is: ISO 8601 with offset, seconds or milliseconds since 1970",
+        "battery_path": "where the battery level is, in percent",
+    }
+
+    def routes(self, source: SensorSource) -> tuple[Route, ...]:
+        """The value's topic, and the availability topic where one is named. Raises OptionError."""
+        value = Route(check_topic(source.topic, "the topic"), _decode(source), source.sensor)
+        return (value, *availability_routes(source))
+
+
+def parse_path(text: str) -> tuple[Step, ...]:
+    """The steps of a path; a leading `$` or `$.` may stand for the whole message. Raises OptionError."""
+    rest = text.removeprefix("$")
+    steps: list[Step] = []
+    position = 0
+    while position < len(rest):
+        found = _STEP.match(rest, position)
+        if found is None or (found["key"] and steps and not found[0].startswith(".")):
+            raise OptionError(f"the path {shown(text)} cannot be read from {shown(rest[position:])} on")
+        steps.append(int(found["index"]) if found["index"] else found["key"] or found["name"])
+        position = found.end()
+    if not steps or len(steps) > MAX_STEPS:
+        raise OptionError(f"the path {shown(text)} must have 1 to {MAX_STEPS} steps")
+    return tuple(steps)
+
+
+def dig(value: Any, steps: tuple[Step, ...]) -> Any:
+    """What is at the end of the path; None where the path ends early or at null."""
+    for step in steps:
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int):
+            value = value[step] if step < len(value) else None
+        else:
+            return None
+    return value
+
+
+def _path(source: SensorSource, option: str) -> tuple[Step, ...] | None:
+    text = source.options.get(option)
+    return None if text is None else parse_path(text)
+
+
+def _decode(source: SensorSource) -> Decode:
+    sensor, senses = source.sensor, source.senses
+    table = words(source.options)
+    path, time_path, battery_path = (_path(source, name) for name in ("path", "time_path", "battery_path"))
+    if path is None:
+        raise OptionError("the family json needs the option path")
+    container = list if isinstance(path[0], int) else dict
+    expected = "a JSON list" if container is list else "a JSON object"
+
+    def decode(payload: bytes, retained: bool) -> Decoded:
+        if retained:
+            return ()
+        message = as_json(payload)
+        if not isinstance(message, container):
+            raise PayloadError(f"expected {expected}, got {shown(payload)}")
+        value = dig(message, path)
+        made_at = None if time_path is None else as_instant(dig(message, time_path))
+        readings = []
+        if value is not None:
+            readings.append(Reading(sensor, senses, as_main(value, senses, table), made_at=made_at))
+        if battery_path is not None:
+            battery = as_percent(dig(message, battery_path))
+            if battery is not None:
+                readings.append(Reading(sensor, "battery", battery, made_at=made_at))
+        return readings or (alive(sensor, made_at=made_at),)
+
+    return decode

@@ -1,0 +1,348 @@
+"""The running gateway: wires everything together; the only module that knows all the others.
+
+Whatever belongs to the outside world can be injected (clock, link, HTTP transport, tokens, threads),
+so that tests, the demo and simulated worlds run this very service.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import httpx
+import structlog
+
+from gateway.clock import Clock, SystemClock
+from gateway.core.decisions import Decision
+from gateway.core.events import Booted, CheckedIn, Configured, Ended, Kept, ModeSet
+from gateway.core.explain import explain
+from gateway.core.site import CoreError
+from gateway.core.units import Instant
+from gateway.exchange.auth import MsalTokens, TokenSource
+from gateway.exchange.calendar import CalendarReader
+from gateway.exchange.client import GraphClient
+from gateway.exchange.hints import TimerHints
+from gateway.exchange.writer import Writer
+from gateway.ledger import LedgerWorker
+from gateway.links import Link
+from gateway.links.mqtt import MqttLink
+from gateway.links.mqtt import MqttSettings as LinkSettings
+from gateway.runtime.announce import Announcer, availability_topic
+from gateway.runtime.brain import LINGER_S, Brain, Paused
+from gateway.runtime.control import ControlServer, Json
+from gateway.runtime.dispatch import Dispatch
+from gateway.runtime.intake import Intake
+from gateway.runtime.picture import clock_in, site_picture
+from gateway.runtime.places import Place
+from gateway.runtime.sync import Sync
+from gateway.sensors import build_router
+from gateway.settings import Settings
+
+log = structlog.get_logger()
+
+BROKER_WINDOW: Final = 20
+"""Messages that a broker sends without acknowledgement: Mosquitto's default `max_inflight_messages`."""
+
+PRUNE_EVERY_S: Final = 3_600.0
+BOOT_NOTE: Final = "machine_boot"
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What may be injected instead of the real outside world."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    link: Link | None = None
+    transport: httpx.AsyncBaseTransport | None = None
+    tokens: TokenSource | None = None
+    executor: Executor | None = None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    checkpoint: Callable[[str], None] = lambda _: None
+    linger_s: float = LINGER_S
+    broker_window: int = BROKER_WINDOW
+    control: bool = True
+    watch: Callable[[str], None] = lambda _: None
+    """Told "ready", "alive" and "stopping" (systemd's notifications)."""
+    watch_every_s: float = 10.0
+
+
+class Service:
+    """One gateway. `run` returns after `stop` was called; every part is stopped in order."""
+
+    def __init__(self, settings: Settings, surroundings: Surroundings | None = None) -> None:
+        """Build every part. Raises SettingsError for unreadable secrets; nothing has started then."""
+        self.settings = settings
+        self._around = around = surroundings or Surroundings()
+        self._clock = around.clock
+        self._stopping = asyncio.Event()
+        self.ledger = LedgerWorker(settings.ledger.path, around.executor, around.checkpoint)
+        self.brain = Brain(
+            self.ledger,
+            around.clock,
+            half_window=max(1, around.broker_window // 2),
+            linger_s=around.linger_s,
+            checkpoint=around.checkpoint,
+        )
+        router = build_router(settings.sensor_sources())
+        self.intake = Intake(self.brain, router)
+        self.link: Link = around.link or MqttLink(_link_settings(settings))
+        self.link.subscribe(router.topics)
+        self.tokens = around.tokens or _tokens(settings)
+        self.graph = GraphClient(
+            settings.exchange.base_url,
+            self.tokens,
+            transport=around.transport,
+            ca_file=_text(settings.exchange.ca_file) or None,
+            in_flight=settings.exchange.max_in_flight,
+            sleep=around.sleep,
+        )
+        self.places = {room.id: self._place(room.id) for room in settings.rooms}
+        self.hints = TimerHints(self.places, settings.exchange.poll, around.clock)
+        self.troubles: dict[str, str] = {}
+        self.sync = Sync(self.brain, self.places, self.hints, self._note_trouble)
+        self.dispatch = Dispatch(
+            self.brain,
+            self.ledger,
+            self.places,
+            done=self.hints.nudge,
+            sleep=around.sleep,
+            checkpoint=around.checkpoint,
+        )
+        zones = {room: place.zone for room, place in self.places.items()}
+        self.announcer = Announcer(self.link, settings.mqtt.topic_prefix, zones)
+        self.control = ControlServer(settings.control_socket, self.command)
+        self.brain.attach(self, self.link.acknowledge, self.link.drop)
+
+    def _place(self, room_id: str) -> Place:
+        settings = self.settings
+        room = settings.room(room_id)
+        reader = CalendarReader(self.graph, exemptions=settings.exemptions(room))
+        writer = Writer(self.graph, reader, self._clock, category=settings.exchange.check_in_category)
+        comment = settings.exchange.release_comment
+        return Place(room.id, room.name, room.mailbox, settings.zone(room), reader, writer, comment)
+
+    # -- life -----------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ask for a clean stop; safe to call twice and from a signal handler of the loop."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Start, work until `stop`, stop cleanly. Raises LedgerError if the ledger cannot be opened."""
+        await self.ledger.open()
+        try:
+            await self._wake_up()
+            if self._around.control:
+                await self.control.start()
+            await self._work()
+        finally:
+            self._around.watch("stopping")
+            await self._lie_down()
+
+    async def _wake_up(self) -> None:
+        """Remember everything, notice what changed while we were away."""
+        await self.brain.start()
+        newest = await self.ledger.run(lambda ledger: ledger.newest_instant())
+        known_boot = await self.ledger.run(lambda ledger: ledger.note(BOOT_NOTE))
+        boot = _machine_boot()
+        config = self.settings.site_config()
+        if config != self.brain.site.state.config:
+            self.brain.tell(Configured(config))
+        down_since = self.brain.now() if newest is None else newest
+        self.brain.note(BOOT_NOTE, boot)
+        await self.brain.record(Booted(down_since, same_machine_boot=bool(boot) and boot == known_boot))
+        await self.dispatch.start()
+        log.info("awake", rooms=len(self.places), ledger=str(self.settings.ledger.path))
+
+    async def _work(self) -> None:
+        jobs: list[Coroutine[Any, Any, None]] = [
+            self.link.run(self),
+            self.sync.run(),
+            self._housekeeping(),
+            self._keep_watch(),
+        ]
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(job) for job in jobs]
+            self._around.watch("ready")
+            await self._stopping.wait()
+            for task in running:
+                task.cancel()
+
+    async def _lie_down(self) -> None:
+        """Stop in the order in which nothing is lost: no new facts, then commit, then let go."""
+        await self.control.stop()
+        await self.dispatch.stop()
+        await self.brain.stop()
+        await self.graph.aclose()
+        if isinstance(self.tokens, MsalTokens):
+            await self.tokens.aclose()
+        await self.ledger.close()
+        log.info("stopped")
+
+    async def _housekeeping(self) -> None:
+        """Forget what is older than it should be, a bounded step at a time."""
+        while True:
+            await self._around.sleep(PRUNE_EVERY_S)
+            before = self.brain.now() - self.settings.ledger.keep
+            with contextlib.suppress(Exception):  # an unwritable ledger is the brain's to report
+                while await self.ledger.run(lambda ledger, before=before: ledger.prune(before)):  # type: ignore[misc] # bound at once
+                    await self._around.sleep(1.0)
+
+    async def _keep_watch(self) -> None:
+        """Tell systemd that the event loop still turns."""
+        while True:
+            self._around.watch("alive")
+            await self._around.sleep(self._around.watch_every_s)
+
+    # -- what the parts tell each other ---------------------------------------------------------------
+
+    def link_up(self, session_present: bool) -> None:
+        """From the link: hearing begins; show everything anew."""
+        self.intake.link_up(session_present)
+        self.announcer.forget()
+        self._publish(self.places)
+
+    def link_down(self, why: str) -> None:
+        """From the link."""
+        self.intake.link_down(why)
+
+    @property
+    def message(self) -> Callable[..., None]:
+        """From the link: straight to the intake, without a call in between."""
+        return self.intake.message
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """From the brain: show it at once."""
+        for decision in decisions:
+            if decision.booking:
+                log.info(
+                    decision.kind,
+                    room=decision.room,
+                    booking=decision.booking,
+                    live=decision.live,
+                    why=explain(decision, clock_in(self.places[decision.room].zone)),
+                )
+        self._publish({decision.room for decision in decisions})
+
+    def committed(self, decisions: Sequence[Decision]) -> None:
+        """From the brain: durable, so it may be carried out."""
+        self.dispatch.carry_out(decisions)
+
+    def reloaded(self) -> None:
+        """From the brain: its memory is the ledger's again."""
+        asyncio.get_running_loop().create_task(self._take_up_again())
+
+    async def _take_up_again(self) -> None:
+        with contextlib.suppress(Paused):
+            await self.dispatch.start()
+        self.hints.nudge_all()
+
+    def _note_trouble(self, room: str, why: str) -> None:
+        if why:
+            self.troubles[room] = why
+        else:
+            self.troubles.pop(room, None)
+
+    def _publish(self, rooms: Sequence[str] | set[str] | dict[str, Place]) -> None:
+        self.announcer.publish(self.brain.site, sorted(rooms), self.brain.now())
+
+    # -- commands -------------------------------------------------------------------------------------
+
+    async def command(self, request: Json) -> Json:
+        """Follow one command of the control socket; the answer is JSON, with "error" if it failed."""
+        name = request["command"]
+        if name == "status":
+            return await self.status()
+        room = str(request.get("room", ""))
+        if room not in self.places:
+            known = ", ".join(sorted(self.places))
+            return {"error": f"there is no room {room!r}; the rooms are: {known}"}
+        booking, by = str(request.get("booking", "")), str(request.get("by", "command"))
+        facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet]] = {
+            "check-in": lambda: CheckedIn(room, booking, by),
+            "keep": lambda: Kept(room, booking, by),
+            "end": lambda: Ended(room, booking, by),
+            "live": lambda: ModeSet(room, "live", by),
+            "shadow": lambda: ModeSet(room, "shadow", by),
+        }
+        if name not in facts:
+            return {"error": f"there is no command {name!r}; there are: status, {', '.join(facts)}"}
+        try:
+            decisions = await self.brain.record(facts[name]())
+        except (Paused, CoreError) as error:
+            return {"error": str(error)}
+        return self._told(room, decisions)
+
+    def _told(self, room: str, decisions: Sequence[Decision]) -> Json:
+        clock = clock_in(self.places[room].zone)
+        sentences = [explain(d, clock) for d in decisions if d.room == room and d.kind != "occupancy"]
+        if any(d.kind == "refused" for d in decisions if d.room == room):
+            return {"error": " ".join(sentences)}
+        return {"room": room, "said": sentences or ["Nothing to change: it is so already."]}
+
+    async def status(self) -> Json:
+        """The whole picture: rooms, and how the gateway itself is."""
+        now: Instant = self.brain.now()
+        picture = site_picture(self.brain.site, now, self._site_zone(), {})
+        requests = self.graph.requests
+        picture["gateway"] = {
+            "running": True,
+            "paused": self.brain.paused_because,
+            "link": self.intake.link_state,
+            "writing_halted": self.dispatch.halted,
+            "writes_under_way": self.dispatch.under_way,
+            "calendars_in_trouble": dict(sorted(self.troubles.items())),
+            "graph_requests": {
+                "read": requests.read,
+                "write": requests.write,
+                "throttled": requests.throttled,
+            },
+        }
+        return picture
+
+    def _site_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.settings.site.time_zone)
+
+
+def _text(path: Path | None) -> str:
+    return "" if path is None else str(path)
+
+
+def _machine_boot() -> str:
+    """Names this boot of the machine; empty where the system does not tell."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _link_settings(settings: Settings) -> LinkSettings:
+    mqtt = settings.mqtt
+    return LinkSettings(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=settings.mqtt_client_id,
+        username=mqtt.username or "",
+        password=settings.mqtt_password() or "",
+        tls=mqtt.tls,
+        ca_file=_text(mqtt.ca_file),
+        cert_file=_text(mqtt.cert_file),
+        key_file=_text(mqtt.key_file),
+        keepalive_s=mqtt.keepalive // 1_000,
+        will_topic=availability_topic(mqtt.topic_prefix),
+    )
+
+
+def _tokens(settings: Settings) -> TokenSource:
+    exchange = settings.exchange
+    return MsalTokens(
+        exchange.authority,
+        exchange.client_id,
+        settings.exchange_credential(),
+        ca_file=_text(exchange.ca_file) or None,
+    )

@@ -1,0 +1,397 @@
+"""The configuration file: read it, check it, and hand each part of the gateway what it needs.
+
+    settings = load(Path("/etc/occupancy-gateway/gateway.toml"))   # or SettingsError with every problem
+
+`gateway.settings_sections` says what a file may hold, `gateway.settings_checks` what must fit together,
+`gateway.settings_problems` how a mistake is told. Durations are milliseconds everywhere but in the file.
+"""
+
+import os
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
+from gateway.exchange.models import Exemptions
+from gateway.sensors import SensorSource
+from gateway.settings_checks import (
+    CHECKS,
+    WARNINGS,
+    Draft,
+    bridge_of,
+    control_socket,
+    core_policy,
+    source_of,
+)
+from gateway.settings_problems import (
+    KeyPath,
+    Places,
+    Problem,
+    SettingsError,
+    from_validation,
+    located,
+    shown,
+    unknown_key,
+)
+from gateway.settings_sections import (
+    SLUG,
+    ControlSettings,
+    ExchangeSettings,
+    LedgerSettings,
+    LogSettings,
+    MqttSettings,
+    PolicySettings,
+    RoomSettings,
+    Section,
+    SensorSettings,
+    SiteSettings,
+)
+
+__all__ = [
+    "ControlSettings",
+    "ExchangeSettings",
+    "LedgerSettings",
+    "LogSettings",
+    "MqttSettings",
+    "PolicySettings",
+    "RoomSettings",
+    "SensorSettings",
+    "Settings",
+    "SettingsError",
+    "SiteSettings",
+    "load",
+    "parse",
+    "read_secret",
+]
+
+SECTIONS: Final[Mapping[str, type[Section]]] = {
+    "site": SiteSettings,
+    "ledger": LedgerSettings,
+    "mqtt": MqttSettings,
+    "exchange": ExchangeSettings,
+    "control": ControlSettings,
+    "log": LogSettings,
+}
+"""The tables that a file has once; `policy` and `room` come several times."""
+
+OPTIONAL: Final = frozenset({"ledger", "control", "log"})
+"""Tables that may be left out; calendars and a broker are always needed."""
+
+MAX_FILE_BYTES: Final = 4 * 1024 * 1024
+"""Ten times what a site of 1,000 sensors needs."""
+
+MAX_SECRET_BYTES: Final = 64 * 1024
+"""A certificate with its whole chain and key stays well below this."""
+
+_PEM_BLOCK: Final = re.compile(
+    r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.*?-----END (?P=label)-----", flags=re.DOTALL
+)
+
+_S = TypeVar("_S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A sound configuration. `warnings` are finished sentences about what is allowed and unwise."""
+
+    file: str
+    site: SiteSettings
+    ledger: LedgerSettings
+    mqtt: MqttSettings
+    exchange: ExchangeSettings
+    control: ControlSettings
+    log: LogSettings
+    policies: Mapping[str, PolicySettings]
+    """By name, each complete: what it left out is taken from ``default``."""
+    rooms: tuple[RoomSettings, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def control_socket(self) -> Path:
+        """The local socket that commands arrive on."""
+        return control_socket(self.control, self.ledger)
+
+    @property
+    def mqtt_client_id(self) -> str:
+        """How the broker knows this gateway."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.site.name.casefold()).strip("-")
+        return self.mqtt.client_id or f"occupancy-gateway-{slug or 'site'}"
+
+    def room(self, room_id: str) -> RoomSettings:
+        """The room of that id. KeyError if there is none."""
+        for room in self.rooms:
+            if room.id == room_id:
+                return room
+        raise KeyError(room_id)
+
+    def zone(self, room: RoomSettings) -> ZoneInfo:
+        """The room's time zone, or the site's."""
+        return ZoneInfo(room.time_zone or self.site.time_zone)
+
+    def exemptions(self, room: RoomSettings) -> Exemptions:
+        """What in a calendar entry exempts it in this room."""
+        policy = self.policies[room.policy]
+        return Exemptions.of(policy.exempt_organizers, policy.exempt_categories)
+
+    def exchange_credential(self) -> str | dict[str, str]:
+        """The client secret, or msal's dictionary for a certificate. Reads files; raises `SettingsError`."""
+        exchange = self.exchange
+        if exchange.certificate_file is None:
+            return read_secret(exchange.client_secret_file or Path())
+        credential = _certificate(exchange.certificate_file)
+        if exchange.thumbprint is not None:
+            credential["thumbprint"] = exchange.thumbprint
+            del credential["public_certificate"]  # together they would sign in a third way
+        if exchange.password_file is not None:
+            credential["passphrase"] = read_secret(exchange.password_file)
+        return credential
+
+    def mqtt_password(self) -> str | None:
+        """The broker's password, where there is one. Reads its file; raises `SettingsError`."""
+        return None if self.mqtt.password_file is None else read_secret(self.mqtt.password_file)
+
+    def site_config(self) -> SiteConfig:
+        """The site as the core sees it."""
+        shared = Counter(sensor.topic for room in self.rooms for sensor in room.sensors)
+        return SiteConfig(
+            rooms=tuple(
+                RoomConfig(
+                    id=room.id,
+                    name=room.name,
+                    mode=room.mode,
+                    exempt=room.exempt,
+                    policy=core_policy(room.policy, self.policies[room.policy]),
+                    sensors=tuple(
+                        _profile(sensor, shares_topic=shared[sensor.topic] > 1) for sensor in room.sensors
+                    ),
+                )
+                for room in self.rooms
+            ),
+            queue_covers_ms=self.mqtt.queue_covers,
+        )
+
+    def sensor_sources(self) -> list[SensorSource]:
+        """How each sensor publishes, for `gateway.sensors.build_router`."""
+        return [source_of(sensor) for room in self.rooms for sensor in room.sensors]
+
+
+def _profile(sensor: SensorSettings, *, shares_topic: bool) -> SensorProfile:
+    """What the sensor can prove. Sensors that share a topic are one device, so they fail together."""
+    return SensorProfile(
+        id=sensor.id,
+        senses=sensor.senses,
+        role=sensor.role,
+        hold_ms=sensor.hold,
+        hold_beside_presence_ms=sensor.hold_beside_presence,
+        latency_ms=sensor.latency,
+        heartbeat_ms=sensor.heartbeat,
+        device_hold_ms=sensor.device_hold,
+        says_clear=sensor.says_clear,
+        loss_detectable=sensor.loss_detectable,
+        at_qos1=sensor.at_qos1,
+        bridge=bridge_of(sensor),
+        unit=sensor.unit or (sensor.topic if shares_topic else ""),
+        in_service=sensor.in_service,
+    )
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check a configuration file. Raises `SettingsError` with everything that is wrong.
+
+    Relative paths in the file start at its own folder. `environ`: where systemd names its folder of
+    credentials (CREDENTIALS_DIRECTORY).
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read ({error.strerror or error})"]) from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise SettingsError([f"{path}: larger than {MAX_FILE_BYTES} bytes, so it is no configuration"])
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SettingsError([f"{path}:{line}: a TOML file must be UTF-8 text"]) from error
+    return parse(text, file=str(path), base=path.absolute().parent, environ=environ)
+
+
+def parse(
+    text: str, *, file: str = "gateway.toml", base: Path = Path(), environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """As `load`, from the text itself. `file` is its name in messages, `base` where relative paths start."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([_syntax_problem(file, text, error)]) from error
+    places = Places(text)
+    reader = _Reader({"base": base, "environ": environ})
+    draft = reader.read(data)
+    problems = [*reader.problems, *(problem for check in CHECKS for problem in check(draft))]
+    if problems or (
+        # Never so without a problem; spelled out because what follows depends on it.
+        draft.site is None
+        or draft.ledger is None
+        or draft.mqtt is None
+        or draft.exchange is None
+        or draft.control is None
+        or draft.log is None
+    ):
+        raise SettingsError(located(problems, file, places))
+    warnings = [problem for warn in WARNINGS for problem in warn(draft)]
+    return Settings(
+        file=file,
+        site=draft.site,
+        ledger=draft.ledger,
+        mqtt=draft.mqtt,
+        exchange=draft.exchange,
+        control=draft.control,
+        log=draft.log,
+        policies=draft.policies,
+        rooms=tuple(draft.rooms.values()),
+        warnings=tuple(located(warnings, file, places)),
+    )
+
+
+def _syntax_problem(file: str, text: str, error: tomllib.TOMLDecodeError) -> str:
+    """Python says the position in words only: ``... (at line 3, column 5)`` or ``(at end of document)``."""
+    found = re.search(r"\(at line (\d+), column \d+\)", str(error))
+    line = int(found[1]) if found else max(1, len(text.splitlines()))
+    return f"{file}:{line}: not TOML: {str(error).split(' (at ')[0]}"
+
+
+class _Reader:
+    """Turns parsed TOML into a draft, table by table, so that one faulty table hides no other's faults."""
+
+    def __init__(self, context: Mapping[str, Any]) -> None:
+        self._context = dict(context)
+        self.problems: list[Problem] = []
+
+    def read(self, data: Mapping[str, Any]) -> Draft:
+        for key in data:
+            if key not in SECTIONS and key not in {"policy", "room"}:
+                self.problems.append(unknown_key((key,), [*SECTIONS, "policy", "room"]))
+        policies = self._policies(data.get("policy", {}))
+        rooms: dict[KeyPath, RoomSettings] = {}
+        sensors: dict[KeyPath, SensorSettings] = {}
+        for path, table in self._tables(data.get("room", []), ("room",)):
+            own = {
+                place: sensor
+                for place, raw in self._tables(table.get("sensor", []), (*path, "sensor"))
+                if (sensor := self._section(SensorSettings, raw, place)) is not None
+            }
+            sensors |= own
+            header = {key: value for key, value in table.items() if key != "sensor"}
+            room = self._section(RoomSettings, header, path)
+            if room is not None:
+                rooms[path] = room.model_copy(update={"sensors": tuple(own.values())})
+        named = data.get("policy", {})
+        return Draft(
+            site=self._one(SiteSettings, data, "site"),
+            ledger=self._one(LedgerSettings, data, "ledger"),
+            mqtt=self._one(MqttSettings, data, "mqtt"),
+            exchange=self._one(ExchangeSettings, data, "exchange"),
+            control=self._one(ControlSettings, data, "control"),
+            log=self._one(LogSettings, data, "log"),
+            policies=policies,
+            policy_names=frozenset({"default", *(named if isinstance(named, Mapping) else ())}),
+            rooms=rooms,
+            sensors=sensors,
+        )
+
+    def _one(self, model: type[_S], data: Mapping[str, Any], name: str) -> _S | None:
+        if name not in data and name not in OPTIONAL:
+            why = (
+                "calendars are always needed, also in shadow mode" if name == "exchange" else "always needed"
+            )
+            self.problems.append(Problem((name,), f"the table [{name}] is missing; {why}"))
+            return None
+        return self._section(model, data.get(name, {}), (name,))
+
+    def _section(self, model: type[_S], raw: object, path: KeyPath) -> _S | None:
+        if not isinstance(raw, Mapping):
+            self.problems.append(Problem(path, f"found {shown(raw)}, expected a table"))
+            return None
+        try:
+            return model.model_validate(raw, context=self._context)
+        except ValidationError as error:
+            self.problems += from_validation(error, model, path)
+            return None
+
+    def _tables(self, raw: object, path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+        """The tables of an array such as ``[[room]]``, each with its place."""
+        if not isinstance(raw, list):
+            header = ".".join(part for part in path if isinstance(part, str))
+            self.problems.append(Problem(path, f"found {shown(raw)}, expected [[{header}]] for each"))
+            return
+        for position, table in enumerate(raw):
+            if isinstance(table, Mapping):
+                yield (*path, position), table
+            else:
+                self.problems.append(Problem((*path, position), f"found {shown(table)}, expected a table"))
+
+    def _policies(self, raw: object) -> dict[str, PolicySettings]:
+        """Every sound policy, completed from ``default``; none if that itself is faulty."""
+        if not isinstance(raw, Mapping):
+            self.problems.append(Problem(("policy",), f"found {shown(raw)}, expected [policy.NAME]"))
+            return {}
+        given: dict[str, PolicySettings] = {}
+        for name, table in raw.items():
+            if not SLUG.fullmatch(name):
+                expected = 'a short name of a-z, 0-9, "-" and "_"'
+                self.problems.append(Problem(("policy", name), f"found {shown(name)}, expected {expected}"))
+            policy = self._section(PolicySettings, table, ("policy", name))
+            if policy is not None:
+                given[name] = policy
+        default = given.get("default", None if "default" in raw else PolicySettings())
+        if default is None:
+            return {}
+        return {"default": default} | {name: _completed(policy, default) for name, policy in given.items()}
+
+
+def _completed(policy: PolicySettings, default: PolicySettings) -> PolicySettings:
+    own = {key: getattr(policy, key) for key in policy.model_fields_set}
+    return default.model_copy(update=own)
+
+
+def read_secret(path: Path) -> str:
+    """The first line of a secret's file, without blanks at its ends.
+
+    Raises `SettingsError`, which names the file and shows nothing of it.
+    """
+    line = _read_text(path).partition("\n")[0].strip()
+    if not line:
+        raise SettingsError([f"{path}: expected a secret in its first line, found none"])
+    return line
+
+
+def _certificate(path: Path) -> dict[str, str]:
+    """Private key and certificates out of one PEM file, in msal's names."""
+    text = _read_text(path)
+    keys = [found[0] for found in _PEM_BLOCK.finditer(text) if found["label"].endswith("PRIVATE KEY")]
+    certificates = [found[0] for found in _PEM_BLOCK.finditer(text) if found["label"] == "CERTIFICATE"]
+    if len(keys) != 1 or not certificates:
+        found = f"{len(keys)} and {len(certificates)}"
+        raise SettingsError([f"{path}: expected one private key and its certificate (PEM), found {found}"])
+    return {"private_key": keys[0], "public_certificate": "\n".join(certificates)}
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        raise SettingsError([f"{path}: cannot be read ({error.strerror or error})"]) from error
+    if len(raw) > MAX_SECRET_BYTES:
+        raise SettingsError([f"{path}: larger than {MAX_SECRET_BYTES} bytes, so it is no secret"])
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: expected text"]) from None

@@ -1,0 +1,385 @@
+"""The tables of the configuration file, one model each. docs/configuration.md is checked against them.
+
+A validator's ValueError says what was expected; `gateway.settings_problems` adds where, and what was
+found. Contradictions between settings are the business of `gateway.settings_checks`.
+"""
+
+import re
+import zoneinfo
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, cast
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from gateway.core.policy import Policy, Role, Senses
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Duration
+from gateway.durations import DurationError, DurationMs, duration_setting, format_duration
+from gateway.exchange.comment import DEFAULT_TEMPLATE, FIELDS, check_template
+from gateway.settings_problems import did_you_mean
+
+Family = Literal["plain", "json", "zigbee2mqtt"]
+
+HOLDS_MS: Final[Mapping[str, Duration]] = {
+    "motion": 10 * MINUTE_MS,
+    "presence": 1 * MINUTE_MS,
+    "count": 2 * MINUTE_MS,
+}
+"""How long people may still be there after a sensor's last sign, by what it senses (design, 4.3)."""
+
+SHORT_HOLD_MS: Final[Duration] = 2 * MINUTE_MS
+"""A motion sensor's hold beside a presence sensor, which covers those who sit still."""
+
+CREDENTIALS: Final = "${CREDENTIALS_DIRECTORY}/"
+"""Stands at the start of a secret's path for the folder that systemd keeps credentials in."""
+
+SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""Names that go into topics, commands and reports."""
+
+MAX_LIST: Final = 1_000
+"""Entries in one list of organizers or categories; far more than anybody maintains by hand."""
+
+_POLICY: Final = Policy()
+
+
+def _between(low: Duration, high: Duration) -> AfterValidator:
+    """Bounds of a duration, both included, in ms."""
+
+    def check(value: Duration) -> Duration:
+        if not low <= value <= high:
+            raise ValueError(f"a duration from {format_duration(low)} to {format_duration(high)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _slug(value: str) -> str:
+    if not SLUG.fullmatch(value):
+        raise ValueError('a short name of a-z, 0-9, "-" and "_", such as "orion"')
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (KeyError, ValueError, OSError):  # unknown; not a relative path; a folder of zones
+        close = did_you_mean(value, zoneinfo.available_timezones())
+        raise ValueError(f'an IANA time zone such as "Europe/Berlin"{close}') from None
+    return value
+
+
+def _mail_address(value: str) -> str:
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>.]+", value):
+        raise ValueError('an e-mail address, such as "orion@contoso.com"')
+    return value
+
+
+def _host(value: str) -> str:
+    if "://" in value:
+        raise ValueError(
+            "a host name or address alone, without mqtt:// (port and tls have their own settings)"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9._:\[\]%-]{1,255}", value):
+        raise ValueError("a host name or address")
+    return value
+
+
+def topic_name(value: str) -> str:
+    """A topic that can be published to (MQTT 3.1.1, 4.7): no wildcards. ValueError otherwise."""
+    if "+" in value or "#" in value:
+        raise ValueError("one exact topic: the wildcards + and # would mix several devices into one sensor")
+    if not value or "\0" in value or value != value.strip() or len(value.encode()) > 65_535:  # noqa: PLR2004 - MQTT's own limit
+        raise ValueError("an MQTT topic without blanks around it")
+    return value
+
+
+def _prefix(value: str) -> str:
+    if topic_name(value).startswith(("/", "$")) or value.endswith("/"):
+        raise ValueError('a topic to put before all others, without "/" at its ends, such as "occupancy"')
+    return value
+
+
+def _https(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("an address that begins with https://")
+    return value.rstrip("/")
+
+
+def _https_or_loopback(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}:
+        return value.rstrip("/")  # a simulator on this machine; no token leaves it
+    return _https(value)
+
+
+def _tenant(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,254}", value):
+        raise ValueError("the tenant's id or domain, such as contoso.onmicrosoft.com")
+    return value
+
+
+def _thumbprint(value: str) -> str:
+    digits = re.sub(r"[\s:]", "", value).upper()
+    if not re.fullmatch(r"[0-9A-F]{40}", digits):
+        raise ValueError("the certificate's SHA-1 thumbprint, 40 hexadecimal digits")
+    return digits
+
+
+def _comment(value: str) -> str:
+    try:
+        return check_template(value)
+    except ValueError as error:
+        placeholders = ", ".join(f"{{{name}}}" for name in sorted(FIELDS))
+        raise ValueError(f"text whose only placeholders are {placeholders} ({error})") from None
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    """A path; a relative one starts at the configuration file's folder (`base` in the context)."""
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value or "$" in value:
+        raise ValueError("a path in quotes, without variables")
+    context: Mapping[str, Any] = info.context or {}
+    return Path(context.get("base", ".")) / value
+
+
+def _secret_path(value: object, info: ValidationInfo) -> Path:
+    """As `_path`; `CREDENTIALS` at its start is replaced, or kept as it stands outside of systemd."""
+    if not isinstance(value, str) or not value.startswith(CREDENTIALS):
+        if isinstance(value, str) and "$" in value:
+            raise ValueError(f"a path in quotes; the only variable is {CREDENTIALS} at its start")
+        return _path(value, info)
+    context: Mapping[str, Any] = info.context or {}
+    folder = cast("Mapping[str, str]", context.get("environ", {})).get("CREDENTIALS_DIRECTORY")
+    return Path(folder) / value.removeprefix(CREDENTIALS) if folder else Path(value)
+
+
+def _as_tuple(value: object) -> object:
+    """TOML has lists, frozen models have tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _heartbeat(value: object) -> Duration | None:
+    if value is None or value == "none":
+        return None
+    try:
+        heartbeat_ms = duration_setting(value)
+    except DurationError as error:
+        raise ValueError(f'{error}, or "none"') from None
+    if not SECOND_MS <= heartbeat_ms <= 7 * DAY_MS:
+        raise ValueError('a duration from 1s to 7d, or "none" for a sensor that never speaks by itself')
+    return heartbeat_ms
+
+
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+Slug = Annotated[str, AfterValidator(_slug)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
+SecretFile = Annotated[Path, BeforeValidator(_secret_path)]
+Topic = Annotated[str, AfterValidator(topic_name)]
+
+
+class Section(BaseModel):
+    """A table of the file: nothing unknown, nothing converted behind the writer's back."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+
+class SiteSettings(Section):
+    """``[site]``."""
+
+    name: Text
+    """What people call the place."""
+    time_zone: TimeZone
+    """The IANA time zone of the place, such as "Europe/Berlin"."""
+
+
+class LedgerSettings(Section):
+    """``[ledger]``."""
+
+    path: FilePath = Path("/var/lib/occupancy-gateway/ledger.db")
+    """The SQLite file that everything is remembered in."""
+    keep: Annotated[DurationMs, _between(7 * DAY_MS, 3_650 * DAY_MS)] = 400 * DAY_MS
+    """How long events and decisions are kept."""
+
+
+class MqttSettings(Section):
+    """``[mqtt]``."""
+
+    host: Annotated[str, AfterValidator(_host)]
+    """The broker's host name or address."""
+    tls: bool = False
+    """Speak TLS with the broker."""
+    port: int = Field(default_factory=lambda data: 8883 if data.get("tls") else 1883, ge=1, le=65_535)
+    """The broker's port."""
+    client_id: Annotated[str, Field(max_length=200)] = ""
+    """How the broker knows this gateway; its queue of missed messages hangs on it."""
+    username: Text | None = None
+    """Who the gateway logs in as."""
+    password_file: SecretFile | None = None
+    """File whose first line is the password."""
+    ca_file: FilePath | None = None
+    """Root certificates (PEM) to trust instead of the system's."""
+    cert_file: FilePath | None = None
+    """The gateway's own certificate (PEM), where the broker asks for one."""
+    key_file: SecretFile | None = None
+    """Private key (PEM) of `cert_file`, where it is not in the same file."""
+    keepalive: Annotated[DurationMs, _between(5 * SECOND_MS, 18 * HOUR_MS)] = 60 * SECOND_MS
+    """After this long without a word the connection counts as broken after half as long again."""
+    topic_prefix: Annotated[str, AfterValidator(_prefix)] = "occupancy"
+    """What all topics begin with that the gateway publishes."""
+    queue_covers: Annotated[DurationMs, _between(0, DAY_MS)] = 60 * SECOND_MS
+    """For how long the broker can queue every sensor's messages while the gateway restarts."""
+
+
+class ExchangeSettings(Section):
+    """``[exchange]``."""
+
+    tenant_id: Annotated[str, AfterValidator(_tenant)]
+    """The tenant's id or domain in Microsoft Entra."""
+    client_id: Text
+    """The application (client) id of the app registration."""
+    client_secret_file: SecretFile | None = None
+    """File whose first line is the client secret."""
+    certificate_file: SecretFile | None = None
+    """Certificate and private key in one PEM file; better than a secret."""
+    thumbprint: Annotated[str, AfterValidator(_thumbprint)] | None = None
+    """The certificate's SHA-1 thumbprint, for authorities that know no other; otherwise leave it out."""
+    password_file: SecretFile | None = None
+    """File whose first line opens the certificate's private key."""
+    authority: Annotated[str, AfterValidator(_https)] = Field(
+        default_factory=lambda data: f"https://login.microsoftonline.com/{data['tenant_id']}"
+    )
+    """Where tokens come from."""
+    base_url: Annotated[str, AfterValidator(_https_or_loopback)] = "https://graph.microsoft.com/v1.0"
+    """Microsoft Graph's address, with its version."""
+    ca_file: FilePath | None = None
+    """Root certificates (PEM) to trust instead of the built-in ones."""
+    poll: Annotated[DurationMs, _between(5 * SECOND_MS, 15 * MINUTE_MS)] = 60 * SECOND_MS
+    """How often each room's calendar is read."""
+    max_in_flight: int = Field(default=4, ge=1, le=16)
+    """Requests to Graph at the same time."""
+    check_in_category: Text = "Checked in"
+    """The category that marks an attended booking in the room's calendar."""
+    release_comment: Annotated[str, Field(max_length=2_000), AfterValidator(_comment)] = DEFAULT_TEMPLATE
+    """What the organizer reads when a room is given back."""
+
+
+class ControlSettings(Section):
+    """``[control]``."""
+
+    socket: FilePath | None = None
+    """The local socket that commands arrive on."""
+
+
+class LogSettings(Section):
+    """``[log]``."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important messages that are written."""
+    format: Literal["console", "json", "auto"] = "auto"
+    """For people, for programs, or whichever suits where the log goes."""
+
+
+class PolicySettings(Section):
+    """``[policy.NAME]``; what it leaves out comes from ``[policy.default]``."""
+
+    grace: Annotated[DurationMs, _between(MINUTE_MS, 4 * HOUR_MS)] = _POLICY.grace_ms
+    """From a booking's start to the moment a no-show may be released."""
+    early_arrival: Annotated[DurationMs, _between(0, 2 * HOUR_MS)] = _POLICY.early_arrival_ms
+    """People who come this long before the start belong to the booking."""
+    handover: Annotated[DurationMs, _between(0, HOUR_MS)] = _POLICY.handover_ms
+    """For this long after the start, people may still be those of the meeting before."""
+    warn_before_release: Annotated[DurationMs, _between(0, HOUR_MS)] = _POLICY.warn_before_release_ms
+    """How long before a release the room is warned."""
+    vacate: Annotated[DurationMs, _between(MINUTE_MS, 4 * HOUR_MS)] = _POLICY.vacate_ms
+    """A booking with a brief visit is released after this long an emptiness."""
+    min_remaining: Annotated[DurationMs, _between(0, 4 * HOUR_MS)] = _POLICY.min_remaining_ms
+    """With less than this left of a booking nothing is released any more."""
+    exempt_longer_than: Annotated[DurationMs, _between(MINUTE_MS, 31 * DAY_MS)] = (
+        _POLICY.exempt_longer_than_ms
+    )
+    """Longer bookings are left alone."""
+    release_own_bookings: bool = _POLICY.release_own_bookings
+    """Whether bookings that the room itself organises may be cancelled."""
+    exempt_organizers: Annotated[
+        tuple[MailAddress, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)
+    ] = ()
+    """Bookings of these addresses are left alone."""
+    exempt_categories: Annotated[
+        tuple[Text, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)
+    ] = ()
+    """Bookings with one of these categories are left alone."""
+
+
+class SensorSettings(Section):
+    """``[[room.sensor]]``."""
+
+    id: Slug
+    """Short name of the sensor, its own within the whole site."""
+    family: Family
+    """How its payloads are to be read: "plain", "json" or "zigbee2mqtt"."""
+    topic: Topic
+    """The topic it publishes on."""
+    senses: Senses
+    """What it senses: "motion" (PIR), "presence" (radar) or "count"."""
+    role: Role = "room"
+    """What it watches: the whole room, only its door, or only a seat."""
+    hold: Annotated[DurationMs, _between(0, 4 * HOUR_MS)] = Field(
+        default_factory=lambda data: HOLDS_MS[data["senses"]]
+    )
+    """How long after its last sign people may still be there."""
+    hold_beside_presence: Annotated[DurationMs, _between(0, 4 * HOUR_MS)] = Field(
+        default_factory=lambda data: min(SHORT_HOLD_MS, data["hold"])
+    )
+    """The hold of a motion sensor while a healthy presence sensor shares the room."""
+    latency: Annotated[DurationMs, _between(0, 4 * HOUR_MS)] = 0
+    """How late it may report presence: its interval if it only reports now and then."""
+    heartbeat: Annotated[int | None, BeforeValidator(_heartbeat)] = None
+    """How often it speaks when nothing happens; "none": never."""
+    device_hold: Annotated[DurationMs, _between(0, 4 * HOUR_MS)] = 0
+    """How long the device itself stays "on" after the last motion."""
+    says_clear: bool = True
+    """It reports on and off, not only hits."""
+    loss_detectable: bool = False
+    """A lost message is noticed (sequence number, cumulative counter, age of the last motion)."""
+    at_qos1: bool = False
+    """It publishes at QoS 1, so that the broker keeps its messages while the gateway restarts."""
+    bridge: Annotated[str, Field(max_length=200)] = ""
+    """The radio bridge in front of it."""
+    unit: Annotated[str, Field(max_length=200)] = ""
+    """The device (radio, power supply) that it shares with other sensors."""
+    in_service: bool = True
+    """Set to false while it is broken or taken down."""
+    options: dict[str, Text] = Field(default_factory=dict)
+    """What the family needs to know besides."""
+
+
+class RoomSettings(Section):
+    """``[[room]]``."""
+
+    id: Slug
+    """Short name of the room in topics, commands and reports."""
+    name: Annotated[str, Field(max_length=200)] = Field(default_factory=lambda data: str(data["id"]))
+    """What people call it."""
+    mailbox: MailAddress
+    """The room's address in Exchange."""
+    time_zone: TimeZone | None = None
+    """The room's time zone, where it is not the site's."""
+    mode: Literal["shadow", "live"] = "shadow"
+    """Whether decisions are only recorded, or carried out too."""
+    policy: str = "default"
+    """Name of the policy that holds here."""
+    exempt: bool = False
+    """Never release anything in this room."""
+    sensors: tuple[SensorSettings, ...] = Field(default=(), alias="sensor")
+    """The sensors of this room, each a [[room.sensor]] after it."""

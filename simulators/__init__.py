@@ -1,0 +1,1 @@
+"""A simulated office for tests and demonstrations. The gateway never imports it."""

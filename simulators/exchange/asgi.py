@@ -1,0 +1,172 @@
+"""The ASGI app: reads a request, lets the fault script have its say, writes the answer."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from gateway.core.units import Duration
+from simulators.exchange.batch import answer_batch
+from simulators.exchange.errors import ExchangeError
+from simulators.exchange.faults import Drop, Fault, FaultScript, Refuse, Silence, Stale, Truncate
+from simulators.exchange.graph import PREFIX, Graph, target_of
+from simulators.exchange.identity import Identity
+from simulators.exchange.wire import Answer, Request
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BATCH: Final = f"{PREFIX}/$batch"
+_NEVER_SENT: Final = 1_000
+"""Bytes that a dropped answer promises and does not deliver."""
+
+
+class RequestCounts:
+    """What was asked for. `total`: HTTP requests; `routes`: by kind, each request of a batch on its own."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.routes: Counter[str] = Counter()
+        self.in_flight = 0
+        self.in_flight_peak = 0
+
+
+class App:
+    """The identity service and Graph behind one ASGI callable."""
+
+    def __init__(self, identity: Identity, graph: Graph, faults: FaultScript, counts: RequestCounts) -> None:
+        self._identity = identity
+        self._graph = graph
+        self._faults = faults
+        self._counts = counts
+        self.max_in_flight: int | None = None
+        """Settable: more Graph requests at once are throttled, as Exchange does above four."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
+        request = await _read(scope, receive)
+        self._counts.total += 1
+        self._counts.in_flight += 1
+        self._counts.in_flight_peak = max(self._counts.in_flight_peak, self._counts.in_flight)
+        try:
+            await self._serve(request, receive, send)
+        finally:
+            self._counts.in_flight -= 1
+
+    async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
+        fault = self._faults.strike(request.method, _target(request))
+        if self._faults.latency_s:
+            await asyncio.sleep(self._faults.latency_s)
+        match fault:
+            case Silence(after_effect):
+                if after_effect:
+                    self._answer(request)
+                await self._stay_silent(receive)
+            case Drop(after_effect):
+                if after_effect:
+                    self._answer(request)
+                await _drop(send)
+            case Truncate(keep):
+                answer = self._answer(request)
+                cut = (answer.body or b"")[: int(len(answer.body or b"") * keep)]
+                await _write(send, msgspec.structs.replace(answer, body=cut))
+            case _:
+                await _write(send, self._answer(request, fault))
+
+    async def _stay_silent(self, receive: Receive) -> None:
+        if self._faults.silence_s is not None:
+            await asyncio.sleep(self._faults.silence_s)
+            raise httpx.ReadTimeout("the simulated service did not answer in time")
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    # Answers
+
+    def _answer(self, request: Request, fault: Fault | None = None) -> Answer:
+        route = self._identity.route(request)
+        if route is not None:
+            self._counts.routes[f"{request.method} {route}"] += 1
+            return (
+                self._refused(request, fault) if isinstance(fault, Refuse) else self._identity.answer(request)
+            )
+        if request.path == BATCH and request.method == "POST":
+            self._counts.routes["POST $batch"] += 1
+            if isinstance(fault, Refuse):
+                return self._refused(request, fault)
+            return self._batch(request)
+        if self.max_in_flight is not None and self._counts.in_flight > self.max_in_flight:
+            fault = Refuse(429, "ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
+        return self._graph_answer(request, fault)
+
+    def _graph_answer(self, request: Request, fault: Fault | None) -> Answer:
+        self._counts.routes[target_of(request).route] += 1
+        if isinstance(fault, Refuse):
+            return self._refused(request, fault)
+        age_ms: Duration = fault.age_ms if isinstance(fault, Stale) else 0
+        return self._graph.answer(request, age_ms=age_ms)
+
+    def _batch(self, request: Request) -> Answer:
+        try:
+            self._identity.check(request)
+        except ExchangeError as error:
+            return self._refuse(request, error)
+        return answer_batch(request, self._inner, self._refuse)
+
+    def _inner(self, request: Request) -> Answer:
+        return self._graph_answer(request, self._faults.strike(request.method, _target(request), inner=True))
+
+    def _refuse(self, request: Request, error: ExchangeError) -> Answer:
+        return self._graph.refusal(request, error.status, error.code, error.message)
+
+    def _refused(self, request: Request, fault: Refuse) -> Answer:
+        answer = self._graph.refusal(request, fault.status, fault.code, fault.message)
+        headers = dict(answer.headers)
+        if fault.retry_after:
+            headers["retry-after"] = fault.retry_after
+        body = answer.body if fault.body is None else fault.body
+        return msgspec.structs.replace(answer, headers=headers, body=body)
+
+
+def _target(request: Request) -> str:
+    return f"{request.path}?{request.query}" if request.query else request.path
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    host = headers.get("host", "graph.microsoft.com")
+    return Request(
+        scope["method"],
+        scope["path"],
+        scope["query_string"].decode("latin-1"),
+        headers,
+        body,
+        f"{scope.get('scheme', 'https')}://{host}",
+    )
+
+
+async def _write(send: Send, answer: Answer) -> None:
+    body = answer.body or b""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+    if answer.status != 204:  # noqa: PLR2004 - "no content" is the number's name
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _drop(send: Send) -> None:
+    """Promise an answer and fail: a server closes the connection, an in-process client sees the error."""
+    headers = [(b"content-length", str(_NEVER_SENT).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    raise httpx.ReadError("the simulated service broke the connection")

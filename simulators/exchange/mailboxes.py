@@ -1,0 +1,401 @@
+"""The tenant's mailboxes, and the mail that keeps organizers and rooms in step.
+
+Every public method is one thing that Outlook or an application can do in one mailbox. It takes
+effect everywhere at once: requests, responses and cancellations have no travelling time here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any, Final, Literal
+
+import msgspec
+
+from gateway.core.units import NEVER, Instant
+from simulators.exchange.attendant import Attendant, Reply, without_day
+from simulators.exchange.errors import (
+    CrossesNeighbour,
+    InvalidRequest,
+    item_not_found,
+    unknown_user,
+)
+from simulators.exchange.ids import Minter
+from simulators.exchange.items import Attendee, CalendarItem, Person, Response, first_day, occurrence
+from simulators.exchange.mailbox import Mailbox
+from simulators.exchange.recurrence import Recurrence, dates_between, first_date
+from simulators.exchange.times import local_date, same_wall_time
+
+MessageKind = Literal["accepted", "tentativelyAccepted", "declined", "cancelled"]
+Answer = Literal["accepted", "tentativelyAccepted", "declined"]
+
+_KEPT_BY_SENDER: Final = frozenset({"categories", "show_as", "is_reminder_on", "reminder_minutes"})
+"""Changing only these sends nothing to anybody."""
+
+_NEIGHBOUR_DAYS: Final = 400
+"""How far the neighbours of an occurrence are looked for."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One message in somebody's inbox. `start_ms`: of the meeting or the occurrence it is about."""
+
+    kind: MessageKind
+    sender: str
+    to: str
+    ical_uid: str
+    start_ms: Instant
+    sent_ms: Instant
+    subject: str
+    comment: str = ""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new event is made from. Fields as in `CalendarItem`."""
+
+    start_ms: Instant
+    end_ms: Instant
+    subject: str = ""
+    body: str = ""
+    time_zone: str = "UTC"
+    all_day: bool = False
+    recurrence: Recurrence | None = None
+    attendees: tuple[Attendee, ...] = ()
+    location: str = ""
+    show_as: str = "busy"
+    sensitivity: str = "normal"
+    importance: str = "normal"
+    categories: tuple[str, ...] = ()
+    response_requested: bool = True
+    allow_new_time_proposals: bool = True
+    hide_attendees: bool = False
+    is_reminder_on: bool = True
+    reminder_minutes: int = 15
+    transaction_id: str | None = None
+
+
+class Mailboxes:
+    """All mailboxes of the tenant."""
+
+    def __init__(self, rooms: Iterable[Person], *, now: Callable[[], Instant], seed: int = 0) -> None:
+        self._now = now
+        self._seed = seed
+        self._minter = Minter(seed)
+        self._by_name: dict[str, Mailbox] = {}
+        self._inbox: dict[str, list[Message]] = {}
+        for room in rooms:
+            self._add(room, is_room=True)
+
+    # Who is there
+
+    def _add(self, person: Person, *, is_room: bool) -> Mailbox:
+        box = Mailbox(person, is_room=is_room, seed=self._seed, minter=self._minter, now=self._now)
+        self._by_name[person.address.casefold()] = box
+        self._by_name[box.id] = box
+        return box
+
+    def add_person(self, address: str, name: str = "") -> Mailbox:
+        """Somebody's mailbox, made if it does not exist; the name defaults to one made from the address."""
+        found = self._by_name.get(address.casefold())
+        if found is not None:
+            return found
+        spelled = " ".join(address.partition("@")[0].replace(".", " ").split()).title()
+        return self._add(Person(name or spelled, address), is_room=False)
+
+    def mailbox(self, user: str) -> Mailbox:
+        """The mailbox of an address or object id. Raises `NotFound`."""
+        found = self._by_name.get(user.casefold())
+        if found is None:
+            raise unknown_user(user)
+        return found
+
+    def rooms(self) -> list[Mailbox]:
+        """The rooms' mailboxes, in the order in which they were given."""
+        return [box for name, box in self._by_name.items() if box.is_room and name != box.id]
+
+    def messages_to(self, address: str) -> list[Message]:
+        """Everything that was mailed to this address, oldest first."""
+        return list(self._inbox.get(address.casefold(), ()))
+
+    def _room(self, address: str) -> Mailbox | None:
+        found = self._by_name.get(address.casefold())
+        return found if found is not None and found.is_room else None
+
+    # What an organizer does
+
+    def create(self, box: Mailbox, draft: Draft) -> CalendarItem:
+        """A new event that this mailbox organises; rooms among the attendees answer at once.
+
+        No conflict check in the mailbox itself: a direct entry in a room's calendar may double-book.
+        """
+        for item in box.calendar.items() if draft.transaction_id else ():
+            if item.transaction_id == draft.transaction_id:
+                return item
+        _check_times(draft.start_ms, draft.end_ms)
+        start_ms = draft.start_ms
+        if draft.recurrence is not None:
+            start = local_date(start_ms, draft.time_zone)
+            start_ms = same_wall_time(start_ms, first_date(draft.recurrence, start), draft.time_zone)
+        now = self._now()
+        item = CalendarItem(
+            id=box.new_id(),
+            uid=self._minter.uid(now),
+            change_key="",
+            created_ms=now,
+            modified_ms=now,
+            type="singleInstance" if draft.recurrence is None else "seriesMaster",
+            organizer=box.person,
+            is_organizer=True,
+            response="organizer",
+            **{name: getattr(draft, name) for name in draft.__struct_fields__ if not name.endswith("_ms")},
+            start_ms=start_ms,
+            end_ms=start_ms + draft.end_ms - draft.start_ms,
+        )
+        box.put(item)
+        self._send(box, item.id, item.attendees)
+        return box.calendar.find(item.id)
+
+    def alter(self, box: Mailbox, event_id: str, changes: Mapping[str, Any]) -> CalendarItem:
+        """Change fields of an event (names as in `CalendarItem`); return it as it is then.
+
+        On the organizer's item, attendees are told. On an attendee's copy the change stays there
+        until the organizer's next update overwrites it.
+        """
+        item = box.calendar.find(event_id)
+        _check_times(changes.get("start_ms", item.start_ms), changes.get("end_ms", item.end_ms))
+        series = box.calendar.series_of(item)
+        if series is None:
+            box.put(_altered(item, changes))
+        else:
+            if "recurrence" in changes:
+                raise InvalidRequest("Only a series master has a recurrence.")
+            _check_neighbours(series, item, changes)
+            _put_difference(box, series, item, changes)
+        if item.is_organizer:
+            self._tell_changes(box, item, changes)
+        return box.calendar.find(event_id)
+
+    def cancel(self, box: Mailbox, event_id: str, comment: str = "") -> None:
+        """Cancel a meeting, a series or one occurrence, as its organizer; attendees are told."""
+        item = box.calendar.find(event_id)
+        if not item.is_organizer:
+            raise InvalidRequest(
+                "Your request can't be completed. You need to be an organizer to cancel a meeting."
+            )
+        if not item.attendees:
+            raise InvalidRequest("Your request can't be completed. The event has no attendees to notify.")
+        self._withdraw(box, item, comment)
+
+    def delete(self, box: Mailbox, event_id: str) -> None:
+        """Delete an event. The organizer's deletion cancels; an attendee's is silent."""
+        item = box.calendar.find(event_id)
+        if item.is_organizer:
+            self._withdraw(box, item, "")
+        else:
+            _take_out(box, item)
+
+    # What an attendee does
+
+    def respond(
+        self, box: Mailbox, event_id: str, answer: Answer, comment: str = "", *, send: bool = True
+    ) -> None:
+        """Accept or decline as an attendee. A declined event leaves the calendar at once."""
+        item = box.calendar.find(event_id)
+        if item.is_organizer:
+            raise InvalidRequest(
+                "Your request can't be completed. "
+                "You can't respond to this meeting because you're the meeting organizer."
+            )
+        if item.cancelled:
+            raise InvalidRequest(
+                "Your request can't be completed. The meeting has been cancelled.",
+                "ErrorCalendarIsCancelledForDecline"
+                if answer == "declined"
+                else "ErrorCalendarIsCancelledForAccept",
+            )
+        if answer == "declined":
+            _take_out(box, item)
+        else:
+            changes = {"response": answer, "responded_ms": self._now()}
+            series = box.calendar.series_of(item)
+            if series is None:
+                box.put(msgspec.structs.replace(item, **changes))
+            else:
+                _put_difference(box, series, item, changes)
+        if send:
+            self._answer(box, item, answer, comment)
+
+    # Mail between them
+
+    def _tell_changes(self, box: Mailbox, before: CalendarItem, changes: Mapping[str, Any]) -> None:
+        """Send what an organizer's change calls for.
+
+        An update that touches only attendees goes only to those that changed, any other to all
+        (Graph's event-update page).
+        """
+        if set(changes) <= _KEPT_BY_SENDER:
+            return
+        after = box.calendar.find(before.id)
+        for attendee in before.attendees:
+            if after.invites(attendee.address) is None:
+                self._tell_cancelled(before, (attendee,), "")
+        told = after.attendees
+        if set(changes) <= _KEPT_BY_SENDER | {"attendees"}:
+            told = tuple(one for one in told if before.invites(one.address) is None)
+        self._send(box, before.id, told)
+
+    def _send(self, box: Mailbox, event_id: str, attendees: Iterable[Attendee]) -> None:
+        """Deliver a request to each room among the attendees and enter what it answers."""
+        for attendee in attendees:
+            room = self._room(attendee.address)
+            if room is None or room is box:
+                continue
+            item = box.calendar.find(event_id)
+            series = box.calendar.series_of(item)
+            attendant = Attendant(room)
+            if series is None:
+                reply = attendant.request(item, self._now())
+            else:
+                reply = attendant.request_one(series, item, self._now())
+            self._enter_reply(box, item, room, reply)
+
+    def _enter_reply(self, box: Mailbox, item: CalendarItem, room: Mailbox, reply: Reply) -> None:
+        if reply.response in ("accepted", "declined"):
+            answer: Answer = "accepted" if reply.response == "accepted" else "declined"
+            self._note_response(box, item, room.address, answer)
+            self._mail_response(room, item, answer, reply.comment)
+        for day in reply.declined_days:
+            one = occurrence(box.calendar.find(item.id), day)
+            self._note_response(box, one, room.address, "declined")
+            self._mail_response(room, one, "declined", "The room is not free for this occurrence.")
+
+    def _answer(self, box: Mailbox, item: CalendarItem, answer: Answer, comment: str) -> None:
+        """Take an attendee's response to the organizer's mailbox, if it is still there to take it."""
+        organizer = self._by_name.get(item.organizer.address.casefold())
+        self._mail_response(box, item, answer, comment)
+        if organizer is None:
+            return
+        for held in organizer.holding(item.uid):
+            theirs = held
+            if item.day is not None and held.recurrence is not None:
+                if item.day in held.removed:
+                    continue
+                theirs = occurrence(held, item.day)
+            self._note_response(organizer, theirs, box.address, answer)
+
+    def _note_response(self, box: Mailbox, item: CalendarItem, address: str, answer: Response) -> None:
+        """Show an attendee's response on the organizer's item."""
+        now = self._now()
+        attendees = tuple(
+            msgspec.structs.replace(one, response=answer, responded_ms=now)
+            if one.address.casefold() == address.casefold()
+            else one
+            for one in item.attendees
+        )
+        series = box.calendar.series_of(item)
+        if series is not None:
+            _put_difference(box, series, item, {"attendees": attendees})
+            return
+        # An answer to the whole series is the answer to each occurrence, whatever was answered before.
+        exceptions = {
+            day: rest
+            for day, difference in item.exceptions.items()
+            if (rest := {name: value for name, value in difference.items() if name != "attendees"})
+        }
+        box.put(msgspec.structs.replace(item, attendees=attendees, exceptions=exceptions))
+
+    def _withdraw(self, box: Mailbox, item: CalendarItem, comment: str) -> None:
+        """Take an organizer's event away and tell everybody."""
+        _take_out(box, item)
+        self._tell_cancelled(item, item.attendees, comment)
+
+    def _tell_cancelled(self, item: CalendarItem, attendees: Iterable[Attendee], comment: str) -> None:
+        for attendee in attendees:
+            room = self._room(attendee.address)
+            if room is None:
+                self._mail("cancelled", item.organizer.address, attendee.address, item, comment)
+            elif item.day is None:
+                Attendant(room).cancelled(item.uid)
+            else:
+                Attendant(room).cancelled_one(item.uid, item.day)
+
+    def _mail_response(self, sender: Mailbox, item: CalendarItem, answer: Answer, comment: str) -> None:
+        self._mail(answer, sender.address, item.organizer.address, item, comment)
+
+    def _mail(self, kind: MessageKind, sender: str, to: str, item: CalendarItem, comment: str) -> None:
+        message = Message(kind, sender, to, item.ical_uid, item.start_ms, self._now(), item.subject, comment)
+        self._inbox.setdefault(to.casefold(), []).append(message)
+
+
+def _check_times(start_ms: Instant, end_ms: Instant) -> None:
+    if end_ms < start_ms:
+        raise InvalidRequest(
+            "The start time of the event must be before its end time.", "ErrorPropertyValidationFailure"
+        )
+
+
+def _altered(item: CalendarItem, changes: Mapping[str, Any]) -> CalendarItem:
+    """A stored item with changes. A series whose times change loses its exceptions, as in Outlook."""
+    if changes.get("recurrence", item.recurrence) is None and item.recurrence is not None:
+        raise InvalidRequest("The recurrence of a series cannot be removed.")
+    altered = msgspec.structs.replace(item, **changes)
+    if altered.recurrence is None:
+        return altered
+    if altered.recurrence != item.recurrence or altered.start_ms != item.start_ms:
+        day = first_date(altered.recurrence, first_day(altered))
+        start_ms = same_wall_time(altered.start_ms, day, altered.time_zone)
+        return msgspec.structs.replace(
+            altered,
+            type="seriesMaster",
+            start_ms=start_ms,
+            end_ms=start_ms + altered.length_ms,
+            exceptions={},
+            removed=frozenset(),
+        )
+    return altered
+
+
+def _check_neighbours(series: CalendarItem, item: CalendarItem, changes: Mapping[str, Any]) -> None:
+    """An occurrence stays between the one before and the one after it."""
+    if item.day is None or series.recurrence is None:
+        return
+    start_ms = changes.get("start_ms", item.start_ms)
+    end_ms = changes.get("end_ms", item.end_ms)
+    if (start_ms, end_ms) == (item.start_ms, item.end_ms):
+        return
+    first = first_day(series)
+    reach = item.day.toordinal()
+    around = dates_between(
+        series.recurrence,
+        first,
+        date.fromordinal(max(1, reach - _NEIGHBOUR_DAYS)),
+        date.fromordinal(reach + _NEIGHBOUR_DAYS),
+    )
+    others = [day for day in around if day not in series.removed and day != item.day]
+    before = [occurrence(series, day) for day in others if day < item.day][-1:]
+    after = [occurrence(series, day) for day in others if day > item.day][:1]
+    if any(start_ms < one.end_ms for one in before) or any(end_ms > one.start_ms for one in after):
+        raise CrossesNeighbour
+
+
+def _put_difference(
+    box: Mailbox, series: CalendarItem, item: CalendarItem, changes: Mapping[str, Any]
+) -> None:
+    """Make an occurrence an exception, or change the one that it is."""
+    if item.day is None:
+        raise AssertionError("an occurrence has a day")
+    difference = {**series.exceptions.get(item.day, {}), **changes}
+    box.put(msgspec.structs.replace(series, exceptions={**series.exceptions, item.day: difference}))
+
+
+def _take_out(box: Mailbox, item: CalendarItem) -> None:
+    """Remove an item, or one occurrence of a series, from its mailbox."""
+    series = box.calendar.series_of(item)
+    if series is None:
+        box.drop(item)
+    elif item.day is None or item.day in series.removed:
+        raise item_not_found()
+    else:
+        box.put(without_day(series, item.day))
+
+
+def attendee(person: Person, *, resource: bool = False) -> Attendee:
+    """An invitation to a person, or to a room as a resource."""
+    return Attendee(person, "resource" if resource else "required", "none", NEVER)

@@ -1,0 +1,546 @@
+"""One write at a time: verified, sent once, confirmed by a complete read, never to a series."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+import httpx
+import msgspec
+import pytest
+
+from gateway.core.booking import Booking
+from gateway.core.decisions import Write
+from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS
+from gateway.exchange import errors
+from gateway.exchange.calendar import CalendarReader
+from gateway.exchange.client import GraphClient
+from gateway.exchange.comment import DEFAULT_TEMPLATE, check_template, release_comment
+from gateway.exchange.models import Exemptions, as_datetime, instant
+from gateway.exchange.writer import (
+    AlreadyDone,
+    Gone,
+    NotSent,
+    Refused,
+    Sent,
+    Superseded,
+    Unclear,
+    Verified,
+    Writer,
+    superseded_by,
+    vanished,
+)
+
+BASE = "https://graph.example/v1.0"
+ROOM = "orion@contoso.com"
+BERLIN = ZoneInfo("Europe/Berlin")
+NINE = instant(datetime(2026, 3, 2, 9, tzinfo=UTC))
+TEN = NINE + HOUR_MS
+NOT_FOUND = httpx.Response(404, json={"error": {"code": "ErrorItemNotFound"}})
+
+
+class ManualClock:
+    """Decision time that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.time = NINE
+
+    def now(self) -> int:
+        return self.time
+
+    def monotonic_ms(self) -> int:
+        return self.time - NINE
+
+    def seconds_until(self, at: int) -> float:
+        return max(0.0, (at - self.time) / 1000)
+
+
+class Calendar:
+    """A room's calendar behind Graph's API: what the writer may see and do, and no more.
+
+    `items` are listed; `trash` still opens by id, as immutable ids do after a move to Deleted Items.
+    `faults` are answers (or errors) that replace the next answer to a method, after its effect if
+    `effect_first`.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self.trash: dict[str, dict[str, Any]] = {}
+        self.writes: list[tuple[str, str, Any]] = []
+        self.reads: list[str] = []
+        self.faults: dict[str, list[httpx.Response | Exception]] = {}
+        self.effect_first = True
+        self.clock = ManualClock()
+        self.before_answer: Callable[[], None] = lambda: None
+        self.client = GraphClient(
+            BASE, self, transport=httpx.MockTransport(self._answer), sleep=self._sleep, jitter=lambda: 0.0
+        )
+        self.reader = CalendarReader(self.client, exemptions=settings.pop("exemptions", Exemptions()))
+        self.writer = Writer(self.client, self.reader, self.clock, **settings)
+
+    async def token(self, *, claims: str | None = None) -> str:
+        return claims or "token"
+
+    async def _sleep(self, seconds: float) -> None:
+        self.clock.time += round(seconds * 1000)
+
+    def put(self, event_id: str = "A=", start: int = NINE, end: int = TEN, **changes: Any) -> None:
+        self.items[event_id] = {
+            "id": event_id,
+            "iCalUId": f"uid-{event_id}",
+            "type": "singleInstance",
+            "start": graph_time(start),
+            "end": graph_time(end),
+            "isOrganizer": False,
+            "isCancelled": False,
+            "responseStatus": {"response": "accepted"},
+            "showAs": "busy",
+            "categories": ["Blue"],
+            **changes,
+        }
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.before_answer()
+        path = [unquote(part) for part in request.url.raw_path.split(b"?")[0].decode().split("/")[2:]]
+        assert path[:2] == ["users", ROOM]
+        queue = self.faults.get(request.method, [])
+        fault = queue.pop(0) if queue else None
+        if request.method == "GET":
+            answer = fault or self._read(path[2:], request)
+        else:
+            self.writes.append((request.method, "/".join(path[2:]), json.loads(request.content or b"null")))
+            effect = (
+                self._write(request.method, path[3:], request) if self.effect_first or not fault else None
+            )
+            answer = fault or effect or httpx.Response(500)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _read(self, path: list[str], request: httpx.Request) -> httpx.Response:
+        self.reads.append(path[0])
+        if path[0] == "calendarView":
+            start, end = (
+                instant(datetime.fromisoformat(request.url.params[name]))
+                for name in ("startDateTime", "endDateTime")
+            )
+            listed = [item for item in self.items.values() if when(item, "start") < end]
+            return httpx.Response(200, json={"value": [i for i in listed if when(i, "end") > start]})
+        item = self.items.get(path[1]) or self.trash.get(path[1])
+        return httpx.Response(200, json=item) if item else NOT_FOUND
+
+    def _write(self, method: str, path: list[str], request: httpx.Request) -> httpx.Response:
+        if path[0] not in self.items:
+            return NOT_FOUND
+        if method == "PATCH":
+            self.items[path[0]] |= json.loads(request.content)
+            return httpx.Response(200, json=self.items[path[0]])
+        self.items.pop(path[0])
+        return httpx.Response(204 if method == "DELETE" else 202)
+
+
+def graph_time(moment: int) -> dict[str, str]:
+    """As Graph tells it."""
+    local = as_datetime(moment).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return {"dateTime": f"{local}0", "timeZone": "UTC"}
+
+
+def when(item: dict[str, Any], which: str) -> int:
+    """An item's start or end."""
+    return instant(datetime.fromisoformat(item[which]["dateTime"]).replace(tzinfo=UTC))
+
+
+def write(**changes: Any) -> Write:
+    """The release of a declined meeting, unless changed."""
+    base = Write(
+        id=7, action="release", method="decline", event_id="A=", start=NINE, end=TEN, deadline=NINE + HOUR_MS
+    )
+    return msgspec.structs.replace(base, **changes)
+
+
+CHECK_IN = write(action="check_in", method="category")
+SHORTEN = write(action="shorten", method="patch_end", new_end=NINE + 30 * MINUTE_MS)
+WRITES = [
+    write(),
+    write(method="cancel", room_organises=True),
+    write(method="delete", room_organises=True),
+    CHECK_IN,
+    SHORTEN,
+]
+
+
+@pytest.fixture
+def room() -> Calendar:
+    """An empty calendar."""
+    return Calendar()
+
+
+async def carry_out(room: Calendar, intended: Write, comment: str = "Nobody came.") -> Any:
+    """Verify and send."""
+    verified = await room.writer.verify(ROOM, BERLIN, intended)
+    assert isinstance(verified, Verified)
+    return await room.writer.send(ROOM, intended, comment, verified)
+
+
+@pytest.mark.parametrize("intended", WRITES, ids=lambda intended: intended.method)
+async def test_each_write_is_verified_sent_and_confirmed(room: Calendar, intended: Write) -> None:
+    """The whole way of all five methods; before the sending nothing is confirmed."""
+    room.put(isOrganizer=intended.room_organises)
+    assert not await room.writer.confirm(ROOM, BERLIN, intended)
+    assert await carry_out(room, intended) == Sent()
+    assert await room.writer.confirm(ROOM, BERLIN, intended)
+    assert len(room.writes) == 1
+
+
+@pytest.mark.parametrize(
+    ("intended", "expected"),
+    [
+        (write(), ("POST", "events/A=/decline", {"comment": "Nobody came.", "sendResponse": True})),
+        (write(method="cancel"), ("POST", "events/A=/cancel", {"comment": "Nobody came."})),
+        (write(method="delete"), ("DELETE", "events/A=", None)),
+        (CHECK_IN, ("PATCH", "events/A=", {"categories": ["Blue", "Checked in"]})),
+        (
+            SHORTEN,
+            (
+                "PATCH",
+                "events/A=",
+                {"end": {"dateTime": "2026-03-02T09:30:00.000", "timeZone": "UTC"}},
+            ),
+        ),
+    ],
+    ids=lambda part: part.method if isinstance(part, Write) else "",
+)
+async def test_each_method_sends_what_graph_documents(
+    room: Calendar, intended: Write, expected: tuple[str, str, Any]
+) -> None:
+    """Existing categories stay; no proposed time; the comment only where there is one to send."""
+    room.put(isOrganizer=intended.room_organises)
+    await carry_out(room, intended)
+    assert room.writes == [expected]
+
+
+async def test_a_decline_without_comment_says_none(room: Calendar) -> None:
+    """An empty comment is left out."""
+    room.put()
+    await carry_out(room, write(), "")
+    assert room.writes[0][2] == {"sendResponse": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"start": NINE + MINUTE_MS}, "moved"),
+        ({"end": TEN + MINUTE_MS}, "moved"),
+        ({"isCancelled": True}, "cancelled"),
+        ({"responseStatus": {"response": "declined"}}, "not_accepted"),
+        ({"responseStatus": {"response": "tentativelyAccepted"}}, "not_accepted"),
+        ({"showAs": "free"}, "not_accepted"),
+        ({"isOrganizer": True}, "organizer_changed"),
+        ({"type": "occurrence", "originalStart": "2026-03-02T08:00:00Z"}, "other_occurrence"),
+        ({"type": "seriesMaster"}, "series_master"),
+    ],
+)
+async def test_a_changed_occurrence_is_left_alone(room: Calendar, changes: dict[str, Any], why: str) -> None:
+    """Invariant W4: whatever was decided on and differs now supersedes the write."""
+    room.put(**changes)
+    assert await room.writer.verify(ROOM, BERLIN, write()) == Superseded(why)
+    assert room.writes == []
+
+
+async def test_the_change_key_does_not_count(room: Calendar) -> None:
+    """Our own marks move it; so do a person's, and they leave the times as they are."""
+    room.put(changeKey="another", categories=["Red"])
+    verified = await room.writer.verify(ROOM, BERLIN, write())
+    assert verified == Verified(write=7, read_at_ms=0, categories=("Red",))
+
+
+async def test_an_entry_that_became_exempt_is_not_released_but_checked_in() -> None:
+    """Invariant W6, at the last moment; a check-in takes nothing from anybody."""
+    room = Calendar(exemptions=Exemptions.of(categories=("Board",)))
+    room.put(categories=["board"])
+    assert await room.writer.verify(ROOM, BERLIN, write()) == Superseded("exempt")
+    assert await room.writer.verify(ROOM, BERLIN, SHORTEN) == Superseded("exempt")
+    assert isinstance(await room.writer.verify(ROOM, BERLIN, CHECK_IN), Verified)
+
+
+async def test_an_all_day_entry_is_verified_in_the_rooms_zone(room: Calendar) -> None:
+    """Its dates become the same instants as when it was read."""
+    day = {"dateTime": "2026-03-02T00:00:00.0000000", "timeZone": "UTC"}
+    room.put(isAllDay=True)
+    room.items["A="] |= {"start": day, "end": {**day, "dateTime": "2026-03-03T00:00:00.0000000"}}
+    start = NINE - 10 * HOUR_MS
+    intended = msgspec.structs.replace(CHECK_IN, start=start, end=start + 24 * HOUR_MS)
+    assert isinstance(await room.writer.verify(ROOM, BERLIN, intended), Verified)
+
+
+@pytest.mark.parametrize("intended", WRITES, ids=lambda intended: intended.method)
+async def test_an_occurrence_that_is_gone_before_we_sent_anything_is_not_our_doing(
+    room: Calendar, intended: Write
+) -> None:
+    """404 without a sending of ours: superseded."""
+    assert await room.writer.verify(ROOM, BERLIN, intended) == Superseded("gone")
+
+
+@pytest.mark.parametrize("intended", WRITES[:3], ids=lambda intended: intended.method)
+async def test_an_occurrence_that_is_gone_after_we_sent_is_our_effect(
+    room: Calendar, intended: Write
+) -> None:
+    """A release whose answer was lost is settled by what is there: nothing."""
+    assert await room.writer.verify(ROOM, BERLIN, intended, sent_before=True) == AlreadyDone()
+
+
+@pytest.mark.parametrize("intended", [CHECK_IN, SHORTEN], ids=lambda intended: intended.method)
+async def test_other_writes_to_a_gone_occurrence_are_superseded(room: Calendar, intended: Write) -> None:
+    """Being gone is no check-in."""
+    assert await room.writer.verify(ROOM, BERLIN, intended, sent_before=True) == Superseded("gone")
+
+
+@pytest.mark.parametrize("changes", [{"responseStatus": {"response": "declined"}}, {"isCancelled": True}])
+async def test_a_release_shows_as_declined_too(room: Calendar, changes: dict[str, Any]) -> None:
+    """Exchange may keep the item and mark it; before we sent that is somebody else's doing."""
+    room.put(**changes)
+    assert await room.writer.verify(ROOM, BERLIN, write(), sent_before=True) == AlreadyDone()
+    assert isinstance(await room.writer.verify(ROOM, BERLIN, write()), Superseded)
+    assert await room.writer.confirm(ROOM, BERLIN, write())
+
+
+async def test_a_release_that_did_not_take_effect_is_verified_again(room: Calendar) -> None:
+    """Sent, lost, and the occurrence is still there: it may be sent again."""
+    room.put()
+    assert isinstance(await room.writer.verify(ROOM, BERLIN, write(), sent_before=True), Verified)
+
+
+@pytest.mark.parametrize("sent_before", [False, True])
+async def test_effects_that_are_visible_are_not_repeated(room: Calendar, sent_before: bool) -> None:
+    """The category is there in whatever case, the end is early enough: nothing to send."""
+    room.put(categories=["checked IN"])
+    assert await room.writer.verify(ROOM, BERLIN, CHECK_IN, sent_before=sent_before) == AlreadyDone()
+    room.put(end=NINE + 20 * MINUTE_MS)
+    assert await room.writer.verify(ROOM, BERLIN, SHORTEN, sent_before=sent_before) == AlreadyDone()
+
+
+async def test_what_lies_in_deleted_items_is_gone(room: Calendar) -> None:
+    """An immutable id still opens it; the calendar does not show it, so no organizer is told anything."""
+    room.put()
+    room.trash["A="] = room.items.pop("A=")
+    assert await room.writer.verify(ROOM, BERLIN, write()) == Superseded("gone")
+    assert await room.writer.verify(ROOM, BERLIN, write(), sent_before=True) == AlreadyDone()
+    assert await room.writer.confirm(ROOM, BERLIN, write())
+
+
+async def test_an_occurrence_moved_to_another_time_is_not_a_confirmed_release(room: Calendar) -> None:
+    """It is not where it was, and still holds the room elsewhere."""
+    room.put(start=TEN + HOUR_MS, end=TEN + 2 * HOUR_MS)
+    assert not await room.writer.confirm(ROOM, BERLIN, write())
+    assert await room.writer.verify(ROOM, BERLIN, write(), sent_before=True) == Superseded("moved")
+
+
+async def test_a_meeting_accepted_again_under_a_new_id_does_not_undo_the_release(room: Calendar) -> None:
+    """The organizer's update brought it back: our write was done, and it is not done again."""
+    room.put("B=", iCalUId="uid-A=")
+    assert await room.writer.confirm(ROOM, BERLIN, write())
+    assert await room.writer.verify(ROOM, BERLIN, write(), sent_before=True) == AlreadyDone()
+
+
+LOST: list[httpx.Response | Exception] = [
+    httpx.ReadTimeout("x"),
+    httpx.RemoteProtocolError("x"),
+    httpx.Response(500),
+    httpx.Response(502),
+    httpx.Response(504),
+    httpx.Response(404),
+]
+
+
+@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("effect", [True, False])
+@pytest.mark.parametrize("intended", WRITES, ids=lambda intended: intended.method)
+async def test_an_unclear_answer_is_settled_by_reading_back(
+    room: Calendar, intended: Write, effect: bool, fault: httpx.Response | Exception
+) -> None:
+    """Invariant L4: one request, then a read decides whether there is anything left to send."""
+    room.put(isOrganizer=intended.room_organises)
+    method = {"delete": "DELETE", "category": "PATCH", "patch_end": "PATCH"}.get(intended.method, "POST")
+    room.faults[method] = [fault]
+    room.effect_first = effect
+    assert isinstance(await carry_out(room, intended), Unclear)
+    assert len(room.writes) == 1
+    assert await room.writer.confirm(ROOM, BERLIN, intended) is effect
+    again = await room.writer.verify(ROOM, BERLIN, intended, sent_before=True)
+    assert isinstance(again, AlreadyDone if effect else Verified)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (NOT_FOUND, Gone),
+        (httpx.Response(400, json={"error": {"code": "ErrorInvalidRequest"}}), Refused),
+        (httpx.Response(412, json={"error": {"code": "ErrorIrresolvableConflict"}}), NotSent),
+    ],
+)
+async def test_definite_answers_are_told_apart(room: Calendar, fault: httpx.Response, expected: type) -> None:
+    """Gone, never, and not this time."""
+    room.put()
+    room.faults["POST"] = [fault]
+    room.effect_first = False
+    assert isinstance(await carry_out(room, write()), expected)
+    assert len(room.writes) == 1
+
+
+async def test_throttling_ends_without_a_sending(room: Calendar) -> None:
+    """Had no effect, says when to come back."""
+    room.put()
+    room.effect_first = False
+    room.faults["POST"] = [httpx.Response(429, headers={"Retry-After": "100"})]
+    outcome = await carry_out(room, write())
+    assert isinstance(outcome, NotSent)
+    assert outcome.retry_after_s == 100
+
+
+async def test_a_missing_permission_raises(room: Calendar) -> None:
+    """That is the operator's matter, not this row's."""
+    room.put()
+    room.effect_first = False
+    room.faults["POST"] = [httpx.Response(403)]
+    with pytest.raises(errors.ForbiddenError):
+        await carry_out(room, write())
+
+
+@pytest.mark.parametrize("fault", [httpx.Response(403), httpx.Response(404), httpx.Response(200, text="x")])
+async def test_verifying_and_confirming_never_guess(room: Calendar, fault: httpx.Response) -> None:
+    """A read that fails is neither "gone" nor "done"."""
+    for step in (room.writer.verify, room.writer.confirm):
+        room.faults["GET"] = [fault]
+        with pytest.raises(errors.UnreadableError):
+            await step(ROOM, BERLIN, write())
+
+
+async def test_a_withdrawn_write_is_not_sent(room: Calendar) -> None:
+    """Until its request begins it can be withdrawn: presence came."""
+    room.put()
+    verified = await room.writer.verify(ROOM, BERLIN, write())
+    assert isinstance(verified, Verified)
+    outcome = await room.writer.send(ROOM, write(), "x", verified, still_wanted=lambda: False)
+    assert outcome == NotSent("withdrawn")
+    assert room.writes == []
+
+
+@pytest.mark.parametrize(("age_s", "expected"), [(30, Sent()), (31, NotSent("stale"))])
+async def test_nothing_is_sent_on_an_old_picture(room: Calendar, age_s: int, expected: Any) -> None:
+    """Invariant W4: 30 s between the read and the write, counted from before the read."""
+    room.put()
+    verified = await room.writer.verify(ROOM, BERLIN, write())
+    assert isinstance(verified, Verified)
+    room.clock.time += age_s * SECOND_MS
+    assert await room.writer.send(ROOM, write(), "x", verified) == expected
+
+
+async def test_the_age_of_the_picture_counts_from_before_the_read(room: Calendar) -> None:
+    """A slow read is an old picture."""
+    room.put()
+
+    def slow() -> None:
+        room.clock.time += 16 * SECOND_MS
+
+    room.before_answer = slow
+    verified = await room.writer.verify(ROOM, BERLIN, write())
+    assert isinstance(verified, Verified)
+    assert await room.writer.send(ROOM, write(), "x", verified) == NotSent("stale")
+    assert room.writes == []
+
+
+async def test_back_off_does_not_outlive_the_picture(room: Calendar) -> None:
+    """A write that was throttled until its picture is old is not sent then."""
+    room.put()
+    room.effect_first = False
+    verified = await room.writer.verify(ROOM, BERLIN, write())
+    assert isinstance(verified, Verified)
+    room.clock.time += 25 * SECOND_MS
+    room.faults["POST"] = [httpx.Response(429, headers={"Retry-After": "8"})]
+    assert await room.writer.send(ROOM, write(), "x", verified) == NotSent("stale")
+    assert len(room.writes) == 1
+
+
+async def test_stale_intentions_die(room: Calendar) -> None:
+    """After its deadline nothing goes out."""
+    room.put()
+    verified = await room.writer.verify(ROOM, BERLIN, write(deadline=NINE))
+    assert isinstance(verified, Verified)
+    room.clock.time += 1
+    assert await room.writer.send(ROOM, write(deadline=NINE), "x", verified) == NotSent("expired")
+
+
+async def test_a_series_master_is_never_written_to(room: Calendar) -> None:
+    """Invariant W6, in depth: by the intention itself, and by what Exchange says the item is."""
+    room.put(type="seriesMaster")
+    master = write(series_id="A=")
+    assert await room.writer.verify(ROOM, BERLIN, master) == Superseded("series_master")
+    assert room.reads == []
+    assert await room.writer.send(ROOM, master, "x", Verified(7, 0)) == Refused("series_master")
+    assert await room.writer.verify(ROOM, BERLIN, write()) == Superseded("series_master")
+    assert room.writes == []
+
+
+async def test_only_the_verified_write_can_be_sent(room: Calendar) -> None:
+    """A mixed-up pair is a mistake of ours."""
+    with pytest.raises(ValueError, match="not the one that was verified"):
+        await room.writer.send(ROOM, write(), "x", Verified(8, 0))
+    with pytest.raises(ValueError, match="without a new end"):
+        await room.writer.send(ROOM, write(method="patch_end"), "x", Verified(7, 0))
+
+
+def occurrence(number: int, **changes: Any) -> Booking:
+    """One of a weekly series."""
+    start = NINE + number * 7 * 24 * HOUR_MS
+    return Booking(
+        key=f"uid@{start}",
+        event_id=changes.pop("event_id", f"id-{number}"),
+        start=start,
+        end=start + HOUR_MS,
+        original_start=start,
+        series_id="M",
+        **changes,
+    )
+
+
+def test_the_difference_of_a_series_is_only_what_was_released() -> None:
+    """Gone or declined counts as vanished; accepted again under a new id does not."""
+    before = [occurrence(number) for number in range(5)] + [occurrence(5, response="declined")]
+    after = [occurrence(1), occurrence(3, event_id="new"), occurrence(4, response="declined")]
+    assert vanished(before, after, "id-0") == {occurrence(2).key, occurrence(4).key}
+    assert vanished(before, before[1:], "id-0") == frozenset()
+    assert vanished(before, [], "id-0") == {booking.key for booking in before[1:5]}
+
+
+def test_the_same_picture_supersedes_nothing() -> None:
+    """The pure comparison behind verify."""
+    booking = Booking(key="k", event_id="A=", start=NINE, end=TEN)
+    assert superseded_by(write(), booking) == ""
+    assert superseded_by(write(end=TEN + 1), booking) == "moved"
+
+
+def test_the_comment_names_room_and_local_times() -> None:
+    """Friendly, plain, and nobody's name; a date only where it is needed."""
+    text = release_comment("Orion", NINE, NINE + 12 * MINUTE_MS, BERLIN)
+    assert text == (
+        "Nobody was seen in Orion from 10:00 until 10:12, so it was given back and others can use it. "
+        "If you still need it, add the room again."
+    )
+    assert "from 2026-03-02 10:00 until 2026-03-03 10:00" in release_comment(
+        "Orion", NINE, NINE + 24 * HOUR_MS, BERLIN
+    )
+
+
+@pytest.mark.parametrize("template", ["{organizer}", "{room.x}", "{}", "{room!r}", "{room:>9}", "{", "{0}"])
+def test_a_template_that_asks_for_more_is_refused(template: str) -> None:
+    """When settings are read, not when an organizer is told."""
+    with pytest.raises(ValueError):  # noqa: PT011 - also the formatter's own words
+        check_template(template)
+
+
+def test_the_default_template_and_plain_text_are_fine() -> None:
+    """Braces are written twice, as in any format string."""
+    assert check_template(DEFAULT_TEMPLATE) == DEFAULT_TEMPLATE
+    assert release_comment("Orion", NINE, TEN, BERLIN, "{{free}} {room}") == "{free} Orion"
