@@ -30,10 +30,13 @@ class SystemClock:
     """The machine's own clock."""
 
     def now(self) -> Instant:
+        """See `Clock.now`."""
         return time.time_ns() // 1_000_000
 
     def monotonic_ms(self) -> int:
+        """See `Clock.monotonic_ms`."""
         return time.monotonic_ns() // 1_000_000
 
     def seconds_until(self, instant: Instant) -> float:
+        """See `Clock.seconds_until`."""
         return max(0.0, (instant - self.now()) / 1_000)

@@ -79,12 +79,14 @@ SENTENCES: Final[dict[str, str]] = {
     "too_short": "bookings shorter than {value} are not released",
     # release
     "not_due": "it is due at {until}",
-    "vacancy_too_young": "the room must have been empty until {until} to be sure; its last sign counts until {at}",
+    "vacancy_too_young": "a sign of presence counts until {at}; to be sure it must stay empty until {until}",
     "warning_first": "people must be warned first",
     "warning_runs": "the warning given at {at} runs until {until}",
     "release_expected": "nothing has been shown since {at}; the release follows at {until}",
     "presence_since": "there was a sign of presence that counts until {at}",
-    "maybe_stuck_off": "{sensor} alone proves this room and showed nobody in the last {count} bookings: it may be stuck",
+    "maybe_stuck_off": (
+        "{sensor} alone proves this room and showed nobody in the last {count} bookings: it may be stuck"
+    ),
     "overlaps_attended": "an attended booking overlaps it ({text})",
     "too_little_left": "too little of it would be left ({value})",
     "write_failed": "the last attempt did not come to pass; the next follows after {until}",

@@ -166,6 +166,10 @@ class Connection:
         """Send CONNECT and listen; everything further happens in callbacks until `lost`."""
         self._loop.add_reader(self._wire.fileno(), self._readable)
         self._client.connect(self._settings.host, self._settings.port, self._settings.keepalive_s)
+        if self._client.socket() is not self._wire:
+            raise RuntimeError(
+                "this version of paho-mqtt opens its socket in another way than the locked one"
+            )
         self._give_up_after("the broker does not answer CONNECT")
         self._arm("misc", self._settings.keepalive_s / 4, self._misc)
 
@@ -390,12 +394,19 @@ class Connection:
             self.lose(self._connection_lost("the connection was closed"))
 
     def _connection_lost(self, what: str) -> LinkError:
-        error = self._wire.error
-        return ConnectionLostError(
-            what if error is None else f"{what}: {error}",
-            "Nothing to do if it comes back. If it repeats: look into the broker's log, and check that no"
-            f" other client uses the id {self._settings.client_id!r} and that TLS settings fit the port.",
-        )
+        error, settings = self._wire.error, self._settings
+        if self._session_present is None:
+            mend = (
+                f"The broker gave no reason; its log may. Check if it expects TLS at port {settings.port}"
+                f" ({'used' if settings.tls else 'not used'} here), and with TLS whether it requires a client"
+                f" certificate from its own CA ({settings.cert_file or 'none is set'})."
+            )
+        else:
+            mend = (
+                "Nothing to do if it comes back. If it repeats: look into the broker's log, and check that no"
+                f" other client uses the id {settings.client_id!r}."
+            )
+        return ConnectionLostError(what if error is None else f"{what}: {error}", mend)
 
 
 def _refused(reason: ReasonCode, settings: MqttSettings) -> RefusedError:

@@ -14,7 +14,9 @@ Theory of operation
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
@@ -53,6 +55,18 @@ SERIES_WINDOW_MS: Final = 60 * DAY_MS
 """How far around the released occurrence the rest of its series is looked at."""
 
 End = Literal["applied", "superseded", "expired"]
+
+
+@dataclass
+class _Progress:
+    """How far one row has come in this run of the process."""
+
+    row: OutboxRow
+    sent: bool
+    """A request may have reached Exchange: only reading back tells."""
+    attempts: int
+    asked_pause_s: float | None = None
+    """How long Exchange asked to wait."""
 
 
 class Dispatch:
@@ -131,47 +145,41 @@ class Dispatch:
 
     async def _carry_out(self, row: OutboxRow) -> None:
         """Take one row to its end, however often Exchange has to be asked."""
-        attempt = 0
-        sent = row.state in ("sending", "unclear")
-        attempts = row.attempts
-        while True:
+        progress = _Progress(row, sent=row.state in ("sending", "unclear"), attempts=row.attempts)
+        for attempt in itertools.count():
             try:
                 async with self._slots:
-                    end, why, sent, attempts = await self._step(row, sent, attempts)
-            except ExchangeError as error:
+                    end, why = await self._step(progress)
+            except (ExchangeError, Paused) as error:
                 end, why = None, str(error)
-            except Paused as pause:
-                end, why = None, str(pause)
             if end is not None and await self._finish(row, end, why):
                 return
-            if why:
-                log.info("write not done yet", room=row.room, write=row.write.id, why=why)
-            await self._sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-            attempt += 1
+            log.info("write not done yet", room=row.room, write=row.write.id, why=why)
+            pause_s, progress.asked_pause_s = progress.asked_pause_s, None
+            await self._sleep(pause_s or RETRY_S[min(attempt, len(RETRY_S) - 1)])
 
-    async def _step(self, row: OutboxRow, sent: bool, attempts: int) -> tuple[End | None, str, bool, int]:
-        """One attempt: an end with its reason, or None to try again; and whether it was ever sent."""
+    async def _step(self, progress: "_Progress") -> tuple[End | None, str]:
+        """One attempt: an end with its reason, or None to try again."""
+        row = progress.row
         write, place = row.write, self._places.get(row.room)
         if place is None:
-            return "superseded", "the room is no longer configured", sent, attempts
-        if not sent:
+            return "superseded", "the room is no longer configured"
+        if not progress.sent:
             refusal = self._unwanted(row)
             if refusal is not None:
-                return (*refusal, sent, attempts)
-            await self._remember(row, "verifying", attempts)
-        verified = await place.writer.verify(place.mailbox, place.zone, write, sent_before=sent)
+                return refusal
+            await self._remember(progress, "verifying")
+        verified = await place.writer.verify(place.mailbox, place.zone, write, sent_before=progress.sent)
         if not isinstance(verified, Verified):
             ended: End = "applied" if isinstance(verified, AlreadyDone) else "superseded"
-            return ended, getattr(verified, "why", ""), sent, attempts
+            return ended, getattr(verified, "why", "")
         refusal = self._unwanted(row)
         if refusal is not None:
-            return (*refusal, sent, attempts)
+            return refusal
         if not self._needs_watching(write):
-            end, why, sent = await self._send(row, place, verified, attempts + 1)
-            return end, why, sent, attempts + 1
+            return await self._send(progress, place, verified)
         async with self._series:
-            end, why, sent = await self._send_watched(row, place, verified, attempts + 1)
-        return end, why, sent, attempts + 1
+            return await self._send_watched(progress, place, verified)
 
     def _unwanted(self, row: OutboxRow) -> tuple[End, str] | None:
         """Why the row must not be sent any more, if so."""
@@ -183,11 +191,10 @@ class Dispatch:
             return "expired", self.halted
         return None
 
-    async def _send(
-        self, row: OutboxRow, place: Place, verified: Verified, attempts: int
-    ) -> tuple[End | None, str, bool]:
-        write = row.write
-        await self._remember(row, "sending", attempts)
+    async def _send(self, progress: "_Progress", place: Place, verified: Verified) -> tuple[End | None, str]:
+        row, write = progress.row, progress.row.write
+        progress.attempts += 1
+        await self._remember(progress, "sending")
         self._checkpoint("before_send")
         result = await place.writer.send(
             place.mailbox,
@@ -196,27 +203,29 @@ class Dispatch:
             verified,
             still_wanted=lambda: self._unwanted(row) is None,
         )
+        # From here on, whatever fails, an effect that shows up later is taken for our own.
+        progress.sent |= isinstance(result, Sent | Gone | Unclear)
         self._checkpoint("after_send")
         match result:
             case Sent() | Gone():
                 if await place.writer.confirm(place.mailbox, place.zone, write):
-                    return "applied", "", True
-                await self._remember(row, "unclear", attempts)
-                return None, "Exchange does not show it yet", True
+                    return "applied", ""
+                await self._remember(progress, "unclear")
+                return None, "Exchange does not show it yet"
             case Unclear():
-                await self._remember(row, "unclear", attempts)
-                return None, result.why, True
+                await self._remember(progress, "unclear")
+                return None, result.why
             case NotSent():
-                refusal = self._unwanted(row)
-                if refusal is not None:
-                    return (*refusal, False)
-                await self._remember(row, "pending", attempts)
-                if result.retry_after_s is not None:
-                    await self._sleep(result.retry_after_s)
-                return None, result.why, False
+                await self._remember(progress, "unclear" if progress.sent else "pending")
+                progress.asked_pause_s = result.retry_after_s
+                return None if progress.sent else self._unwanted_end(row), result.why
             case Refused():
                 log.error("Exchange refuses a write", room=row.room, write=write.id, why=result.why)
-                return "expired", f"Exchange refuses it: {result.why}", False
+                return "expired", f"Exchange refuses it: {result.why}"
+
+    def _unwanted_end(self, row: OutboxRow) -> End | None:
+        refusal = self._unwanted(row)
+        return None if refusal is None else refusal[0]
 
     def _comment(self, row: OutboxRow, place: Place) -> str:
         if row.write.action != "release":
@@ -230,13 +239,14 @@ class Dispatch:
         return write.action == "release" and bool(write.series_id) and not self._series_watched
 
     async def _send_watched(
-        self, row: OutboxRow, place: Place, verified: Verified, attempts: int
-    ) -> tuple[End | None, str, bool]:
+        self, progress: "_Progress", place: Place, verified: Verified
+    ) -> tuple[End | None, str]:
         """Release one occurrence and see that the others are still there; otherwise stop writing."""
+        row = progress.row
         before = await self._siblings(row, place)
-        end, why, sent = await self._send(row, place, verified, attempts)
+        end, why = await self._send(progress, place, verified)
         if end != "applied":
-            return end, why, sent
+            return end, why
         lost = vanished(before, await self._siblings(row, place), row.write.event_id)
         if lost:
             self.halted = (
@@ -248,7 +258,7 @@ class Dispatch:
         elif len(before) > 1:
             self._series_watched = True
             self._brain.note(SERIES_NOTE, "yes")
-        return end, why, sent
+        return end, why
 
     async def _siblings(self, row: OutboxRow, place: Place) -> tuple[Booking, ...]:
         write = row.write
@@ -257,7 +267,8 @@ class Dispatch:
 
     # -- remembering ----------------------------------------------------------------------------------
 
-    async def _remember(self, row: OutboxRow, state: OutboxState, attempts: int) -> None:
+    async def _remember(self, progress: "_Progress", state: OutboxState) -> None:
+        row, attempts = progress.row, progress.attempts
         change = OutboxChange(row.room, row.write.id, state, self._brain.now(), attempts=attempts)
         await self._brain.record(outbox=[change])
 

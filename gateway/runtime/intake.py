@@ -54,8 +54,11 @@ class Intake:
         if brain.paused_because:
             return  # unacknowledged: the broker keeps it
         now = brain.now()
+        speaker = ""
         try:
             decoded = self._router.decode(message.topic, message.payload, message.retained)
+            if not decoded:
+                speaker = self._router.sensor_of(message.topic)
         except PayloadError as error:
             self._reject(error.sensor or message.topic, str(error), message, now)
             decoded = error.decoded
@@ -63,7 +66,7 @@ class Intake:
             self._reject(UNKNOWN, f"{error} ({message.topic[:SAMPLE_CHARACTERS]})", message, now)
             decoded = ()
         try:
-            self._record(decoded, message, now)
+            self._record(decoded, speaker, now)
         except Exception as error:  # noqa: BLE001 - no message may take the link or the process down (W10)
             brain.fail(error)
             return
@@ -71,10 +74,13 @@ class Intake:
 
     # -- recording ------------------------------------------------------------------------------------
 
-    def _record(self, decoded: Decoded, message: Message, now: Instant) -> None:
-        """Give each reading to the core; count the message once for each sensor it speaks of."""
+    def _record(self, decoded: Decoded, speaker: str, now: Instant) -> None:
+        """Give each reading to the core; count the message once for each sensor it speaks of.
+
+        `speaker`: whose message it was if it says nothing that counts (a retained value, say).
+        """
         brain = self._brain
-        kept: dict[str, bool] = {}
+        kept: dict[str, bool] = {speaker: False} if speaker else {}
         for item in decoded:
             if isinstance(item, Reading):
                 name = item.sensor
@@ -83,10 +89,6 @@ class Intake:
                 name = item.sensor if isinstance(item, Availability) else item.bridge
                 new = self._tell_if_new(item)
             kept[name] = kept.get(name, False) or new
-        if not kept:
-            sensor = self._router.sensor_of(message.topic)
-            if sensor:
-                kept[sensor] = False
         for name, new in kept.items():
             counts = brain.counts(name)
             if new:

@@ -22,6 +22,10 @@ class Router:
         self.topics: Final = tuple(sorted(self._routes))
         """What to subscribe to."""
 
+    def sensor_of(self, topic: str) -> str:
+        """The first sensor that publishes there; empty for a bridge's topic and an unknown one."""
+        return next((route.sensor for route in self._routes.get(topic, ()) if route.sensor), "")
+
     def decode(self, topic: str, payload: bytes, retained: bool, now: Instant | None = None) -> Decoded:
         """What the message says, by every sensor that publishes there; empty: nothing that counts.
 

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision
 from gateway.core.events import (
     AnyEvent,
+    Booted,
     CalendarRead,
+    ClockStepped,
     Configured,
+    LinkDown,
     LinkUp,
     Reading,
     ReadingKind,
@@ -64,6 +69,11 @@ class Timeline:
         self.log: list[tuple[AnyEvent, Instant]] = []
         self.beating: dict[str, SensorProfile] = {}
         self.applies = True
+        """Exchange carries out each release at once; False: the test says what came of it."""
+        self.linked = True
+        """The broker delivers."""
+        self.polls = True
+        """The calendar is read each minute."""
         configs = tuple(
             RoomConfig(
                 room,
@@ -137,6 +147,37 @@ class Timeline:
         for sensor in sensors or tuple(self.beating):
             self.beating.pop(sensor, None)
 
+    def resume(self, *sensors: SensorProfile) -> None:
+        """These sensors talk again."""
+        self.beating |= {s.id: s for s in sensors}
+
+    def unplug(self) -> None:
+        """The link to the broker is lost: nothing is heard from now on."""
+        self.linked = False
+        self.tell(LinkDown())
+
+    def plug_in(self, *, session_present: bool = True) -> None:
+        """Connected to the broker again."""
+        self.linked = True
+        self.tell(LinkUp(session_present))
+
+    def restart(self, *, until: str, same_machine_boot: bool = True, session_present: bool = True) -> None:
+        """The process is gone from now `until` a later time, then boots and connects."""
+        down_since, self.now = self.now, at(until)
+        self.tell(Booted(down_since, same_machine_boot))
+        self.plug_in(session_present=session_present)
+
+    def set_clock(self, clock: str) -> None:
+        """Somebody sets the wall clock."""
+        before, self.now = self.now, at(clock)
+        self.tell(ClockStepped(self.now - before))
+
+    def reconfigure(self, **changes: object) -> None:
+        """Room orion gets another configuration."""
+        config = self.site.state.config
+        room = msgspec.structs.replace(config.rooms[0], **changes)  # type: ignore[arg-type] # keyword pass-through
+        self.tell(Configured(msgspec.structs.replace(config, rooms=(room, *config.rooms[1:]))))
+
     # -- time -----------------------------------------------------------------------------------------
 
     def until(self, clock: str) -> "Timeline":
@@ -148,14 +189,14 @@ class Timeline:
         """As `until`, to an instant."""
         while True:
             deadline = self.site.next_deadline()
-            beats = [self._next_beat(s) for s in self.beating.values()]
+            beats = [self._next_beat(s) for s in self.beating.values() if self.linked]
             poll = (self.now // MINUTE_MS + 1) * MINUTE_MS
             upcoming = min([target, poll, *beats, *([deadline] if deadline is not None else [])])
             self.now = max(self.now, upcoming)
             for sensor in self.beating.values():
-                if self._is_beat(sensor):
+                if self.linked and self._is_beat(sensor):
                     self._give(Reading(sensor.id, "alive", 1))
-            if self.now == poll:
+            if self.now == poll and self.polls:
                 self._give(CalendarRead("orion", MIDNIGHT, MIDNIGHT + 2 * DAY_MS))
             self._tick_if_due()
             if self.now >= target:
@@ -188,3 +229,18 @@ class Timeline:
         tally = self.first("concluded", key).tally
         assert tally is not None
         return tally.outcome
+
+    def times(self, kind: str, key: str = "") -> list[str]:
+        """When decisions of a kind were taken, as wall-clock times ("09:05" or "09:05:30")."""
+        return [clock(d.at) for d in self.decisions if d.kind == kind and (not key or d.booking == key)]
+
+    def why(self, kind: str, key: str = "") -> list[str]:
+        """The first reason's code of each decision of a kind."""
+        return [d.reasons[0].code for d in self.decisions if d.kind == kind and (not key or d.booking == key)]
+
+
+def clock(instant: Instant) -> str:
+    """The wall-clock time of an instant on the test day; seconds only where there are any."""
+    minutes, ms = divmod(instant - MIDNIGHT, MINUTE_MS)
+    text = f"{minutes // 60:02d}:{minutes % 60:02d}"
+    return f"{text}:{ms // SECOND_MS:02d}" if ms else text

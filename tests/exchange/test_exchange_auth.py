@@ -139,6 +139,15 @@ async def test_a_claims_challenge_brings_a_new_token_for_everybody() -> None:
     }
 
 
+async def test_concurrent_renewals_share_one_question_too() -> None:
+    """Four requests whose token is refused at once cost one renewal, though renewals skip every cache."""
+    authority = FakeAuthority()
+    tokens = tokens_from(authority)
+    got = await asyncio.gather(*(tokens.token(claims=FRESH) for _ in range(4)))
+    assert set(got) == {"t1"}
+    assert len(authority.posts) == 1
+
+
 async def test_a_token_that_ends_soon_is_not_held_long() -> None:
     """Half of what is left at most, so a short-lived token is renewed in time."""
     authority = FakeAuthority()

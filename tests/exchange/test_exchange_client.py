@@ -544,8 +544,11 @@ async def test_a_ca_file_is_trusted_over_real_tls(
         assert await client.get(client.url("x")) == {"value": ["over-tls"]}
 
 
-async def test_an_untrusted_certificate_names_what_to_mend(tls: tuple[str, str]) -> None:
-    """No repeating helps against it, and the token was not sent."""
+async def test_an_untrusted_certificate_names_what_to_mend(
+    tls: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No repeating helps against it, the token was not sent, and the environment adds no trust."""
+    monkeypatch.setenv("SSL_CERT_FILE", tls[1])
     async with GraphClient(tls[0], FakeTokens()) as client, asyncio.timeout(20):
         with pytest.raises(errors.UntrustedError, match=r"certificate is not trusted .*ca_file"):
             await client.get(client.url("x"))

@@ -238,7 +238,9 @@ def test_occurrences_are_keyed_by_their_original_start() -> None:
     "changes",
     [
         {"type": "seriesMaster"},
+        {"type": "seriesMaster", "originalStart": "2026-03-02T09:00:00Z"},
         {"type": None},
+        {"type": None, "originalStart": "2026-03-02T09:00:00Z"},
         {"iCalUId": None},
         {"iCalUId": ""},
         {"type": "exception"},

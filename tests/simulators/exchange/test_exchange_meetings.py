@@ -1,6 +1,7 @@
 """What organizers, rooms and attendants do to each other's calendars."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -102,9 +103,7 @@ def test_update_moves_the_copy_and_keeps_its_id_and_categories(
     assert len({copy.change_key, short.change_key, moved.change_key}) == 3
 
 
-def test_update_into_a_busy_time_is_declined_and_frees_the_room(
-    exchange: ExchangeSimulator, at: At
-) -> None:
+def test_update_into_a_busy_time_is_declined_and_frees_the_room(exchange: ExchangeSimulator, at: At) -> None:
     """The room re-evaluates every update."""
     exchange.book(BEN, ORION, at(13), at(14))
     event = exchange.book(ADA, ORION, at(9), at(10))
@@ -128,9 +127,7 @@ def test_update_after_a_decline_comes_back_as_a_new_item(
     assert exchange.status(event, ORION).response == "accepted"
 
 
-def test_room_can_be_added_again_after_a_decline(
-    exchange: ExchangeSimulator, orion: Mailbox, at: At
-) -> None:
+def test_room_can_be_added_again_after_a_decline(exchange: ExchangeSimulator, orion: Mailbox, at: At) -> None:
     """Adding the room again asks it again; the other attendees are not asked."""
     event = exchange.book(ADA, [ORION, LYRA], at(9), at(10))
     [copy], [other] = entries(exchange, at), entries(exchange, at, LYRA)
@@ -195,14 +192,14 @@ def test_declining_a_series_master_frees_every_occurrence(
 def test_declined_occurrence_comes_back_under_another_id(
     exchange: ExchangeSimulator, orion: Mailbox, at: At
 ) -> None:
-    """Whether the occurrence alone is updated or the whole series: same iCalUId, new id; the old id is gone."""
+    """By an update of the occurrence or of the series: same iCalUId, new id; the old id is gone."""
     series = exchange.book(ADA, ORION, at(9), at(10), recurrence=daily(count=3))
     seen: list[str] = []
     for change in ({"occurrence": at(9, day=1), "subject": "One"}, {"subject": "All"}):
         second = entries(exchange, at)[1]
         seen.append(second.id)
         exchange.mailboxes.respond(orion, second.id, "declined")
-        exchange.change(series, **change)  # type: ignore[arg-type]  # a mixed dictionary of keywords
+        exchange.change(series, **change)
         back = entries(exchange, at)[1]
         assert (back.ical_uid, back.start_ms) == (second.ical_uid, at(9, day=1))
         assert back.id not in seen
@@ -269,9 +266,7 @@ def test_cancelled_meeting_goes_where_the_room_removes_them(
     assert [item.start_ms for item in entries(exchange, at)] == [at(11, day=1)]
 
 
-def test_cancelled_occurrence_stays_as_free_and_the_rest_goes_on(
-    exchange: ExchangeSimulator, at: At
-) -> None:
+def test_cancelled_occurrence_stays_as_free_and_the_rest_goes_on(exchange: ExchangeSimulator, at: At) -> None:
     """A later update of the series does not bring the cancelled occurrence back."""
     series = exchange.book(ADA, ORION, at(9), at(10), recurrence=daily(count=3))
     exchange.cancel(series, occurrence=at(9, day=1))
@@ -304,9 +299,7 @@ def test_room_added_to_one_occurrence_holds_a_lone_exception(exchange: ExchangeS
     assert exchange.status(series, LYRA, occurrence=at(9, day=1)).response == "declined"
 
 
-def test_walk_up_is_organised_by_the_room_and_nothing_checks_it(
-    exchange: ExchangeSimulator, at: At
-) -> None:
+def test_walk_up_is_organised_by_the_room_and_nothing_checks_it(exchange: ExchangeSimulator, at: At) -> None:
     """A direct entry double-books; it blocks later requests."""
     exchange.book(ADA, ORION, at(9), at(10))
     exchange.book_in_room(ORION, at(9, 30), at(10, 30))
@@ -457,6 +450,6 @@ def test_a_year_of_bookings_is_kept_apart(exchange: ExchangeSimulator, at: At) -
         exchange.move(event, at(8 + n % 7, day=n % 13), at(10 + n % 7, day=n % 13))
     blocking = [item for item in entries(exchange, at, days=60) if item.blocks]
     assert len(blocking) > 20
-    for one, following in zip(blocking, blocking[1:], strict=False):
+    for one, following in pairwise(blocking):
         assert one.end_ms <= following.start_ms
     assert at(0) + DAY_MS < blocking[-1].start_ms

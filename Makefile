@@ -1,0 +1,49 @@
+# Everything a newcomer needs: `make demo` and `make test`. Nothing is installed outside .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test soak bench docs format clean
+
+help:  ## Show what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# A virtual environment exactly as locked; made anew when a lock or the project file changes.
+$(VENV)/demo.stamp: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/demo.stamp requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+demo: $(VENV)/demo.stamp  ## See rooms being checked in and given back, in about two minutes
+	$(BIN)/occupancy-simulator demo $(DEMO)
+
+test: $(VENV)/dev.stamp  ## Lint, types, architecture, tests with coverage
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not soak" $(TESTS)
+	$(BIN)/coverage combine --quiet || true
+	$(BIN)/coverage report
+
+soak: $(VENV)/dev.stamp  ## The long tests: crashes and restarts by the thousand
+	$(BIN)/python -m pytest -m soak $(TESTS)
+
+bench: $(VENV)/dev.stamp  ## Measure speed and size; writes bench.json
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+docs: $(VENV)/dev.stamp  ## Generate the generated parts of the documentation
+	$(BIN)/python -m docs.generate
+
+format: $(VENV)/dev.stamp  ## Format the code
+	$(BIN)/ruff format
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

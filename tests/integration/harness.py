@@ -1,0 +1,210 @@
+"""The whole service in virtual time: real ledger, real Exchange simulator, a link in memory."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gateway.core.decisions import Decision
+from gateway.core.events import AnyEvent
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.ledger import LedgerReader
+from gateway.service import Service, Surroundings
+from gateway.settings import Settings, parse
+from simulators.clock import VirtualClock, run_virtual
+from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSimulator
+from simulators.link import MemoryLink
+
+MONDAY: Instant = 20_723 * DAY_MS  # 2026-09-28
+EIGHT: Instant = MONDAY + 8 * HOUR_MS
+
+CONFIGURATION = """
+[site]
+name = "Contoso"
+time_zone = "UTC"
+[ledger]
+path = "ledger.db"
+[mqtt]
+host = "127.0.0.1"
+[exchange]
+tenant_id = "{tenant}"
+client_id = "{client}"
+client_secret_file = "secret"
+{exchange}
+[policy.default]
+{policy}
+"""
+
+RADAR = """
+[[room.sensor]]
+id = "{room}-radar"
+family = "plain"
+topic = "{room}/radar"
+senses = "presence"
+heartbeat = "60s"
+loss_detectable = true
+at_qos1 = true
+"""
+
+
+def configuration(
+    folder: Path,
+    rooms: tuple[str, ...] = ("orion",),
+    mode: str = "live",
+    policy: str = "",
+    exchange: str = "",
+) -> Settings:
+    """Settings with a radar in each room."""
+    (folder / "secret").write_text(CLIENT_SECRET)
+    (folder / "secret").chmod(0o600)
+    text = CONFIGURATION.format(tenant=TENANT_ID, client=CLIENT_ID, policy=policy, exchange=exchange)
+    for room in rooms:
+        text += f'[[room]]\nid = "{room}"\nmailbox = "{room}@contoso.com"\nmode = "{mode}"\n'
+        text += RADAR.format(room=room)
+    return parse(text, base=folder)
+
+
+class InProcessTokens:
+    """Asks the simulator's identity service without a socket, as msal would over one."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def token(self, *, claims: str | None = None) -> str:  # noqa: ARG002 - the interface names it
+        form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        form["scope"] = "https://graph.microsoft.com/.default"
+        async with httpx.AsyncClient(transport=self._transport) as client:
+            answer = await client.post(f"https://exchange.invalid/{TENANT_ID}/oauth2/v2.0/token", data=form)
+        return str(answer.json()["access_token"])
+
+
+@dataclass
+class World:
+    """One service and everything around it. Times in ms since 1970 UTC; `at("09:05")` on the test day."""
+
+    folder: Path
+    clock: VirtualClock
+    exchange: ExchangeSimulator
+    link: MemoryLink
+    settings: Settings
+    checkpoint: Callable[[str], None] = lambda _: None
+    service: Service | None = None
+    states: dict[str, str] = field(default_factory=dict)
+    _running: asyncio.Task[None] | None = None
+    _beating: asyncio.Task[None] | None = None
+
+    # -- the gateway's life ---------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the gateway (again, on the same ledger) and the sensors' heartbeats."""
+        transport = httpx.ASGITransport(self.exchange.app)
+        around = Surroundings(
+            clock=self.clock,
+            link=self.link,
+            transport=transport,
+            tokens=InProcessTokens(transport),
+            control=False,
+            checkpoint=self._pass,
+        )
+        self.service = Service(self.settings, around)
+        self._running = asyncio.create_task(self.service.run())
+        if self._beating is None:
+            self._beating = asyncio.create_task(self._beat())
+        await asyncio.sleep(2.0)
+        if self._running.done():
+            self._running.result()
+
+    def _pass(self, point: str) -> None:
+        self.checkpoint(point)
+
+    async def stop(self) -> None:
+        """Stop the gateway cleanly."""
+        assert self.service is not None
+        assert self._running is not None
+        self.service.stop()
+        await self._running
+
+    async def end(self) -> None:
+        """Stop everything."""
+        if self._beating is not None:
+            self._beating.cancel()
+        if self._running is not None and not self._running.done():
+            await self.stop()
+
+    # -- sensors --------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        while True:
+            for room, state in sorted(self.states.items()):
+                self.link.send(f"{room}/radar", state)
+            await asyncio.sleep(60.0)
+
+    def enter(self, room: str = "orion") -> None:
+        """Somebody comes in."""
+        self._show(room, "ON")
+
+    def leave(self, room: str = "orion") -> None:
+        """The room empties."""
+        self._show(room, "OFF")
+
+    def silence(self, room: str = "orion") -> None:
+        """The sensor says nothing any more."""
+        self.states.pop(room, None)
+
+    def _show(self, room: str, state: str) -> None:
+        self.states[room] = state
+        self.link.send(f"{room}/radar", state)
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    async def until(self, clock: str) -> None:
+        """Let time pass to a time of the test day."""
+        await asyncio.sleep(self.clock.seconds_until(at(clock)))
+        assert self._running is not None
+        if self._running.done():
+            self._running.result()
+
+    # -- what came of it --------------------------------------------------------------------------------
+
+    def decisions(self, kind: str = "") -> list[Decision]:
+        """What the ledger holds."""
+        with LedgerReader(self.folder / "ledger.db") as reader:
+            return reader.decisions(kind=kind)
+
+    def events(self) -> list[AnyEvent]:
+        """The journal's events."""
+        with LedgerReader(self.folder / "ledger.db") as reader:
+            return [event for _, _, event in reader.events()]
+
+    def outbox(self) -> list[tuple[str, str, str]]:
+        """Action, state and reason of every intended write."""
+        with LedgerReader(self.folder / "ledger.db") as reader:
+            return [(row.write.action, row.state, row.why) for row in reader.outbox()]
+
+
+def at(clock: str) -> Instant:
+    """An instant of the test day."""
+    hours, minutes, seconds = ([int(part) for part in clock.split(":")] + [0])[:3]
+    return MONDAY + hours * HOUR_MS + minutes * MINUTE_MS + seconds * SECOND_MS
+
+
+def in_world(
+    folder: Path, story: Callable[[World], Awaitable[None]], start: Instant = EIGHT, **more: Any
+) -> None:
+    """Run a story in a fresh world, in virtual time."""
+
+    async def main(clock: VirtualClock) -> None:
+        settings = configuration(folder, **more)
+        rooms = [room.mailbox for room in settings.rooms]
+        world = World(folder, clock, ExchangeSimulator(rooms=rooms, now=clock.now), MemoryLink(), settings)
+        world.states = {room.id: "OFF" for room in settings.rooms}
+        try:
+            await world.start()
+            await story(world)
+        finally:
+            await world.end()
+
+    run_virtual(main, start)

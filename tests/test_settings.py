@@ -1,0 +1,923 @@
+"""A configuration is read whole or refused with everything that is wrong with it, and its documents agree."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from gateway.core.policy import Policy, SensorProfile
+from gateway.durations import format_duration
+from gateway.exchange.comment import release_comment
+from gateway.exchange.models import Exemptions
+from gateway.sensors import FAMILIES, build_router
+from gateway.settings import SECTIONS, Settings, SettingsError, load, parse, read_secret
+from gateway.settings_problems import NOT_YET, Places, dotted
+from gateway.settings_sections import PolicySettings, RoomSettings, Section, SensorSettings
+
+ROOT = Path(__file__).parents[1]
+DURATION = 'a duration in quotes, such as "45s", "10m" or "1h30m" (units d, h, m, s, ms)'
+
+GOOD = """\
+[site]
+name = "Contoso Riverside"
+time_zone = "Europe/Berlin"
+[mqtt]
+host = "broker.contoso.com"
+[exchange]
+tenant_id = "contoso.onmicrosoft.com"
+client_id = "gateway"
+client_secret_file = "graph-secret"
+[policy.patient]
+grace = "20m"
+exempt_organizers = ["Reception@contoso.com"]
+[[room]]
+id = "orion"
+mailbox = "orion@contoso.com"
+[[room.sensor]]
+id = "orion-radar"
+family = "plain"
+topic = "office/orion/radar"
+senses = "presence"
+heartbeat = "1m"
+[[room.sensor]]
+id = "orion-pir"
+family = "json"
+topic = "office/orion/pir"
+senses = "motion"
+heartbeat = "5m"
+options = { path = "motion" }
+[[room]]
+id = "lyra"
+mailbox = "lyra@contoso.com"
+policy = "patient"
+[[room.sensor]]
+id = "lyra-pir"
+family = "zigbee2mqtt"
+topic = "zigbee2mqtt/lyra-pir"
+senses = "motion"
+heartbeat = "1h"
+"""
+LINE = {line: number for number, line in enumerate(GOOD.splitlines(), start=1)}
+
+
+def changed(old: str, new: str) -> str:
+    """The good configuration with one thing changed."""
+    assert GOOD.count(old) == 1
+    return GOOD.replace(old, new)
+
+
+def problems(text: str) -> list[str]:
+    """What is wrong with a configuration, as told."""
+    with pytest.raises(SettingsError) as refused:
+        parse(text, environ={})
+    assert str(refused.value) == "\n".join(refused.value.problems)
+    return list(refused.value.problems)
+
+
+def warnings(text: str, base: Path, environ: dict[str, str] | None = None) -> list[str]:
+    """What is unwise about a configuration, less what every one here has: a secret that is not there."""
+    (base / "graph-secret").write_text("invented")
+    (base / "graph-secret").chmod(0o600)
+    return list(parse(text, base=base, environ=environ or {}).warnings)
+
+
+def test_a_good_configuration_is_read_without_a_word(tmp_path: Path) -> None:
+    """What is right causes no warning."""
+    assert warnings(GOOD, tmp_path) == []
+
+
+WRONG = [
+    ('name = "Contoso Riverside"', "", "1: site.name: missing; expected what people call the place"),
+    ('name = "Contoso Riverside"', 'name = ""', '2: site.name: found "", expected some text'),
+    ('name = "Contoso Riverside"', "name = 7", '2: site.name: found 7, expected text in quotes ("…")'),
+    (
+        '"Europe/Berlin"',
+        '"Europe/Berlln"',
+        '3: site.time_zone: found "Europe/Berlln", expected an IANA time zone such as "Europe/Berlin"; '
+        'did you mean "Europe/Berlin"?',
+    ),
+    (
+        '"Europe/Berlin"',
+        '"Europe"',
+        '3: site.time_zone: found "Europe", expected an IANA time zone such as "Europe/Berlin"; '
+        'did you mean "Eire"?',
+    ),
+    (
+        '[mqtt]\nhost = "broker.contoso.com"\n',
+        "",
+        ": mqtt: the table [mqtt] is missing; always needed",
+    ),
+    ('host = "broker.contoso.com"', "hots = 1", '5: mqtt.hots: there is no such setting; did you mean "host"?'),
+    (
+        'host = "broker.contoso.com"',
+        'host = "mqtt://broker"',
+        '5: mqtt.host: found "mqtt://broker", expected a host name or address alone, without mqtt:// '
+        "(port and tls have their own settings)",
+    ),
+    ('host = "broker.contoso.com"', 'host = "x y"', '5: mqtt.host: found "x y", expected a host name or address'),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\npassword = "canary"',
+        '6: mqtt.password: there is no such setting; did you mean "password_file"?',
+    ),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\nport = "1883"',
+        '6: mqtt.port: found "1883", expected a whole number without quotes',
+    ),
+    ('host = "broker.contoso.com"', 'host = "b"\nport = 0', "6: mqtt.port: found 0, expected at least 1"),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\ntls = "yes"',
+        '6: mqtt.tls: found "yes", expected true or false, without quotes',
+    ),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\nkeepalive = 60',
+        f'6: mqtt.keepalive: found 60, expected {DURATION}; a number needs its unit: "60s" or "60m"',
+    ),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\nkeepalive = "1s"',
+        '6: mqtt.keepalive: found "1s", expected a duration from 5s to 18h',
+    ),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\nca_file = "ca.pem"',
+        "6: mqtt.ca_file: set while tls is false, so it would not be used; set tls = true",
+    ),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\ntls = true\nkey_file = "key.pem"',
+        "7: mqtt.key_file: set without cert_file, the certificate that it belongs to",
+    ),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\npassword_file = "password"',
+        "6: mqtt.password_file: set without username",
+    ),
+    (
+        'host = "broker.contoso.com"',
+        'host = "b"\ntopic_prefix = "/occupancy"',
+        '6: mqtt.topic_prefix: found "/occupancy", expected a topic to put before all others, without "/" at '
+        'its ends, such as "occupancy"',
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        'client_secret_file = "${HOME}/secret"',
+        '9: exchange.client_secret_file: found "${HOME}/secret", expected a path in quotes; the only variable '
+        "is ${CREDENTIALS_DIRECTORY}/ at its start",
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        "",
+        "6: exchange: expected client_secret_file or certificate_file, found neither",
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        'client_secret_file = "s"\ncertificate_file = "c.pem"',
+        "9: exchange.client_secret_file: set beside certificate_file; keep one of them (the certificate)",
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        'client_secret_file = "s"\npassword_file = "p"',
+        "10: exchange.password_file: set without certificate_file, the certificate that it belongs to",
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        'certificate_file = "c.pem"\nthumbprint = "A1B2"',
+        '10: exchange.thumbprint: found "A1B2", expected the certificate\'s SHA-1 thumbprint, 40 hexadecimal '
+        "digits",
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        'client_secret_file = "s"\nbase_url = "http://graph.contoso.com"',
+        '10: exchange.base_url: found "http://graph.contoso.com", expected an address that begins with https://',
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        'client_secret_file = "s"\nauthority = "http://127.0.0.1/t"',
+        '10: exchange.authority: found "http://127.0.0.1/t", expected an address that begins with https://',
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        'client_secret_file = "s"\nrelease_comment = "{organizer}"',
+        '10: exchange.release_comment: found "{organizer}", expected text whose only placeholders are {room}, '
+        "{since}, {until} (the comment for organizers knows only {room}, {since}, {until}, not {organizer})",
+    ),
+    (
+        'client_secret_file = "graph-secret"',
+        'client_secret_file = "s"\ncheck_in_category = "vip"\n[policy.default]\nexempt_categories = ["VIP"]',
+        '12: policy.default.exempt_categories: holds "vip", the gateway\'s own mark '
+        "(exchange.check_in_category); its own check-ins would exempt bookings",
+    ),
+    (
+        'tenant_id = "contoso.onmicrosoft.com"',
+        'tenant_id = "https://x"',
+        '7: exchange.tenant_id: found "https://x", expected the tenant\'s id or domain, such as '
+        "contoso.onmicrosoft.com",
+    ),
+    (
+        'grace = "20m"',
+        'grace = "1.5h"',
+        f'11: policy.patient.grace: found "1.5h", expected {DURATION}; no fractions: "1h30m" instead of "1.5h"',
+    ),
+    ('grace = "20m"', 'grace = "5s"', '11: policy.patient.grace: found "5s", expected a duration from 1m to 4h'),
+    (
+        'grace = "20m"',
+        'warn_before_release = "11m"',
+        '11: policy.patient.warn_before_release: found "11m", expected at most grace, which is "10m"',
+    ),
+    (
+        'grace = "20m"',
+        'exempt_longer_than = "15m"',
+        '11: policy.patient.exempt_longer_than: found "15m", shorter than grace and min_remaining together '
+        '("20m"): nothing could ever be released',
+    ),
+    (
+        'exempt_organizers = ["Reception@contoso.com"]',
+        'exempt_organizers = "reception@contoso.com"',
+        '12: policy.patient.exempt_organizers: found "reception@contoso.com", expected a list in square brackets',
+    ),
+    (
+        'exempt_organizers = ["Reception@contoso.com"]',
+        'exempt_organizers = [\n  "reception",\n]',
+        '12: policy.patient.exempt_organizers[0]: found "reception", expected an e-mail address, such as '
+        '"orion@contoso.com"',
+    ),
+    (
+        "[policy.patient]",
+        '[policy."very patient"]',
+        '10: policy.very patient: found "very patient", expected a short name of a-z, 0-9, "-" and "_"',
+    ),
+    (
+        'policy = "patient"',
+        'policy = "pateint"',
+        '32: room[1].policy: found "pateint", expected one of "default", "patient"; did you mean "patient"?',
+    ),
+    (
+        'policy = "patient"',
+        'mode = "lvie"\npolicy = "patient"',
+        '32: room[1].mode: found "lvie", expected "shadow" or "live"; did you mean "live"?',
+    ),
+    (
+        'id = "lyra"',
+        'id = "orion"',
+        '30: room[1].id: found "orion", which is the id of a room already (room[0].id); each needs its own',
+    ),
+    (
+        'id = "lyra"',
+        'id = "Lyra 1"',
+        '30: room[1].id: found "Lyra 1", expected a short name of a-z, 0-9, "-" and "_", such as "orion"',
+    ),
+    (
+        'mailbox = "lyra@contoso.com"',
+        'mailbox = "ORION@contoso.com"',
+        '31: room[1].mailbox: found "orion@contoso.com", which is the mailbox of a room already '
+        "(room[0].mailbox); each needs its own",
+    ),
+    (
+        'mailbox = "lyra@contoso.com"',
+        "",
+        "29: room[1].mailbox: missing; expected the room's address in Exchange",
+    ),
+    (
+        'id = "lyra-pir"',
+        'id = "orion-pir"',
+        '34: room[1].sensor[0].id: found "orion-pir", which is the id of a sensor already '
+        "(room[0].sensor[1].id); each needs its own",
+    ),
+    (
+        'topic = "office/orion/radar"',
+        'topic = "office/orion/#"',
+        '19: room[0].sensor[0].topic: found "office/orion/#", expected one exact topic: the wildcards + and # '
+        "would mix several devices into one sensor",
+    ),
+    (
+        'topic = "office/orion/radar"',
+        'topic = "office/orion/pir"',
+        '25: room[0].sensor[1].topic: found "office/orion/pir", which room[0].sensor[0] reads already; two '
+        "sensors on one topic each need their own part of it (options.path or .property)",
+    ),
+    (
+        'topic = "zigbee2mqtt/lyra-pir"',
+        'topic = "lyra-pir"',
+        '36: room[1].sensor[0].topic: found "lyra-pir", expected base topic and device, such as '
+        '"zigbee2mqtt/orion-pir"',
+    ),
+    (
+        'senses = "presence"',
+        'senses = "presense"',
+        '20: room[0].sensor[0].senses: found "presense", expected "motion" or "presence" or "count"; did you '
+        'mean "presence"?',
+    ),
+    (
+        'heartbeat = "1m"',
+        'heartbeat = "0s"',
+        '21: room[0].sensor[0].heartbeat: found "0s", expected a duration from 1s to 7d, or "none" for a '
+        "sensor that never speaks by itself",
+    ),
+    (
+        'heartbeat = "1m"',
+        "heartbeat = 0",
+        f'21: room[0].sensor[0].heartbeat: found 0, expected {DURATION}; a number needs its unit: "0s" or '
+        '"0m", or "none"',
+    ),
+    (
+        'heartbeat = "5m"',
+        'heartbeat = "5m"\nhold = "1m"\ndevice_hold = "2m"',
+        '28: room[0].sensor[1].hold: found "1m", expected at least device_hold, which is "2m"',
+    ),
+    (
+        'heartbeat = "5m"',
+        'heartbeat = "5m"\nhold_beside_presence = "11m"',
+        '28: room[0].sensor[1].hold_beside_presence: found "11m", expected at most hold, which is "10m"',
+    ),
+    (
+        'options = { path = "motion" }',
+        'options = { pth = "motion" }',
+        '28: room[0].sensor[1].options.pth: there is no such setting; did you mean "path"?',
+    ),
+    (
+        'options = { path = "motion" }',
+        'options = { path = "motion", sequence_path = "n" }',
+        "28: room[0].sensor[1].options.sequence_path: not available yet (noticing lost messages by a sequence "
+        "number); remove it, nothing would follow from it",
+    ),
+    (
+        'options = { path = "motion" }',
+        "",
+        "22: room[0].sensor[1].options: the family json needs the option path",
+    ),
+    (
+        'options = { path = "motion" }',
+        'options = { path = "motion", on = 1 }',
+        '28: room[0].sensor[1].options.on: found 1, expected text in quotes ("…")',
+    ),
+    (
+        'options = { path = "motion" }',
+        'options = { path = "motion", online = "up" }',
+        "28: room[0].sensor[1].options.online: set without availability_topic, so it is never read",
+    ),
+    (
+        'options = { path = "motion" }',
+        'options = { path = "motion", availability_topic = "a/+" }',
+        "28: room[0].sensor[1].options: availability_topic 'a/+' must be one exact topic, without '+'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "told"), WRONG, ids=[each[2].split(" ")[1] + each[1][:30] for each in WRONG])
+def test_a_mistake_is_told_with_place_finding_and_expectation(old: str, new: str, told: str) -> None:
+    """One mistake gives one sentence: file, line, key, what was found, what was expected."""
+    colon = "" if told.startswith(":") else ":"
+    assert problems(changed(old, new)) == [f"gateway.toml{colon}{told}"]
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
+    """Faults in one table hide neither those of another nor contradictions between the sound ones."""
+    text = (
+        GOOD.replace('host = "broker.contoso.com"', 'hots = "broker"')
+        .replace('heartbeat = "5m"', "heartbeat = 5")
+        .replace('id = "lyra"', 'id = "orion"')
+        .replace("[exchange]", "[exchagne]")
+    )
+    assert [problem.split(": ")[:2] for problem in problems(text)] == [
+        ["gateway.toml:4", "mqtt.host"],
+        ["gateway.toml:5", "mqtt.hots"],
+        ["gateway.toml:6", "exchagne"],
+        ["gateway.toml:27", "room[0].sensor[1].heartbeat"],
+        ["gateway.toml:30", "room[1].id"],
+        ["gateway.toml", "exchange"],
+    ]
+
+
+def test_a_missing_exchange_says_why_it_is_needed() -> None:
+    """Somebody who only tries shadow mode learns that calendars are needed for it too."""
+    start, end = GOOD.index("[exchange]"), GOOD.index("[policy.patient]")
+    assert problems(GOOD[:start] + GOOD[end:]) == [
+        "gateway.toml: exchange: the table [exchange] is missing; calendars are always needed, also in shadow mode"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[site\n", "gateway.toml:1: not TOML: "),
+        ('[site]\nname = "a"\nname = "b"\n', "gateway.toml:3: not TOML: "),
+        ("[site]\nname = ", "gateway.toml:2: not TOML: "),
+    ],
+)
+def test_what_is_not_toml_is_told_with_its_line(text: str, told: str) -> None:
+    """The parser's own complaint, with a position like any other."""
+    (problem,) = problems(text)
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("room = 7\n", "gateway.toml:1: room: found 7, expected [[room]] for each"),
+        ("room = [7]\n", "gateway.toml:1: room[0]: found 7, expected a table"),
+        ("policy = 7\n", "gateway.toml:1: policy: found 7, expected [policy.NAME]"),
+        ("log = 7\n", "gateway.toml:1: log: found 7, expected a table"),
+        ('[policy]\ngrace = "5m"\n', 'gateway.toml:2: policy.grace: found "5m", expected a table'),
+        ("[room]\nid = 'a'\n", "gateway.toml:1: room: found a table, expected [[room]] for each"),
+        ("[[room]]\nsensor = 7\n", "gateway.toml:2: room[0].sensor: found 7, expected [[room.sensor]] for each"),
+    ],
+)
+def test_a_table_of_the_wrong_shape_is_told_and_not_stumbled_over(text: str, told: str) -> None:
+    """Whatever TOML can hold in a table's place is a problem with words, never a traceback."""
+    assert told in problems(text)
+
+
+@pytest.mark.parametrize("key", sorted(NOT_YET))
+@pytest.mark.parametrize(
+    ("anchor", "path"),
+    [
+        ("[site]", ""),
+        ("[policy.patient]\n", "policy.patient."),
+        ('id = "lyra"\n', "room[1]."),
+        ('id = "lyra-pir"\n', "room[1].sensor[0]."),
+    ],
+)
+def test_a_setting_of_a_later_version_is_refused_not_ignored(key: str, anchor: str, path: str) -> None:
+    """Who writes end_early = true must not believe that it is on."""
+    line = f"{key} = true\n"
+    text = line + GOOD if not path else changed(anchor, anchor + line)
+    (problem,) = problems(text)
+    assert f": {path}{key}: not available yet ({NOT_YET[key]})" in problem
+
+
+def test_no_future_setting_shadows_a_present_one() -> None:
+    """Once a setting is built it must leave the table of those that are not."""
+    models: list[type[Section]] = [*SECTIONS.values(), PolicySettings, RoomSettings, SensorSettings]
+    present = {name for model in models for name in model.model_fields}
+    present |= {option for family in FAMILIES.values() for option in family.options}
+    assert not present & set(NOT_YET)
+
+
+def test_the_value_of_an_unknown_key_is_never_repeated() -> None:
+    """It may be a secret that was put into the wrong place."""
+    text = changed('host = "broker.contoso.com"', 'host = "b"\npassword = "canary-secret"')
+    assert "canary" not in str(problems(text))
+
+
+def test_a_long_value_is_shortened() -> None:
+    """A message stays one line that people read."""
+    (problem,) = problems(changed('"Europe/Berlin"', f'"{"x" * 5_000}"'))
+    assert len(problem) < 300
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "cannot be read (No such file or directory)"), (b"[site]\nname = '\xff'", "must be UTF-8 text")],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, told: str) -> None:
+    """Missing and undecodable files are configuration problems like others."""
+    file = tmp_path / "gateway.toml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError) as refused:
+        load(file)
+    assert str(file) in str(refused.value)
+    assert told in str(refused.value)
+
+
+def test_a_file_beyond_all_measure_is_refused_unread(tmp_path: Path) -> None:
+    """A wrong path, say to a ledger, must not fill the memory of a small box."""
+    file = tmp_path / "gateway.toml"
+    file.write_bytes(b"#" * (4 * 1024 * 1024 + 1))
+    with pytest.raises(SettingsError, match="larger than"):
+        load(file)
+
+
+def test_relative_paths_start_at_the_files_own_folder(tmp_path: Path) -> None:
+    """Not at whatever folder the program was started in."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(GOOD + '[ledger]\npath = "data/ledger.db"\n')
+    settings = load(file, environ={})
+    assert settings.ledger.path == tmp_path / "data" / "ledger.db"
+    assert settings.exchange.client_secret_file == tmp_path / "graph-secret"
+    assert settings.control_socket == tmp_path / "data" / "control.sock"
+
+
+def test_a_socket_path_that_the_system_refuses_is_told_early() -> None:
+    """Better at check-config than when the service starts."""
+    (problem,) = problems(GOOD + f'[control]\nsocket = "/{"x" * 107}"\n')
+    assert problem == "gateway.toml:40: control.socket: the path has 108 bytes, a socket's may have 107"
+
+
+def test_a_credential_of_systemd_is_found(tmp_path: Path) -> None:
+    """The variable stands for the folder that systemd names in the environment."""
+    text = changed('"graph-secret"', '"${CREDENTIALS_DIRECTORY}/graph"')
+    (tmp_path / "graph").write_text("invented \n")
+    (tmp_path / "graph").chmod(0o400)
+    settings = parse(text, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.warnings == ()
+    assert settings.exchange_credential() == "invented"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            '"graph-secret"',
+            '"${CREDENTIALS_DIRECTORY}/graph"',
+            "9: exchange.client_secret_file: not looked at: ${CREDENTIALS_DIRECTORY} is set only where "
+            "systemd sets it",
+        ),
+        (
+            'heartbeat = "1m"',
+            "",
+            '16: room[0].sensor[0].heartbeat: "orion-radar" has no heartbeat: it helps, and proves nothing. If '
+            "the device speaks by itself now and then, set how often",
+        ),
+        (
+            'heartbeat = "1m"',
+            'heartbeat = "none"',
+            '21: room[0].sensor[0].heartbeat: "orion-radar" has no heartbeat: it helps, and proves nothing. If '
+            "the device speaks by itself now and then, set how often",
+        ),
+        (
+            'senses = "presence"\nheartbeat = "1m"',
+            'senses = "count"\nheartbeat = "10m"',
+            '16: room[0].sensor[0].latency: "orion-radar" counts, and its latency is not set: if it reports '
+            'only every 10m, set latency = "10m"',
+        ),
+        (
+            'topic = "office/orion/radar"',
+            'topic = "occupancy/orion/radar"',
+            '19: room[0].sensor[0].topic: "occupancy/orion/radar" begins with mqtt.topic_prefix, where the '
+            "gateway publishes itself",
+        ),
+        (
+            'topic = "zigbee2mqtt/lyra-pir"',
+            'topic = "floor/zigbee2mqtt/lyra-pir"',
+            '36: room[1].sensor[0].topic: "floor" is taken for the bridge\'s base topic; if that is longer, set '
+            "bridge",
+        ),
+        (
+            'grace = "20m"',
+            'grace = "20m"\nvacate = "15m"',
+            '12: policy.patient.vacate: "15m" is shorter than grace, so grace ("20m") is used',
+        ),
+        (
+            'policy = "patient"\n',
+            'policy = "patient"\n[[room]]\nid = "vega"\nmailbox = "vega@contoso.com"\n[[room]]\nid = "mira"\n'
+            'mailbox = "mira@contoso.com"\n',
+            '33: room[2]: "vega" has no [[room.sensor]], so nothing is known about it',
+        ),
+    ],
+)
+def test_what_is_allowed_and_unwise_is_a_warning(tmp_path: Path, old: str, new: str, told: str) -> None:
+    """The gateway starts, and says what will disappoint."""
+    assert f"gateway.toml:{told}" in warnings(changed(old, new), tmp_path)
+
+
+def test_a_helper_that_is_said_to_be_none_or_out_of_service_needs_no_heartbeat(tmp_path: Path) -> None:
+    """Door sensors and those taken down were never meant to prove anything."""
+    for extra in ('role = "door"', "in_service = false"):
+        assert warnings(changed('heartbeat = "1m"', extra), tmp_path) == []
+
+
+def test_a_secret_that_everybody_can_read_is_a_warning(tmp_path: Path) -> None:
+    """The file is used, and the operator told how to mend it."""
+    secret = tmp_path / "graph-secret"
+    secret.write_text("invented")
+    secret.chmod(0o644)
+    assert list(parse(GOOD, base=tmp_path, environ={}).warnings) == [
+        f"gateway.toml:9: exchange.client_secret_file: {secret} can be read by everybody on this machine; "
+        "chmod o-rwx it"
+    ]
+
+
+def test_a_secret_that_is_missing_is_a_warning_and_an_error_when_it_is_needed(tmp_path: Path) -> None:
+    """A configuration can be checked where its secrets are not."""
+    settings = parse(GOOD, base=tmp_path, environ={})
+    assert "graph-secret cannot be looked at (No such file" in settings.warnings[0]
+    with pytest.raises(SettingsError, match=r"graph-secret: cannot be read \(No such file"):
+        settings.exchange_credential()
+
+
+def test_a_site_without_rooms_is_a_warning(tmp_path: Path) -> None:
+    """It may be on its way to having some."""
+    assert warnings(GOOD[: GOOD.index("[[room]]")], tmp_path) == [
+        "gateway.toml: room: there is no [[room]], so there is nothing to do"
+    ]
+
+
+def test_an_empty_secret_is_refused_without_showing_anything(tmp_path: Path) -> None:
+    """Only the first line counts, and the second never turns up in a message."""
+    secret = tmp_path / "secret"
+    secret.write_text("\ncanary\n")
+    with pytest.raises(SettingsError) as refused:
+        read_secret(secret)
+    assert str(refused.value) == f"{secret}: expected a secret in its first line, found none"
+
+
+PEM = """\
+-----BEGIN CERTIFICATE-----
+aW52ZW50ZWQ=
+-----END CERTIFICATE-----
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+aW52ZW50ZWQga2V5
+-----END ENCRYPTED PRIVATE KEY-----
+"""
+
+
+@pytest.mark.parametrize("thumbprint", ["", "a1:b2 " * 10])
+def test_a_certificate_becomes_what_the_identity_library_takes(tmp_path: Path, thumbprint: str) -> None:
+    """Key and certificate are told apart in one file; a thumbprint takes the certificate's place."""
+    (tmp_path / "c.pem").write_text(PEM)
+    (tmp_path / "p").write_text("opensesame\n")
+    extra = f'thumbprint = "{thumbprint}"\n' if thumbprint else ""
+    text = changed(
+        'client_secret_file = "graph-secret"\n', f'certificate_file = "c.pem"\npassword_file = "p"\n{extra}'
+    )
+    credential = parse(text, base=tmp_path, environ={}).exchange_credential()
+    assert isinstance(credential, dict)
+    assert credential.pop("passphrase") == "opensesame"
+    assert credential.pop("private_key").startswith("-----BEGIN ENCRYPTED PRIVATE KEY")
+    if thumbprint:
+        assert credential == {"thumbprint": "A1B2" * 10}
+    else:
+        assert credential == {"public_certificate": "\n".join(PEM.splitlines()[:3])}
+
+
+def test_a_certificate_file_without_a_key_is_refused(tmp_path: Path) -> None:
+    """The usual mistake: only the public part was copied."""
+    (tmp_path / "c.pem").write_text("\n".join(PEM.splitlines()[:3]))
+    text = changed('client_secret_file = "graph-secret"', 'certificate_file = "c.pem"')
+    settings = parse(text, base=tmp_path, environ={})
+    with pytest.raises(SettingsError, match=r"expected one private key and its certificate .* 0 and 1"):
+        settings.exchange_credential()
+
+
+def test_the_core_is_given_what_the_file_says() -> None:
+    """Every value arrives in the core's units, with the defaults that hang on other settings."""
+    config = parse(GOOD, environ={}).site_config()
+    orion, lyra = config.rooms
+    assert orion.policy == Policy()
+    assert orion.mode == "shadow"
+    assert orion.sensors == (
+        SensorProfile(
+            "orion-radar", "presence", hold_ms=60_000, hold_beside_presence_ms=60_000, heartbeat_ms=60_000
+        ),
+        SensorProfile("orion-pir", "motion", heartbeat_ms=300_000),
+    )
+    assert lyra.policy == Policy(name="patient", grace_ms=1_200_000)
+    assert lyra.sensors == (
+        SensorProfile("lyra-pir", "motion", heartbeat_ms=3_600_000, bridge="zigbee2mqtt"),
+    )
+    assert config.queue_covers_ms == 60_000
+
+
+def test_every_sensor_setting_reaches_the_core() -> None:
+    """A setting that is read and then forgotten would be worse than none."""
+    text = changed(
+        'heartbeat = "5m"',
+        'heartbeat = "5m"\nrole = "seat"\nhold = "9m"\nhold_beside_presence = "3m"\nlatency = "4m"\n'
+        'device_hold = "2m"\nsays_clear = false\nloss_detectable = true\nat_qos1 = true\nbridge = "b"\n'
+        'unit = "u"\nin_service = false',
+    )
+    assert parse(text, environ={}).site_config().rooms[0].sensors[1] == SensorProfile(
+        id="orion-pir",
+        senses="motion",
+        role="seat",
+        hold_ms=540_000,
+        hold_beside_presence_ms=180_000,
+        latency_ms=240_000,
+        heartbeat_ms=300_000,
+        device_hold_ms=120_000,
+        says_clear=False,
+        loss_detectable=True,
+        at_qos1=True,
+        bridge="b",
+        unit="u",
+        in_service=False,
+    )
+
+
+def test_a_policy_takes_from_default_what_it_leaves_out() -> None:
+    """One change to [policy.default] holds everywhere, except where a policy says otherwise."""
+    text = changed(
+        "[policy.patient]\n", '[policy.default]\ngrace = "12m"\nvacate = "30m"\n[policy.patient]\n'
+    )
+    orion, lyra = parse(text, environ={}).site_config().rooms
+    assert (orion.policy.grace_ms, orion.policy.vacate_ms) == (720_000, 1_800_000)
+    assert (lyra.policy.grace_ms, lyra.policy.vacate_ms) == (1_200_000, 1_800_000)
+
+
+def test_sensors_that_share_a_topic_count_as_one_device() -> None:
+    """They fail together, so together they must not pass for two independent witnesses."""
+    text = changed(
+        'family = "plain"\ntopic = "office/orion/radar"',
+        'family = "json"\noptions = { path = "presence" }\ntopic = "office/orion/pir"',
+    )
+    radar, pir = parse(text, environ={}).site_config().rooms[0].sensors
+    assert radar.independence_group == pir.independence_group == "office/orion/pir"
+
+
+def test_the_sensors_sources_can_be_routed() -> None:
+    """What passes the checks is understood by every family."""
+    router = build_router(parse(GOOD, environ={}).sensor_sources())
+    assert "office/orion/radar" in router.topics
+    assert "zigbee2mqtt/bridge/state" in router.topics
+
+
+def test_families_are_those_that_exist() -> None:
+    """A new family is offered by the configuration, and none that is gone."""
+    known = SensorSettings.model_fields["family"].annotation
+    assert getattr(known, "__args__", ()) == tuple(FAMILIES)
+
+
+def test_exemptions_are_those_of_the_rooms_policy() -> None:
+    """As the calendar reader takes them: in any case."""
+    settings = parse(GOOD, environ={})
+    assert settings.exemptions(settings.room("orion")) == Exemptions()
+    assert settings.exemptions(settings.room("lyra")).organizers == {"reception@contoso.com"}
+
+
+def test_a_room_is_found_by_its_id_and_has_a_zone() -> None:
+    """Its own time zone where it has one, otherwise the site's."""
+    settings = parse(changed('id = "lyra"', 'id = "lyra"\ntime_zone = "Asia/Tokyo"'), environ={})
+    assert settings.zone(settings.room("orion")).key == "Europe/Berlin"
+    assert settings.zone(settings.room("lyra")).key == "Asia/Tokyo"
+    with pytest.raises(KeyError):
+        settings.room("vega")
+
+
+@pytest.mark.parametrize(
+    ("site", "client_id"),
+    [("Contoso Riverside", "occupancy-gateway-contoso-riverside"), ("渋谷", "occupancy-gateway-site")],
+)
+def test_the_brokers_name_for_the_gateway_comes_from_the_site(site: str, client_id: str) -> None:
+    """Two sites on one broker do not throw each other out."""
+    assert parse(GOOD.replace("Contoso Riverside", site), environ={}).mqtt_client_id == client_id
+
+
+@pytest.mark.parametrize(("extra", "port"), [("", 1883), ("tls = true\n", 8883), ("tls = true\nport = 1\n", 1)])
+def test_the_port_follows_tls_unless_it_is_set(extra: str, port: int) -> None:
+    """The two registered ports of MQTT."""
+    text = changed('host = "broker.contoso.com"\n', f'{extra}host = "b"\n')
+    assert parse(text, environ={}).mqtt.port == port
+
+
+def test_the_brokers_password_is_the_first_line_of_its_file(tmp_path: Path) -> None:
+    """Editors end files with a newline, which is no part of a password."""
+    text = changed('host = "broker.contoso.com"', 'host = "b"\nusername = "u"\npassword_file = "p"')
+    (tmp_path / "p").write_text("invented\n")
+    assert parse(text, base=tmp_path, environ={}).mqtt_password() == "invented"
+    assert parse(GOOD, environ={}).mqtt_password() is None
+
+
+def test_the_default_comment_can_be_filled_in() -> None:
+    """What the file may hold is what the writer of comments understands."""
+    settings = parse(GOOD, environ={})
+    zone = settings.zone(settings.room("orion"))
+    comment = release_comment("Orion", 0, 600_000, zone, settings.exchange.release_comment)
+    assert "Orion" in comment
+
+
+def test_places_know_comments_quotes_nesting_and_long_texts() -> None:
+    """Lines are found in all forms that a TOML file has."""
+    places = Places(
+        '# [site]\n[ site ] # here\n"name" = """\nnot = "a key"\n"""\ntime_zone = "x"\n'
+        "[[room]]\n[[room.sensor]]\n[[room.sensor]]\nid = 1\n[room.sensor.options]\npath = 1\n"
+        "[[room]]\nsite.deep = 1\n"
+    )
+    assert places.line(("site",)) == 2
+    assert places.line(("site", "name")) == 3
+    assert places.line(("site", "not")) == 2
+    assert places.line(("site", "time_zone")) == 6
+    assert places.line(("room", 0, "sensor", 1, "id")) == 10
+    assert places.line(("room", 0, "sensor", 1, "options", "path")) == 12
+    assert places.line(("room", 1, "site", "deep")) == 14
+    assert places.line(("mqtt",)) is None
+    assert dotted(("room", 1, "sensor", 0, "id")) == "room[1].sensor[0].id"
+
+
+def test_the_packaged_example_is_sound() -> None:
+    """What people copy first works, but for the secrets that are not there."""
+    settings = load(ROOT / "packaging" / "gateway.toml", environ={})
+    assert all("CREDENTIALS_DIRECTORY" in warning for warning in settings.warnings)
+    build_router(settings.sensor_sources())
+
+
+TABLES: dict[str, type[Section]] = {
+    **{f"[{name}]": model for name, model in SECTIONS.items()},
+    "[policy.NAME]": PolicySettings,
+    "[[room]]": RoomSettings,
+    "[[room.sensor]]": SensorSettings,
+}
+
+DEPENDENT = {
+    ("[mqtt]", "port"): "`1883`; with `tls` `8883`",
+    ("[mqtt]", "client_id"): "`occupancy-gateway-` and the site's name",
+    ("[exchange]", "authority"): "`https://login.microsoftonline.com/` and the tenant",
+    ("[exchange]", "release_comment"): "a short English text",
+    ("[control]", "socket"): "`control.sock` beside the ledger",
+    ("[[room]]", "name"): "the id",
+    ("[[room]]", "time_zone"): "the site's",
+    ("[[room.sensor]]", "hold"): 'motion `"10m"`, presence `"1m"`, count `"2m"`',
+    ("[[room.sensor]]", "hold_beside_presence"): '`"2m"`, or `hold` if that is shorter',
+    ("[[room.sensor]]", "heartbeat"): '`"none"`',
+    ("[[room.sensor]]", "bridge"): "for zigbee2mqtt the first level of the topic, otherwise not set",
+    ("[[room.sensor]]", "unit"): "the topic where several sensors share it, otherwise not set",
+    ("[[room.sensor]]", "options"): "`{}`",
+}
+"""Defaults that hang on other settings; the test after this one checks what they say."""
+
+
+def documented() -> Iterator[tuple[str, str, str, str]]:
+    """Table, setting, default and unit of every row of docs/configuration.md."""
+    table = ""
+    for line in (ROOT / "docs" / "configuration.md").read_text().splitlines():
+        if line.startswith("#"):
+            table = line.removeprefix("## ")
+        elif line.startswith("| `") and table in TABLES:
+            name, default, unit, meaning = (cell.strip() for cell in line.strip("|").split("|"))
+            assert meaning
+            yield table, name.strip("`"), default, unit
+
+
+def default_as_documented(field: FieldInfo) -> str:
+    """How the documents write a default that stands by itself."""
+    value = field.get_default(call_default_factory=False)
+    if value is PydanticUndefined:
+        return "required"
+    if value is None:
+        return "not set"
+    if value == ():
+        return "`[]`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, int):
+        return f"`{value}`"
+    return f'`"{value}"`'
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    """The page and the code name the same settings, with the same defaults."""
+    rows = list(documented())
+    for table, model in TABLES.items():
+        fields = {name: field for name, field in model.model_fields.items() if name != "sensors"}
+        assert [name for where, name, _, _ in rows if where == table] == list(fields)
+    for table, name, default, unit in rows:
+        field = TABLES[table].model_fields[name]
+        if (table, name) in DEPENDENT:
+            assert default == DEPENDENT[table, name]
+        elif unit.startswith("duration"):
+            assert default == f'`"{format_duration(field.default)}"`'
+        else:
+            assert default == default_as_documented(field), (table, name)
+
+
+def test_defaults_that_hang_on_other_settings_are_as_documented() -> None:
+    """The sentences of `DEPENDENT`, one by one, where no other test has them."""
+    settings = parse(GOOD, environ={})
+    assert settings.exchange.authority == "https://login.microsoftonline.com/contoso.onmicrosoft.com"
+    assert settings.control_socket == settings.ledger.path.parent / "control.sock"
+    assert settings.room("orion").name == "orion"
+    holds = {"motion": ("10m", "2m"), "presence": ("1m", "1m"), "count": ("2m", "2m")}
+    for senses, (hold, short) in holds.items():
+        sensor = _sensor(settings, senses=senses)
+        assert (format_duration(sensor.hold), format_duration(sensor.hold_beside_presence)) == (hold, short)
+        assert sensor.heartbeat is None
+        assert sensor.options == {}
+
+
+def _sensor(settings: Settings, **values: str) -> SensorSettings:
+    """A sensor with nothing set that need not be."""
+    first = settings.rooms[0].sensors[0]
+    return SensorSettings.model_validate({"id": "a", "family": "plain", "topic": first.topic, **values})
+
+
+def test_every_documented_bound_is_the_codes() -> None:
+    """A duration one millisecond outside of the documented range is refused, its ends are taken."""
+    for table, name, _, unit in documented():
+        bounds = re.fullmatch(r"duration, (\S+) to (\S+?)(, or \"none\")?", unit)
+        if bounds is None:
+            assert not unit.startswith("duration")
+            continue
+        field = TABLES[table].model_fields[name]
+        probe = _probe(TABLES[table], name)
+        for edge in bounds[1], bounds[2]:
+            assert probe(edge) == "", (table, name, edge, field)
+        assert probe(f"{bounds[2]}1ms") != "", (table, name)
+
+
+def _probe(model: type[Section], name: str):  # noqa: ANN202 - a local helper's closure
+    def probe(text: str) -> str:
+        errors = [
+            str(error["msg"])
+            for error in _errors(model, {name: text})
+            if error["loc"] == (name,) and error["type"] == "value_error"
+        ]
+        return "".join(errors)
+
+    return probe
