@@ -292,7 +292,7 @@ class _Reader:
             room = self._section(RoomSettings, header, path)
             if room is not None:
                 rooms[path] = room.model_copy(update={"sensors": tuple(own.values())})
-        named = data.get("policy", {})
+        named = _tables_in(data.get("policy"))
         return Draft(
             site=self._one(SiteSettings, data, "site"),
             ledger=self._one(LedgerSettings, data, "ledger"),
@@ -301,7 +301,7 @@ class _Reader:
             control=self._one(ControlSettings, data, "control"),
             log=self._one(LogSettings, data, "log"),
             policies=policies,
-            policy_names=frozenset({"default", *(named if isinstance(named, Mapping) else ())}),
+            policy_keys={"default": frozenset()} | {name: frozenset(table) for name, table in named.items()},
             rooms=rooms,
             sensors=sensors,
         )
@@ -354,6 +354,12 @@ class _Reader:
         if default is None:
             return {}
         return {"default": default} | {name: _completed(policy, default) for name, policy in given.items()}
+
+
+def _tables_in(raw: object) -> dict[str, Mapping[str, Any]]:
+    """The tables within a table, whatever else is in it."""
+    held = raw if isinstance(raw, Mapping) else {}
+    return {name: table for name, table in held.items() if isinstance(table, Mapping)}
 
 
 def _completed(policy: PolicySettings, default: PolicySettings) -> PolicySettings:

@@ -46,8 +46,8 @@ class Draft(NamedTuple):
     log: LogSettings | None
     policies: Mapping[str, PolicySettings]
     """With what each takes from ``default``; a faulty policy is missing here."""
-    policy_names: frozenset[str]
-    """Every name that the file gives a policy, sound or not, and ``default``."""
+    policy_keys: Mapping[str, frozenset[str]]
+    """What the file itself sets in each policy, sound or not; ``default`` is always there."""
     rooms: Mapping[KeyPath, RoomSettings]
     sensors: Mapping[KeyPath, SensorSettings]
 
@@ -79,19 +79,17 @@ def source_of(sensor: SensorSettings) -> SensorSource:
 
 
 def _names_are_unique(draft: Draft) -> Iterator[Problem]:
-    keys: list[tuple[str, str, KeyPath]] = []
+    names: list[tuple[str, str, KeyPath]] = []
     for path, room in draft.rooms.items():
-        keys.append(("id of a room", room.id, (*path, "id")))
-        keys.append(("mailbox of a room", room.mailbox.casefold(), (*path, "mailbox")))
-    keys += [("id of a sensor", sensor.id, (*path, "id")) for path, sensor in draft.sensors.items()]
+        names.append(("id of a room", room.id, (*path, "id")))
+        names.append(("mailbox of a room", room.mailbox, (*path, "mailbox")))
+    names += [("id of a sensor", sensor.id, (*path, "id")) for path, sensor in draft.sensors.items()]
     first: dict[tuple[str, str], KeyPath] = {}
-    for what, value, path in keys:
-        other = first.setdefault((what, value), path)
+    for what, value, path in names:
+        other = first.setdefault((what, value.casefold()), path)
         if other != path:
-            yield Problem(
-                path,
-                f"found {shown(value)}, which is the {what} already ({dotted(other)}); each needs its own",
-            )
+            already = f"which is the {what} already ({dotted(other)})"
+            yield Problem(path, f"found {shown(value)}, {already}; each needs its own")
 
 
 def _what_is_read(sensor: SensorSettings) -> str:
@@ -161,17 +159,25 @@ def _holds_fit(draft: Draft) -> Iterator[Problem]:
             )
 
 
+def _own_word(draft: Draft, name: str, *keys: str) -> bool:
+    """Whether a policy says any of these itself; what it inherits is told where it is set."""
+    return name == "default" or not draft.policy_keys[name].isdisjoint(keys)
+
+
 def _policies_are_possible(draft: Draft) -> Iterator[Problem]:
     for name, policy in draft.policies.items():
         path: KeyPath = ("policy", name)
         grace = format_duration(policy.grace)
-        if policy.warn_before_release > policy.grace:
+        if policy.warn_before_release > policy.grace and _own_word(
+            draft, name, "warn_before_release", "grace"
+        ):
             found = format_duration(policy.warn_before_release)
             yield Problem(
                 (*path, "warn_before_release"), f'found "{found}", expected at most grace, which is "{grace}"'
             )
         shortest = policy.grace + policy.min_remaining
-        if policy.exempt_longer_than < shortest:
+        keys = ("exempt_longer_than", "grace", "min_remaining")
+        if policy.exempt_longer_than < shortest and _own_word(draft, name, *keys):
             found = format_duration(policy.exempt_longer_than)
             yield Problem(
                 (*path, "exempt_longer_than"),
@@ -182,9 +188,9 @@ def _policies_are_possible(draft: Draft) -> Iterator[Problem]:
 
 def _rooms_name_known_policies(draft: Draft) -> Iterator[Problem]:
     for path, room in draft.rooms.items():
-        if room.policy not in draft.policy_names:
-            names = ", ".join(f'"{name}"' for name in sorted(draft.policy_names))
-            close = did_you_mean(room.policy, draft.policy_names)
+        if room.policy not in draft.policy_keys:
+            names = ", ".join(f'"{name}"' for name in sorted(draft.policy_keys))
+            close = did_you_mean(room.policy, draft.policy_keys)
             yield Problem((*path, "policy"), f"found {shown(room.policy)}, expected one of {names}{close}")
 
 
@@ -223,7 +229,8 @@ def _check_in_mark_exempts_nothing(draft: Draft) -> Iterator[Problem]:
         return
     mark = draft.exchange.check_in_category.casefold()
     for name, policy in draft.policies.items():
-        if mark in {category.casefold() for category in policy.exempt_categories}:
+        marked = mark in {category.casefold() for category in policy.exempt_categories}
+        if marked and _own_word(draft, name, "exempt_categories"):
             yield Problem(
                 ("policy", name, "exempt_categories"),
                 f"holds {shown(draft.exchange.check_in_category)}, the gateway's own mark "
@@ -342,7 +349,7 @@ def _bridges_are_known(draft: Draft) -> Iterator[Problem]:
 
 def _vacate_has_an_effect(draft: Draft) -> Iterator[Problem]:
     for name, policy in draft.policies.items():
-        if policy.vacate < policy.grace and "vacate" in policy.model_fields_set:
+        if policy.vacate < policy.grace and "vacate" in draft.policy_keys[name]:
             grace = format_duration(policy.grace)
             yield Problem(
                 ("policy", name, "vacate"),

@@ -73,8 +73,9 @@ class MemoryLink:
     def acknowledge(self, receipts: Sequence[object]) -> None:
         """Take acknowledged messages out of the session; those of an older connection stay."""
         for receipt in receipts:
-            known = isinstance(receipt, _Receipt) and receipt.generation == self._generation
-            if known and receipt.queued in self._queue:
+            if not isinstance(receipt, _Receipt) or receipt.generation != self._generation:
+                continue
+            if receipt.queued in self._queue:
                 self._queue.remove(receipt.queued)
                 self.acknowledged += 1
 

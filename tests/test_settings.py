@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -18,7 +19,6 @@ from gateway.settings_problems import NOT_YET, Places, dotted
 from gateway.settings_sections import PolicySettings, RoomSettings, Section, SensorSettings
 
 ROOT = Path(__file__).parents[1]
-DURATION = 'a duration in quotes, such as "45s", "10m" or "1h30m" (units d, h, m, s, ms)'
 
 GOOD = """\
 [site]
@@ -60,13 +60,26 @@ topic = "zigbee2mqtt/lyra-pir"
 senses = "motion"
 heartbeat = "1h"
 """
-LINE = {line: number for number, line in enumerate(GOOD.splitlines(), start=1)}
 
 
 def changed(old: str, new: str) -> str:
     """The good configuration with one thing changed."""
     assert GOOD.count(old) == 1
     return GOOD.replace(old, new)
+
+
+def cases(name: str) -> list[tuple[str, str, list[str]]]:
+    """The cases of a file in tests/data/settings: what is replaced, by what, and what is told."""
+    text = (ROOT / "tests" / "data" / "settings" / name).read_text()
+    blocks = [block.splitlines() for block in text.split("\n\n")[1:]]
+    return [
+        (
+            "\n".join(line[2:] for line in block if line.startswith("-")),
+            "\n".join(line[2:] for line in block if line.startswith("+")),
+            [f"gateway.toml{line[2:]}" for line in block if line.startswith("!")],
+        )
+        for block in blocks
+    ]
 
 
 def problems(text: str) -> list[str]:
@@ -89,292 +102,10 @@ def test_a_good_configuration_is_read_without_a_word(tmp_path: Path) -> None:
     assert warnings(GOOD, tmp_path) == []
 
 
-WRONG = [
-    ('name = "Contoso Riverside"', "", "1: site.name: missing; expected what people call the place"),
-    ('name = "Contoso Riverside"', 'name = ""', '2: site.name: found "", expected some text'),
-    ('name = "Contoso Riverside"', "name = 7", '2: site.name: found 7, expected text in quotes ("…")'),
-    (
-        '"Europe/Berlin"',
-        '"Europe/Berlln"',
-        '3: site.time_zone: found "Europe/Berlln", expected an IANA time zone such as "Europe/Berlin"; '
-        'did you mean "Europe/Berlin"?',
-    ),
-    (
-        '"Europe/Berlin"',
-        '"Europe"',
-        '3: site.time_zone: found "Europe", expected an IANA time zone such as "Europe/Berlin"; '
-        'did you mean "Eire"?',
-    ),
-    (
-        '[mqtt]\nhost = "broker.contoso.com"\n',
-        "",
-        ": mqtt: the table [mqtt] is missing; always needed",
-    ),
-    ('host = "broker.contoso.com"', "hots = 1", '5: mqtt.hots: there is no such setting; did you mean "host"?'),
-    (
-        'host = "broker.contoso.com"',
-        'host = "mqtt://broker"',
-        '5: mqtt.host: found "mqtt://broker", expected a host name or address alone, without mqtt:// '
-        "(port and tls have their own settings)",
-    ),
-    ('host = "broker.contoso.com"', 'host = "x y"', '5: mqtt.host: found "x y", expected a host name or address'),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\npassword = "canary"',
-        '6: mqtt.password: there is no such setting; did you mean "password_file"?',
-    ),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\nport = "1883"',
-        '6: mqtt.port: found "1883", expected a whole number without quotes',
-    ),
-    ('host = "broker.contoso.com"', 'host = "b"\nport = 0', "6: mqtt.port: found 0, expected at least 1"),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\ntls = "yes"',
-        '6: mqtt.tls: found "yes", expected true or false, without quotes',
-    ),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\nkeepalive = 60',
-        f'6: mqtt.keepalive: found 60, expected {DURATION}; a number needs its unit: "60s" or "60m"',
-    ),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\nkeepalive = "1s"',
-        '6: mqtt.keepalive: found "1s", expected a duration from 5s to 18h',
-    ),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\nca_file = "ca.pem"',
-        "6: mqtt.ca_file: set while tls is false, so it would not be used; set tls = true",
-    ),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\ntls = true\nkey_file = "key.pem"',
-        "7: mqtt.key_file: set without cert_file, the certificate that it belongs to",
-    ),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\npassword_file = "password"',
-        "6: mqtt.password_file: set without username",
-    ),
-    (
-        'host = "broker.contoso.com"',
-        'host = "b"\ntopic_prefix = "/occupancy"',
-        '6: mqtt.topic_prefix: found "/occupancy", expected a topic to put before all others, without "/" at '
-        'its ends, such as "occupancy"',
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        'client_secret_file = "${HOME}/secret"',
-        '9: exchange.client_secret_file: found "${HOME}/secret", expected a path in quotes; the only variable '
-        "is ${CREDENTIALS_DIRECTORY}/ at its start",
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        "",
-        "6: exchange: expected client_secret_file or certificate_file, found neither",
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        'client_secret_file = "s"\ncertificate_file = "c.pem"',
-        "9: exchange.client_secret_file: set beside certificate_file; keep one of them (the certificate)",
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        'client_secret_file = "s"\npassword_file = "p"',
-        "10: exchange.password_file: set without certificate_file, the certificate that it belongs to",
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        'certificate_file = "c.pem"\nthumbprint = "A1B2"',
-        '10: exchange.thumbprint: found "A1B2", expected the certificate\'s SHA-1 thumbprint, 40 hexadecimal '
-        "digits",
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        'client_secret_file = "s"\nbase_url = "http://graph.contoso.com"',
-        '10: exchange.base_url: found "http://graph.contoso.com", expected an address that begins with https://',
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        'client_secret_file = "s"\nauthority = "http://127.0.0.1/t"',
-        '10: exchange.authority: found "http://127.0.0.1/t", expected an address that begins with https://',
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        'client_secret_file = "s"\nrelease_comment = "{organizer}"',
-        '10: exchange.release_comment: found "{organizer}", expected text whose only placeholders are {room}, '
-        "{since}, {until} (the comment for organizers knows only {room}, {since}, {until}, not {organizer})",
-    ),
-    (
-        'client_secret_file = "graph-secret"',
-        'client_secret_file = "s"\ncheck_in_category = "vip"\n[policy.default]\nexempt_categories = ["VIP"]',
-        '12: policy.default.exempt_categories: holds "vip", the gateway\'s own mark '
-        "(exchange.check_in_category); its own check-ins would exempt bookings",
-    ),
-    (
-        'tenant_id = "contoso.onmicrosoft.com"',
-        'tenant_id = "https://x"',
-        '7: exchange.tenant_id: found "https://x", expected the tenant\'s id or domain, such as '
-        "contoso.onmicrosoft.com",
-    ),
-    (
-        'grace = "20m"',
-        'grace = "1.5h"',
-        f'11: policy.patient.grace: found "1.5h", expected {DURATION}; no fractions: "1h30m" instead of "1.5h"',
-    ),
-    ('grace = "20m"', 'grace = "5s"', '11: policy.patient.grace: found "5s", expected a duration from 1m to 4h'),
-    (
-        'grace = "20m"',
-        'warn_before_release = "11m"',
-        '11: policy.patient.warn_before_release: found "11m", expected at most grace, which is "10m"',
-    ),
-    (
-        'grace = "20m"',
-        'exempt_longer_than = "15m"',
-        '11: policy.patient.exempt_longer_than: found "15m", shorter than grace and min_remaining together '
-        '("20m"): nothing could ever be released',
-    ),
-    (
-        'exempt_organizers = ["Reception@contoso.com"]',
-        'exempt_organizers = "reception@contoso.com"',
-        '12: policy.patient.exempt_organizers: found "reception@contoso.com", expected a list in square brackets',
-    ),
-    (
-        'exempt_organizers = ["Reception@contoso.com"]',
-        'exempt_organizers = [\n  "reception",\n]',
-        '12: policy.patient.exempt_organizers[0]: found "reception", expected an e-mail address, such as '
-        '"orion@contoso.com"',
-    ),
-    (
-        "[policy.patient]",
-        '[policy."very patient"]',
-        '10: policy.very patient: found "very patient", expected a short name of a-z, 0-9, "-" and "_"',
-    ),
-    (
-        'policy = "patient"',
-        'policy = "pateint"',
-        '32: room[1].policy: found "pateint", expected one of "default", "patient"; did you mean "patient"?',
-    ),
-    (
-        'policy = "patient"',
-        'mode = "lvie"\npolicy = "patient"',
-        '32: room[1].mode: found "lvie", expected "shadow" or "live"; did you mean "live"?',
-    ),
-    (
-        'id = "lyra"',
-        'id = "orion"',
-        '30: room[1].id: found "orion", which is the id of a room already (room[0].id); each needs its own',
-    ),
-    (
-        'id = "lyra"',
-        'id = "Lyra 1"',
-        '30: room[1].id: found "Lyra 1", expected a short name of a-z, 0-9, "-" and "_", such as "orion"',
-    ),
-    (
-        'mailbox = "lyra@contoso.com"',
-        'mailbox = "ORION@contoso.com"',
-        '31: room[1].mailbox: found "orion@contoso.com", which is the mailbox of a room already '
-        "(room[0].mailbox); each needs its own",
-    ),
-    (
-        'mailbox = "lyra@contoso.com"',
-        "",
-        "29: room[1].mailbox: missing; expected the room's address in Exchange",
-    ),
-    (
-        'id = "lyra-pir"',
-        'id = "orion-pir"',
-        '34: room[1].sensor[0].id: found "orion-pir", which is the id of a sensor already '
-        "(room[0].sensor[1].id); each needs its own",
-    ),
-    (
-        'topic = "office/orion/radar"',
-        'topic = "office/orion/#"',
-        '19: room[0].sensor[0].topic: found "office/orion/#", expected one exact topic: the wildcards + and # '
-        "would mix several devices into one sensor",
-    ),
-    (
-        'topic = "office/orion/radar"',
-        'topic = "office/orion/pir"',
-        '25: room[0].sensor[1].topic: found "office/orion/pir", which room[0].sensor[0] reads already; two '
-        "sensors on one topic each need their own part of it (options.path or .property)",
-    ),
-    (
-        'topic = "zigbee2mqtt/lyra-pir"',
-        'topic = "lyra-pir"',
-        '36: room[1].sensor[0].topic: found "lyra-pir", expected base topic and device, such as '
-        '"zigbee2mqtt/orion-pir"',
-    ),
-    (
-        'senses = "presence"',
-        'senses = "presense"',
-        '20: room[0].sensor[0].senses: found "presense", expected "motion" or "presence" or "count"; did you '
-        'mean "presence"?',
-    ),
-    (
-        'heartbeat = "1m"',
-        'heartbeat = "0s"',
-        '21: room[0].sensor[0].heartbeat: found "0s", expected a duration from 1s to 7d, or "none" for a '
-        "sensor that never speaks by itself",
-    ),
-    (
-        'heartbeat = "1m"',
-        "heartbeat = 0",
-        f'21: room[0].sensor[0].heartbeat: found 0, expected {DURATION}; a number needs its unit: "0s" or '
-        '"0m", or "none"',
-    ),
-    (
-        'heartbeat = "5m"',
-        'heartbeat = "5m"\nhold = "1m"\ndevice_hold = "2m"',
-        '28: room[0].sensor[1].hold: found "1m", expected at least device_hold, which is "2m"',
-    ),
-    (
-        'heartbeat = "5m"',
-        'heartbeat = "5m"\nhold_beside_presence = "11m"',
-        '28: room[0].sensor[1].hold_beside_presence: found "11m", expected at most hold, which is "10m"',
-    ),
-    (
-        'options = { path = "motion" }',
-        'options = { pth = "motion" }',
-        '28: room[0].sensor[1].options.pth: there is no such setting; did you mean "path"?',
-    ),
-    (
-        'options = { path = "motion" }',
-        'options = { path = "motion", sequence_path = "n" }',
-        "28: room[0].sensor[1].options.sequence_path: not available yet (noticing lost messages by a sequence "
-        "number); remove it, nothing would follow from it",
-    ),
-    (
-        'options = { path = "motion" }',
-        "",
-        "22: room[0].sensor[1].options: the family json needs the option path",
-    ),
-    (
-        'options = { path = "motion" }',
-        'options = { path = "motion", on = 1 }',
-        '28: room[0].sensor[1].options.on: found 1, expected text in quotes ("…")',
-    ),
-    (
-        'options = { path = "motion" }',
-        'options = { path = "motion", online = "up" }',
-        "28: room[0].sensor[1].options.online: set without availability_topic, so it is never read",
-    ),
-    (
-        'options = { path = "motion" }',
-        'options = { path = "motion", availability_topic = "a/+" }',
-        "28: room[0].sensor[1].options: availability_topic 'a/+' must be one exact topic, without '+'",
-    ),
-]
-
-
-@pytest.mark.parametrize(("old", "new", "told"), WRONG, ids=[each[2].split(" ")[1] + each[1][:30] for each in WRONG])
-def test_a_mistake_is_told_with_place_finding_and_expectation(old: str, new: str, told: str) -> None:
-    """One mistake gives one sentence: file, line, key, what was found, what was expected."""
-    colon = "" if told.startswith(":") else ":"
-    assert problems(changed(old, new)) == [f"gateway.toml{colon}{told}"]
+@pytest.mark.parametrize(("old", "new", "told"), cases("wrong.txt"))
+def test_a_mistake_is_told_with_place_finding_and_expectation(old: str, new: str, told: list[str]) -> None:
+    """A sentence for each mistake: file, line, key, what was found, what was expected."""
+    assert problems(changed(old, new)) == told
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
@@ -398,9 +129,11 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
 def test_a_missing_exchange_says_why_it_is_needed() -> None:
     """Somebody who only tries shadow mode learns that calendars are needed for it too."""
     start, end = GOOD.index("[exchange]"), GOOD.index("[policy.patient]")
-    assert problems(GOOD[:start] + GOOD[end:]) == [
-        "gateway.toml: exchange: the table [exchange] is missing; calendars are always needed, also in shadow mode"
-    ]
+    (problem,) = problems(GOOD[:start] + GOOD[end:])
+    assert problem == (
+        "gateway.toml: exchange: the table [exchange] is missing; calendars are always needed, also in "
+        "shadow mode"
+    )
 
 
 @pytest.mark.parametrize(
@@ -426,7 +159,10 @@ def test_what_is_not_toml_is_told_with_its_line(text: str, told: str) -> None:
         ("log = 7\n", "gateway.toml:1: log: found 7, expected a table"),
         ('[policy]\ngrace = "5m"\n', 'gateway.toml:2: policy.grace: found "5m", expected a table'),
         ("[room]\nid = 'a'\n", "gateway.toml:1: room: found a table, expected [[room]] for each"),
-        ("[[room]]\nsensor = 7\n", "gateway.toml:2: room[0].sensor: found 7, expected [[room.sensor]] for each"),
+        (
+            "[[room]]\nsensor = 7\n",
+            "gateway.toml:2: room[0].sensor: found 7, expected [[room.sensor]] for each",
+        ),
     ],
 )
 def test_a_table_of_the_wrong_shape_is_told_and_not_stumbled_over(text: str, told: str) -> None:
@@ -521,61 +257,10 @@ def test_a_credential_of_systemd_is_found(tmp_path: Path) -> None:
     assert settings.exchange_credential() == "invented"
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        (
-            '"graph-secret"',
-            '"${CREDENTIALS_DIRECTORY}/graph"',
-            "9: exchange.client_secret_file: not looked at: ${CREDENTIALS_DIRECTORY} is set only where "
-            "systemd sets it",
-        ),
-        (
-            'heartbeat = "1m"',
-            "",
-            '16: room[0].sensor[0].heartbeat: "orion-radar" has no heartbeat: it helps, and proves nothing. If '
-            "the device speaks by itself now and then, set how often",
-        ),
-        (
-            'heartbeat = "1m"',
-            'heartbeat = "none"',
-            '21: room[0].sensor[0].heartbeat: "orion-radar" has no heartbeat: it helps, and proves nothing. If '
-            "the device speaks by itself now and then, set how often",
-        ),
-        (
-            'senses = "presence"\nheartbeat = "1m"',
-            'senses = "count"\nheartbeat = "10m"',
-            '16: room[0].sensor[0].latency: "orion-radar" counts, and its latency is not set: if it reports '
-            'only every 10m, set latency = "10m"',
-        ),
-        (
-            'topic = "office/orion/radar"',
-            'topic = "occupancy/orion/radar"',
-            '19: room[0].sensor[0].topic: "occupancy/orion/radar" begins with mqtt.topic_prefix, where the '
-            "gateway publishes itself",
-        ),
-        (
-            'topic = "zigbee2mqtt/lyra-pir"',
-            'topic = "floor/zigbee2mqtt/lyra-pir"',
-            '36: room[1].sensor[0].topic: "floor" is taken for the bridge\'s base topic; if that is longer, set '
-            "bridge",
-        ),
-        (
-            'grace = "20m"',
-            'grace = "20m"\nvacate = "15m"',
-            '12: policy.patient.vacate: "15m" is shorter than grace, so grace ("20m") is used',
-        ),
-        (
-            'policy = "patient"\n',
-            'policy = "patient"\n[[room]]\nid = "vega"\nmailbox = "vega@contoso.com"\n[[room]]\nid = "mira"\n'
-            'mailbox = "mira@contoso.com"\n',
-            '33: room[2]: "vega" has no [[room.sensor]], so nothing is known about it',
-        ),
-    ],
-)
-def test_what_is_allowed_and_unwise_is_a_warning(tmp_path: Path, old: str, new: str, told: str) -> None:
+@pytest.mark.parametrize(("old", "new", "told"), cases("unwise.txt"))
+def test_what_is_allowed_and_unwise_is_a_warning(tmp_path: Path, old: str, new: str, told: list[str]) -> None:
     """The gateway starts, and says what will disappoint."""
-    assert f"gateway.toml:{told}" in warnings(changed(old, new), tmp_path)
+    assert warnings(changed(old, new), tmp_path) == told
 
 
 def test_a_helper_that_is_said_to_be_none_or_out_of_service_needs_no_heartbeat(tmp_path: Path) -> None:
@@ -589,10 +274,9 @@ def test_a_secret_that_everybody_can_read_is_a_warning(tmp_path: Path) -> None:
     secret = tmp_path / "graph-secret"
     secret.write_text("invented")
     secret.chmod(0o644)
-    assert list(parse(GOOD, base=tmp_path, environ={}).warnings) == [
-        f"gateway.toml:9: exchange.client_secret_file: {secret} can be read by everybody on this machine; "
-        "chmod o-rwx it"
-    ]
+    (warning,) = parse(GOOD, base=tmp_path, environ={}).warnings
+    assert warning.startswith("gateway.toml:9: exchange.client_secret_file: ")
+    assert warning.endswith(f"{secret} can be read by everybody on this machine; chmod o-rwx it")
 
 
 def test_a_secret_that_is_missing_is_a_warning_and_an_error_when_it_is_needed(tmp_path: Path) -> None:
@@ -760,7 +444,9 @@ def test_the_brokers_name_for_the_gateway_comes_from_the_site(site: str, client_
     assert parse(GOOD.replace("Contoso Riverside", site), environ={}).mqtt_client_id == client_id
 
 
-@pytest.mark.parametrize(("extra", "port"), [("", 1883), ("tls = true\n", 8883), ("tls = true\nport = 1\n", 1)])
+@pytest.mark.parametrize(
+    ("extra", "port"), [("", 1883), ("tls = true\n", 8883), ("tls = true\nport = 1\n", 1)]
+)
 def test_the_port_follows_tls_unless_it_is_set(extra: str, port: int) -> None:
     """The two registered ports of MQTT."""
     text = changed('host = "broker.contoso.com"\n', f'{extra}host = "b"\n')
@@ -904,20 +590,17 @@ def test_every_documented_bound_is_the_codes() -> None:
         if bounds is None:
             assert not unit.startswith("duration")
             continue
-        field = TABLES[table].model_fields[name]
-        probe = _probe(TABLES[table], name)
-        for edge in bounds[1], bounds[2]:
-            assert probe(edge) == "", (table, name, edge, field)
-        assert probe(f"{bounds[2]}1ms") != "", (table, name)
+        model = TABLES[table]
+        assert not refused_value(model, name, bounds[1]), (table, name)
+        assert not refused_value(model, name, bounds[2]), (table, name)
+        assert refused_value(model, name, f"{bounds[2]}1ms"), (table, name)
+        assert bounds[1] == "0s" or refused_value(model, name, "999ms"), (table, name)
 
 
-def _probe(model: type[Section], name: str):  # noqa: ANN202 - a local helper's closure
-    def probe(text: str) -> str:
-        errors = [
-            str(error["msg"])
-            for error in _errors(model, {name: text})
-            if error["loc"] == (name,) and error["type"] == "value_error"
-        ]
-        return "".join(errors)
-
-    return probe
+def refused_value(model: type[Section], name: str, text: str) -> bool:
+    """Whether this one value is refused, whatever else the table lacks."""
+    try:
+        model.model_validate({name: text})
+    except ValidationError as error:
+        return any(detail["loc"] == (name,) for detail in error.errors() if detail["type"] == "value_error")
+    return False

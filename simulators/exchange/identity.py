@@ -140,12 +140,12 @@ class Identity:
                 "token_type": "Bearer",
                 "expires_in": self.token_lifetime_s,
                 "ext_expires_in": self.token_lifetime_s,
-                "access_token": self._issue(),
+                "access_token": self.issue_token(),
             },
         )
 
-    def _issue(self) -> str:
-        """A token with the claims of an app-only one, and the form of a signed one."""
+    def issue_token(self) -> str:
+        """A valid token without asking for it: the claims of an app-only one, the form of a signed one."""
         now = self._wall_clock()
         self._expiry = {token: expiry for token, expiry in self._expiry.items() if expiry > now}
         self._issued += 1

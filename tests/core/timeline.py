@@ -230,6 +230,10 @@ class Timeline:
         assert tally is not None
         return tally.outcome
 
+    def count(self, kind: str, key: str = "") -> int:
+        """How many decisions of a kind were taken."""
+        return len(self.times(kind, key))
+
     def times(self, kind: str, key: str = "") -> list[str]:
         """When decisions of a kind were taken, as wall-clock times ("09:05" or "09:05:30")."""
         return [clock(d.at) for d in self.decisions if d.kind == kind and (not key or d.booking == key)]

@@ -84,6 +84,13 @@ async def test_token_ends_with_its_lifetime_by_the_wall_clock(
     assert (await graph.get(EVENTS, headers=authorization)).status_code == 401
 
 
+async def test_token_can_be_had_without_asking(graph: httpx.AsyncClient, exchange: ExchangeSimulator) -> None:
+    """For worlds in one process; it is as good as one from the endpoint, and no two are equal."""
+    one, other = exchange.identity.issue_token(), exchange.identity.issue_token()
+    assert one != other
+    assert (await graph.get(EVENTS, headers={"authorization": f"Bearer {one}"})).status_code == 200
+
+
 async def test_discovery_names_the_endpoints_that_msal_needs(
     graph: httpx.AsyncClient, exchange: ExchangeSimulator
 ) -> None:

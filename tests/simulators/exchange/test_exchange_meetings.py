@@ -223,6 +223,39 @@ def test_moved_occurrence_is_an_exception_with_its_original_start(
     assert (after.ical_uid, after.id) == (before.ical_uid, before.id)
 
 
+def test_occurrence_may_move_by_less_than_its_length(exchange: ExchangeSimulator, at: At) -> None:
+    """It does not conflict with where it was itself."""
+    series = exchange.book(ADA, ORION, at(9), at(10), recurrence=daily(count=3))
+    exchange.move(series, at(9, 30, day=1), at(10, 30, day=1), occurrence=at(9, day=1))
+    assert exchange.status(series, ORION, occurrence=at(9, day=1)).response == "accepted"
+
+
+def test_exception_shows_where_it_was_moved_to(exchange: ExchangeSimulator, at: At) -> None:
+    """In the window of its new day, days away from its original one, and only there."""
+    series = exchange.book(ADA, ORION, at(9), at(10), recurrence=weekly(count=3))
+    exchange.move(series, at(9, day=11), at(10, day=11), occurrence=at(9, day=7))
+    assert exchange.calendar(ORION, at(0, day=7), at(0, day=8)) == []
+    [moved] = exchange.calendar(ORION, at(0, day=11), at(0, day=12))
+    assert moved.original_start_ms == at(9, day=7)
+
+
+def test_windows_are_half_open_for_series_too(exchange: ExchangeSimulator, at: At) -> None:
+    """An occurrence that starts at the window's end, or ends at its start, is outside."""
+    exchange.book(ADA, ORION, at(9), at(10), recurrence=daily(count=3))
+    assert exchange.calendar(ORION, at(10), at(9, day=1)) == []
+    assert len(exchange.calendar(ORION, at(9, 59), at(9, 1, day=1))) == 2
+
+
+def test_accepting_the_whole_series_answers_for_every_occurrence(
+    exchange: ExchangeSimulator, orion: Mailbox, at: At
+) -> None:
+    """The organizer no longer sees an occurrence declined that has come back."""
+    series = exchange.book(ADA, ORION, at(9), at(10), recurrence=daily(count=3))
+    exchange.mailboxes.respond(orion, entries(exchange, at)[1].id, "declined")
+    exchange.change(series, subject="Renamed")
+    assert exchange.status(series, ORION, occurrence=at(9, day=1)).response == "accepted"
+
+
 def test_occurrence_moved_onto_a_booking_is_declined_alone(exchange: ExchangeSimulator, at: At) -> None:
     """Only the moved occurrence is lost."""
     exchange.book(BEN, ORION, at(15, day=1), at(16, day=1))
@@ -395,8 +428,12 @@ def test_ids_are_checked_and_case_sensitive(exchange: ExchangeSimulator, orion: 
     event = exchange.book(ADA, ORION, at(9), at(10))
     with pytest.raises(NotFound):
         orion.calendar.find(event.id)
-    with pytest.raises(MalformedId):
-        orion.calendar.find("rubbish")
+    for wrong in ("rubbish", "", event.id[:-1], f"{event.id}=="):
+        with pytest.raises(MalformedId):
+            orion.calendar.find(wrong)
+    [copy] = entries(exchange, at)
+    with pytest.raises(NotFound):
+        orion.calendar.find(copy.id.swapcase().replace(copy.id.swapcase()[:6], copy.id[:6]))
 
 
 def test_same_calls_give_the_same_identifiers(at: At) -> None:

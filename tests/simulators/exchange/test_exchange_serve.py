@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -119,6 +120,27 @@ async def test_serving_leaves_signals_and_key_file_alone(exchange: ExchangeSimul
         port = int(connection.base_url.split(":")[2].split("/")[0])
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_idle_client_does_not_delay_the_end(exchange: ExchangeSimulator, tmp_path: Path) -> None:
+    """A blocking client that never reads cannot answer a TLS farewell: it is cut off without one."""
+
+    def connect(connection: Connection) -> ssl.SSLSocket:
+        port = int(connection.base_url.split(":")[2].split("/")[0])
+        return ssl.create_default_context(cafile=connection.ca_file).wrap_socket(
+            socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S),
+            server_hostname="127.0.0.1",
+            suppress_ragged_eofs=False,
+        )
+
+    async with asyncio.timeout(LIMIT_S):
+        async with serving(exchange, tmp_path) as connection:
+            client = await asyncio.to_thread(connect, connection)
+            while exchange.requests.total == 0:  # both sides have finished the handshake
+                await asyncio.to_thread(client.sendall, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                await asyncio.to_thread(client.recv, 65_536)
+        with client, pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+            list(iter(lambda: client.recv(65_536), b""))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,131 @@
+"""Measures everything that the design promises in figures: `python -m benchmarks.bench [--quick]`.
+
+Writes bench.json into the current folder and prints a table. Loopback only; every process that it
+starts ends with it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks import core, disk, ingest, startup
+from benchmarks.processes import file_system
+
+RESULT: Final = Path("bench.json")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    messages: int
+    rounds: int
+    disk_s: float
+    core_readings: int
+    events: int
+
+
+FULL: Final = Size(messages=20_000, rounds=5, disk_s=40.0, core_readings=100_000, events=1_000_000)
+QUICK: Final = Size(messages=5_000, rounds=2, disk_s=8.0, core_readings=20_000, events=100_000)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A promise: the figure must be at least (or at most) `bound`."""
+
+    key: str
+    what: str
+    unit: str
+    bound: float
+    at_least: bool
+    digits: int = 0
+
+    def is_met(self, figure: float) -> bool:
+        """Whether the figure keeps the promise."""
+        return figure >= self.bound if self.at_least else figure <= self.bound
+
+    def row(self, figure: float) -> str:
+        """One line of the table."""
+        sign = "at least" if self.at_least else "at most"
+        goal = f"{sign} {self.bound:,g}"
+        verdict = "met" if self.is_met(figure) else "MISSED"
+        return f"{self.what:<46} {figure:>12,.{self.digits}f} {self.unit:<9} {goal:<18} {verdict}"
+
+
+GOALS: Final = (
+    Goal("ingest_ratio_to_bare_paho", "durable ingest, ratio to a bare paho loop", "", 0.8, True, 2),  # noqa: FBT003 - as named in Goal
+    Goal("cpu_us_per_message", "processor time a message", "µs", 50, False),  # noqa: FBT003 - as above
+    Goal("peak_rss_mb", "peak memory, 100 rooms, 1,000 sensors", "MB", 80, False),  # noqa: FBT003 - as above
+    Goal("disk_mb_per_day", "disk writes at 33 readings/s", "MB/day", 1_000, False),  # noqa: FBT003 - as above
+    Goal("core_events_per_s", "the core alone, ten sensors a room", "1/s", 200_000, True),  # noqa: FBT003 - as above
+    Goal("startup_s_at_1m_events", "start with a ledger of a million events", "s", 2, False, 2),  # noqa: FBT003 - as above
+)
+
+
+def main() -> None:
+    """Measure, write, show."""
+    arguments = argparse.ArgumentParser(prog="benchmarks.bench", description="How fast, how small, how frugal.")
+    arguments.add_argument("--quick", action="store_true", help="a shorter, coarser run")
+    size = QUICK if arguments.parse_args().quick else FULL
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as name:
+        figures = asyncio.run(_measure(Path(name), size))
+    RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    say("")
+    for goal in GOALS:
+        say(goal.row(figures[goal.key]))
+    say(f"\nWritten to {RESULT}; took {time.monotonic() - began:.0f} s.")
+
+
+async def _measure(folder: Path, size: Size) -> dict[str, float]:
+    say(f"{os.cpu_count()} processors; files on {file_system(folder)}")
+    figures: dict[str, float] = {}
+    async with ingest.broker() as broker:
+        say(f"broker: {broker.name}; the gateway is told a window of {broker.window}")
+        taken = await ingest.measure(broker, _made(folder / "ingest"), size.messages, size.rounds)
+        _tell("bare paho", taken.bare, taken.bare_cpu_us)
+        _tell("gateway", taken.gateway, taken.gateway_cpu_us)
+        figures["ingest_ratio_to_bare_paho"] = round(taken.ratio, 3)
+        figures["cpu_us_per_message"] = round(taken.cpu_us, 1)
+        figures["peak_rss_mb"] = round(taken.peak_rss_mb, 1)
+        figures["disk_mb_per_day"] = round(await disk.measure(broker, _made(folder / "disk"), size.disk_s), 0)
+        say(f"disk: {size.disk_s * disk.SPEED / 60:.0f} minutes of the gateway's clock, {disk.SPEED} times as fast")
+    rates, folded = zip(*(core.measure(size.core_readings // 5) for _ in range(5)), strict=True)
+    say(f"core: {folded[0]:.0%} of the readings folded; {_shown(rates)} /s")
+    figures["core_events_per_s"] = round(statistics.median(rates))
+    started_s, events = await startup.measure(_made(folder / "startup") / "ledger.db", size.events)
+    say(f"start: {events:,} events in the ledger")
+    figures["startup_s_at_1m_events"] = round(started_s, 3)
+    return figures
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _tell(name: str, rates: Sequence[float], cpu_us: Sequence[float]) -> None:
+    say(f"{name:>10}: {_shown(rates)} messages/s; {_shown(cpu_us)} µs of processor time a message")
+
+
+def _shown(figures: Sequence[float]) -> str:
+    return " ".join(f"{figure:,.0f}" for figure in figures)
+
+
+def say(line: str) -> None:
+    """One line for people."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The program `occupancy-gateway`: hands each command to where it lives.
+
+`run` takes a way of its own, so that the service never loads what only the other commands need.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+HELP: Final = frozenset({"--help", "-h"})
+
+FOR_TERMINALS_ONLY: Final = ("rich", "click", "pygments")
+"""structlog and httpx load these if they find them, for tracebacks in colour and a command of their
+own, and do without where they are missing: 5 MB that a service in a cupboard would carry for nothing."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and exit: 0 done, 1 could not be done, 2 wrong usage or configuration."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["run"] and not HELP.intersection(given):
+        for name in FOR_TERMINALS_ONLY:
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type] # None: "import" says there is none
+        from gateway.run import main as run  # noqa: PLC0415 - after what it must not load is hidden
+
+        sys.exit(run(given[1:]))
+    from gateway.commands import app  # noqa: PLC0415 - loads typer, which the service must not
+
+    app(args=given, prog_name="occupancy-gateway")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""The reports measure: booked against used, ghosts, and what became of every hour nobody needed.
+
+Pure functions over decisions. By room and over whole hours only; no names, no single bookings.
+"""
+
+from gateway.reports.causes import CAUSES, Cause, cause_of, cause_words
+from gateway.reports.rooms import Report, RoomReport, rooms_report
+from gateway.reports.text import as_csv, as_json, as_table, hours
+
+__all__ = [
+    "CAUSES",
+    "Cause",
+    "Report",
+    "RoomReport",
+    "as_csv",
+    "as_json",
+    "as_table",
+    "cause_of",
+    "cause_words",
+    "hours",
+    "rooms_report",
+]

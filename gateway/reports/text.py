@@ -1,0 +1,153 @@
+"""Reports as text: CSV for spreadsheets, JSON for programs, and rows for a table. Hours throughout."""
+
+import csv
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final, NamedTuple
+
+from gateway.core.units import HOUR_MS, Duration, Instant
+from gateway.reports.causes import GROUPS, OUTCOMES, cause_of
+from gateway.reports.rooms import Report, RoomReport
+
+HOURS: Final[tuple[tuple[str, str], ...]] = (
+    ("booked_hours", "booked_ms"),
+    ("used_hours", "used_ms"),
+    ("ghost_hours", "ghost_ms"),
+    ("returned_hours", "returned_ms"),
+    ("would_return_hours", "would_return_ms"),
+    ("ended_early_hours", "ended_early_ms"),
+    ("occupied_hours", "occupied_ms"),
+    ("untold_hours", "untold_ms"),
+)
+NONE: Final = "\N{EN DASH}"
+COUNTS: Final = ("bookings", "released", "would_be_released", "came_after")
+
+
+class Table(NamedTuple):
+    """A table as plain text: `rows` are rooms, `total` is the site, `notes` stand below."""
+
+    headers: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    total: tuple[str, ...]
+    outcomes: list[tuple[str, int]]
+    causes: list[tuple[str, str]]
+    """Why ghost hours were not given back, with the hours, the largest first."""
+    notes: list[str]
+
+
+def hours(duration_ms: Duration) -> str:
+    """Hours with one decimal; a dash for none at all."""
+    return f"{duration_ms / HOUR_MS:.1f}" if duration_ms else NONE
+
+
+def as_table(report: Report, names: Mapping[str, str]) -> Table:
+    """For people; `names` are what the rooms are called."""
+    headers = ("Room", "Bookings", "Booked", "Used", "Ghost", "Given back", "Would be")
+    total = report.total
+    outcomes = [(words, total.outcomes[key]) for key, words in OUTCOMES.items() if total.outcomes.get(key)]
+    merged: dict[str, Duration] = {}
+    for code, duration in total.unreturned_ms.items():
+        words = cause_of(code).words
+        merged[words] = merged.get(words, 0) + duration
+    by_size = sorted(merged.items(), key=lambda item: -item[1])
+    return Table(
+        headers,
+        [_row(room, names.get(room.room, room.room)) for room in report.rooms],
+        _row(total, "All rooms"),
+        outcomes,
+        [(words, hours(duration)) for words, duration in by_size],
+        list(_notes(total)),
+    )
+
+
+def _row(room: RoomReport, name: str) -> tuple[str, ...]:
+    figures = (room.booked_ms, room.used_ms, room.ghost_ms, room.returned_ms, room.would_return_ms)
+    return name, str(room.bookings), *(hours(figure) for figure in figures)
+
+
+def _notes(total: RoomReport) -> list[str]:
+    notes = []
+    if total.would_return_ms:
+        notes.append('"Would be": what the rooms in shadow mode would have given back if they were live.')
+    if total.came_after:
+        times = "once" if total.came_after == 1 else f"{total.came_after} times"
+        notes.append(f"A room was wanted after its release, or after its supposed one in shadow: {times}.")
+    if total.ended_early_ms:
+        notes.append(f"People ended bookings early themselves: {hours(total.ended_early_ms)} h.")
+    if total.untold_ms:
+        notes.append(f"The sensors could not tell for {hours(total.untold_ms)} h of room time.")
+    return notes
+
+
+def as_csv(report: Report) -> str:
+    """One line a room, for spreadsheets: comma-separated, hours with two decimals, fixed columns."""
+    columns = [
+        "room",
+        *COUNTS,
+        *(f"outcome_{outcome}" for outcome in OUTCOMES),
+        *(name for name, _ in HOURS),
+        *(f"unreturned_{group}_hours" for group in GROUPS),
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for room in report.rooms:
+        by_group = _by_group(room)
+        writer.writerow(
+            [
+                room.room,
+                *(getattr(room, name) for name in COUNTS),
+                *(room.outcomes.get(outcome, 0) for outcome in OUTCOMES),
+                *(f"{getattr(room, field) / HOUR_MS:.2f}" for _, field in HOURS),
+                *(f"{by_group.get(group, 0) / HOUR_MS:.2f}" for group in GROUPS),
+            ]
+        )
+    return text.getvalue()
+
+
+def _by_group(room: RoomReport) -> dict[str, Duration]:
+    by_group: dict[str, Duration] = {}
+    for code, duration in room.unreturned_ms.items():
+        group = cause_of(code).group
+        by_group[group] = by_group.get(group, 0) + duration
+    return by_group
+
+
+def as_json(report: Report, zone: tzinfo) -> dict[str, Any]:
+    """For programs: ISO 8601 times, hours as numbers, causes with code, group and words."""
+    return {
+        "since": _iso(report.since, zone),
+        "until": _iso(report.until, zone),
+        "rooms": [_json_room(room) for room in report.rooms],
+        "total": _json_room(report.total),
+    }
+
+
+def _json_room(room: RoomReport) -> dict[str, Any]:
+    named: dict[str, Any] = {"room": room.room} if room.room else {}
+    return (
+        named
+        | {name: getattr(room, name) for name in COUNTS}
+        | {"outcomes": room.outcomes}
+        | {name: _decimal(getattr(room, field)) for name, field in HOURS}
+        | {
+            "unreturned": [
+                {
+                    "cause": code,
+                    "group": cause_of(code).group,
+                    "words": cause_of(code).words,
+                    "hours": _decimal(duration),
+                }
+                for code, duration in room.unreturned_ms.items()
+            ]
+        }
+    )
+
+
+def _decimal(duration_ms: Duration) -> float:
+    return round(duration_ms / HOUR_MS, 4)
+
+
+def _iso(instant: Instant, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(instant / 1000, UTC).astimezone(zone).isoformat(timespec="seconds")

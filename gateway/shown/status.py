@@ -1,0 +1,155 @@
+"""The picture of the site for people: one short block a room, then the gateway itself."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.core.units import MINUTE_MS
+from gateway.shown.paint import BAD, DASH, GOOD, NAME, QUIET, WARN, grid, listing, plain, text
+
+Json = Mapping[str, Any]
+
+STATUS_STYLE: Final = {"occupied": GOOD, "vacant": "", "unknown": WARN}
+OLD_CALENDAR_S: Final = 5 * MINUTE_MS // 1000
+"""From here on nothing is released on it, so it is worth a line."""
+
+
+def paint_status(console: Console, picture: Json, site: str, *, sensors: bool) -> None:
+    """Paint what `status --json` gives."""
+    _heading(console, picture, site)
+    rooms = picture["rooms"]
+    if not rooms:
+        console.print(text("No room is known yet.", QUIET))
+    blocks = grid(3)
+    for position, room in enumerate(rooms):
+        if position:
+            blocks.add_row("", "", "")
+        _room(blocks, room)
+    console.print(blocks)
+    if sensors:
+        console.print()
+        _sensors(console, picture)
+
+
+def _heading(console: Console, picture: Json, site: str) -> None:
+    gateway = picture["gateway"]
+    console.print(text(site, NAME), text(_moment(picture["at"])), sep="  ")
+    if not gateway["running"]:
+        console.print(text(f"The gateway is not running. {_as_of(picture)}", WARN))
+    else:
+        console.print(_running(gateway))
+        for key, words in (("paused", "Nothing is recorded"), ("writing_halted", "Nothing is written")):
+            if gateway.get(key):
+                console.print(text(f"{words}: {gateway[key]}", BAD))
+        for room, why in gateway.get("calendars_in_trouble", {}).items():
+            console.print(text(f"Calendar of {room}: {why}", WARN))
+    console.print()
+
+
+def _as_of(picture: Json) -> str:
+    return f"This is how it was at {_moment(picture['at'])}, when it last recorded anything."
+
+
+def _running(gateway: Json) -> Text:
+    link = str(gateway["link"])
+    requests = gateway["graph_requests"]
+    writes = gateway["writes_under_way"]
+    line = Text("running", style=GOOD)
+    line.append(", broker ", style="")
+    line.append(plain(link), style="" if link == "up" else WARN)
+    line.append(f", {writes} write{'' if writes == 1 else 's'} under way, ", style="")
+    line.append(f"{requests['read']} read and {requests['write']} write requests to Exchange")
+    if requests["throttled"]:
+        line.append(f" ({requests['throttled']} throttled)", style=WARN)
+    return line
+
+
+# -- rooms --------------------------------------------------------------------------------------------
+
+
+def _room(blocks: Table, room: Json) -> None:
+    occupancy = room["occupancy"]
+    status = str(occupancy["status"])
+    words = f"{status} since {_time(occupancy['since'])}" if occupancy["since"] else status
+    first = Text(words, style=STATUS_STYLE.get(status, ""))
+    if status == "unknown" and occupancy["why"]:
+        first.append(f": {plain('; '.join(occupancy['why']))}", style="")
+    blocks.add_row(text(room["name"], NAME), text(room["mode"], "" if room["mode"] == "live" else QUIET), first)
+    for label, booking in (("now", room["booking"]), ("next", room["next"])):
+        if booking is not None:
+            blocks.add_row("", text(label, QUIET), _booking(booking, label))
+    if room["booking"] is None and room["next"] is None:
+        blocks.add_row("", text("next", QUIET), text("no booking", QUIET))
+    for line in _troubles(room):
+        blocks.add_row("", text("look", WARN), text(line))
+
+
+def _booking(booking: Json, label: str) -> Text:
+    line = text(f"{_time(booking['start'])} {DASH} {_time(booking['end'])}")
+    if label == "now" or booking["state"] != "upcoming":
+        line.append(f"  {plain(booking['outlook'])}")
+    return line
+
+
+def _troubles(room: Json) -> list[str]:
+    """What facilities staff should look at in this room."""
+    lines = []
+    calendar = room["calendar"]
+    if calendar["age_s"] is None:
+        lines.append("the calendar has not been read yet")
+    elif calendar["trouble"] or calendar["age_s"] > OLD_CALENDAR_S:
+        why = f": {calendar['trouble']}" if calendar["trouble"] else ""
+        lines.append(f"the calendar was last read at {_moment(calendar['read_at'])}{why}")
+    lines += [sensor["trouble"] for sensor in room["sensors"] if sensor["trouble"]]
+    prospect = room.get("prospect")
+    if prospect is not None and not prospect["can_prove"]:
+        lines.append(prospect["why"])
+    return lines
+
+
+# -- sensors ------------------------------------------------------------------------------------------
+
+
+def _sensors(console: Console, picture: Json) -> None:
+    table = listing(
+        "Sensor", "Shows", "Last heard", "Received", "Accepted", "Folded", "Refused", right=range(3, 7)
+    )
+    refused: list[tuple[str, Json]] = []
+    for room in picture["rooms"]:
+        for sensor in room["sensors"]:
+            shows = "presence" if sensor["shows_presence"] else "nothing"
+            heard = _time(sensor["last_heard"]) if sensor["last_heard"] else "never"
+            style = "" if sensor["healthy"] else WARN
+            messages = sensor["messages"]
+            table.add_row(text(sensor["sensor"], style), shows, heard, *_numbers(messages))
+            refused += [(sensor["sensor"], messages)] if messages["rejected"] else []
+    for name, messages in picture["other_messages"].items():
+        table.add_row(text(name, QUIET), DASH, DASH, *_numbers(messages))
+        refused += [(name, messages)] if messages["rejected"] else []
+    console.print(table)
+    if refused:
+        console.print()
+        console.print(text("Last refused messages", QUIET))
+        lines = grid(3)
+        for name, messages in refused:
+            at = _moment(messages["last_error_at"]) if messages["last_error_at"] else ""
+            lines.add_row(text(name), text("at", QUIET), text(at))
+            lines.add_row("", text("why", QUIET), text(messages["last_error"]))
+            lines.add_row("", text("was", QUIET), text(messages["last_sample"] or "(empty)"))
+        console.print(lines)
+
+
+def _numbers(messages: Json) -> tuple[str, ...]:
+    return tuple(f"{messages[name]:,}" for name in ("received", "accepted", "folded", "rejected"))
+
+
+def _moment(iso: str) -> str:
+    return datetime.fromisoformat(iso).strftime("%a %d %b %Y %H:%M:%S")
+
+
+def _time(iso: str) -> str:
+    return datetime.fromisoformat(iso).strftime("%H:%M")
