@@ -80,8 +80,7 @@ def duration_setting(value: object) -> Duration:
     """
     if isinstance(value, str):
         return parse_duration(value)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    raise DurationError(f"{_EXPECTED}{_hint(str(value)) if whole else ''}")
+    raise DurationError(f"{_EXPECTED}{_hint(str(value)) if isinstance(value, int) else ''}")
 
 
 DurationMs = Annotated[int, BeforeValidator(duration_setting), PlainSerializer(format_duration)]

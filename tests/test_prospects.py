@@ -113,6 +113,12 @@ def test_of_several_slow_sensors_the_first_word_counts() -> None:
     assert found.typical_release_delay_ms == pytest.approx(30 * MINUTE_MS, abs=5_000)
     assert found.worst_release_delay_ms == 70 * MINUTE_MS
     assert found.provers == ("orion-pir", "orion-pir-2")
+    assert expect(pir(60), pir(120, id="orion-pir-2")).worst_release_delay_ms == 70 * MINUTE_MS
+
+
+def test_too_little_left_is_not_released() -> None:
+    """An even wait W up to 60 min frees 30 - 10 - W min only up to W = 10: 150 / 60 / 20 of the time."""
+    assert expect(pir(60)).expected_share["isolated_30"] == pytest.approx(0.125, abs=0.005)
 
 
 def test_an_hourly_pir_is_said_to_be_too_late() -> None:
@@ -142,8 +148,8 @@ def test_a_pir_alone_is_said_to_be_weak_between_neighbours() -> None:
         (
             (pir(None), radar(role="seat")),
             (
-                "PIR orion-pir never speaks when nothing happens, so silence proves nothing and nothing can be "
-                "released; set a heartbeat if there is one, or add a radar."
+                "PIR orion-pir never speaks when nothing happens, so silence proves nothing and nothing can "
+                "be released; set a heartbeat if there is one, or add a radar."
             ),
         ),
     ],

@@ -3,12 +3,13 @@
 Pure functions over decisions. By room and over whole hours only; no names, no single bookings.
 """
 
-from gateway.reports.causes import CAUSES, Cause, cause_of, cause_words
+from gateway.reports.causes import CAUSES, OUTCOMES, Cause, cause_of, cause_words
 from gateway.reports.rooms import Report, RoomReport, rooms_report
 from gateway.reports.text import as_csv, as_json, as_table, hours
 
 __all__ = [
     "CAUSES",
+    "OUTCOMES",
     "Cause",
     "Report",
     "RoomReport",

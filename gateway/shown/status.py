@@ -78,7 +78,9 @@ def _room(blocks: Table, room: Json) -> None:
     first = Text(words, style=STATUS_STYLE.get(status, ""))
     if status == "unknown" and occupancy["why"]:
         first.append(f": {plain('; '.join(occupancy['why']))}", style="")
-    blocks.add_row(text(room["name"], NAME), text(room["mode"], "" if room["mode"] == "live" else QUIET), first)
+    blocks.add_row(
+        text(room["name"], NAME), text(room["mode"], "" if room["mode"] == "live" else QUIET), first
+    )
     for label, booking in (("now", room["booking"]), ("next", room["next"])):
         if booking is not None:
             blocks.add_row("", text(label, QUIET), _booking(booking, label))

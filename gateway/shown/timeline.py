@@ -77,7 +77,9 @@ def paint_story(console: Console, story: Story, times: Times) -> None:
     heading = text(story.name, NAME)
     if story.start is not None and story.end is not None:
         heading.append(f"  {times.date(story.start)}  {times.on(story.start).span(story.start, story.end)}")
-    heading.append("  live" if story.live else "  shadow, nothing is written", style="" if story.live else QUIET)
+    heading.append(
+        "  live" if story.live else "  shadow, nothing is written", style="" if story.live else QUIET
+    )
     console.print(heading)
     console.print(text(f"Booking {story.booking}", QUIET), overflow="fold")
     console.print()
@@ -147,7 +149,7 @@ def decision_json(decision: Decision, times: Times) -> dict[str, Any]:
         "live": decision.live,
         "text": worded(decision, times),
         "reasons": [
-            msgspec.to_builtins(reason) | {"text": _reason_words(decision, position, times)}
+            msgspec.to_builtins(reason) | {"words": _reason_words(decision, position, times)}
             for position, reason in enumerate(decision.reasons)
         ],
     }

@@ -1,0 +1,115 @@
+"""Commands that tell a running gateway something: they go over its local socket and become facts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.commands.base import CONFIG, ConfigOption, JsonOption, Office, print_json
+from gateway.commands.find import key_for_command
+from gateway.runtime.control import call
+from gateway.shown.paint import console, text
+
+RoomArgument = Annotated[str, typer.Argument(metavar="ROOM", help="The room's id, such as orion.")]
+BookingOption = Annotated[
+    str,
+    typer.Option(
+        "--booking",
+        "-b",
+        metavar="KEY",
+        help="Not the current booking but this one: its key, or any part of it that fits no other.",
+    ),
+]
+
+
+def check_in(
+    room: RoomArgument,
+    booking: BookingOption = "",
+    *,
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Check in a room's current booking: people are there, so it is not released.
+
+    A person's word stands for the whole booking, whatever the sensors say afterwards. Ten minutes
+    before its start (early_arrival) a booking can already be checked in.
+
+    \b
+    Example:
+      occupancy-gateway check-in orion
+    """
+    _give("check-in", room, booking, config, json=json)
+
+
+def keep(
+    room: RoomArgument,
+    booking: BookingOption = "",
+    *,
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Keep a booking: no automatic rule touches it any more, even if nobody comes.
+
+    Without --booking it is the room's current booking, or else the next one.
+
+    \b
+    Example:
+      occupancy-gateway keep orion
+    """
+    _give("keep", room, booking, config, json=json)
+
+
+def end(
+    room: RoomArgument,
+    booking: BookingOption = "",
+    *,
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """End a room's current booking now, because its people are done.
+
+    In a live room the rest of its time comes free in Exchange. In shadow mode it is only recorded.
+
+    \b
+    Example:
+      occupancy-gateway end orion
+    """
+    _give("end", room, booking, config, json=json)
+
+
+def live(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
+    """Set a room live: from its next booking on, decisions are carried out in Exchange.
+
+    Look at `report` first: it tells what the room would have given back in shadow mode, and how often
+    that would have been wrong. A change of the room's mode in the configuration file counts anew.
+
+    \b
+    Example:
+      occupancy-gateway live orion
+    """
+    _give("live", room, "", config, json=json)
+
+
+def shadow(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
+    """Set a room back to shadow mode: decide and record, write nothing to Exchange.
+
+    It holds at once, also for the current booking; a release that is not yet written is withdrawn.
+
+    \b
+    Example:
+      occupancy-gateway shadow orion
+    """
+    _give("shadow", room, "", config, json=json)
+
+
+def _give(command: str, room: str, booking: str, config: Path, *, json: bool) -> None:
+    office = Office(config)
+    office.room(room)
+    key = key_for_command(office, room, booking)
+    answer = call(office.settings.control_socket, {"command": command, "room": room, "booking": key})
+    if json:
+        print_json(answer)
+        return
+    screen = console()
+    for sentence in answer["said"]:
+        screen.print(text(f"{office.names[room]}: {sentence}"))

@@ -1,0 +1,356 @@
+"""Commands that look: they read the configuration and the ledger, with or without a running gateway."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
+
+import typer
+
+from gateway.commands import find
+from gateway.commands.base import (
+    CONFIG,
+    ConfigOption,
+    JsonOption,
+    Office,
+    RoomOption,
+    WrongUsage,
+    present,
+    print_json,
+)
+from gateway.commands.moments import midnight, parse_day, parse_moment
+from gateway.core.decisions import Decision, DecisionKind
+from gateway.core.units import DAY_MS, Instant
+from gateway.ledger import Counts, LedgerError, LedgerReader
+from gateway.prospects import check_report, prospect, render_check
+from gateway.reports import as_csv, as_json, as_table, rooms_report
+from gateway.run import MISCONFIGURED
+from gateway.runtime.control import NotRunning, call
+from gateway.runtime.picture import site_picture
+from gateway.settings import SettingsError, load
+from gateway.shown.check import paint_check
+from gateway.shown.day import entry_json, paint_day, paint_decisions
+from gateway.shown.paint import Times, console
+from gateway.shown.report import paint_report
+from gateway.shown.status import paint_status
+from gateway.shown.timeline import decision_json, paint_story, story_json
+
+Format = Literal["table", "csv", "json"]
+SinceOption = Annotated[
+    str,
+    typer.Option(
+        "--since", metavar="TIME", help='From when on: "7d" (ago), "yesterday", "2026-09-22", "09:30".'
+    ),
+]
+UntilOption = Annotated[
+    str, typer.Option("--until", metavar="TIME", help="Until when, in the same forms; left out: now.")
+]
+
+
+def check_config(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> None:
+    """Check the configuration file, and say what each room's sensors let one expect.
+
+    Every mistake is told with its line and how to mend it (exit code 2). For a sound file it says
+    whether each room can ever give a booking back, how late, and how much of the ghost time: before
+    anything goes live. It connects to nothing.
+
+    \b
+    Example:
+      occupancy-gateway check-config --config gateway.toml
+    """
+    try:
+        settings = load(config)
+    except SettingsError as error:
+        if not json:
+            raise
+        print_json({"file": str(config), "problems": list(error.problems)})
+        raise typer.Exit(MISCONFIGURED) from None
+    if json:
+        print_json(check_report(settings) | {"problems": []})
+    else:
+        paint_check(console(), render_check(settings))
+
+
+# -- status -------------------------------------------------------------------------------------------
+
+
+def status(
+    config: ConfigOption = CONFIG,
+    *,
+    room: RoomOption = "",
+    sensors: Annotated[
+        bool, typer.Option("--sensors", help="Also each sensor: what it sent, and what was refused.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show every room: occupancy, current and next booking, what is about to happen and why.
+
+    Asks the running gateway. If none runs, it says so and shows how things were when it last recorded
+    anything. A line marked "look" names what somebody should look at.
+
+    \b
+    Examples:
+      occupancy-gateway status
+      occupancy-gateway status --room orion --sensors
+    """
+    office = Office(config)
+    if room:
+        office.room(room)
+    picture = _picture(office, with_counts=sensors or json)
+    if room:
+        picture["rooms"] = [known for known in picture["rooms"] if known["room"] == room]
+        picture.pop("other_messages", None)
+    _add_prospects(office, picture)
+    if json:
+        print_json({"site": office.settings.site.name} | picture)
+    else:
+        paint_status(console(), picture, office.settings.site.name, sensors=sensors)
+
+
+def _picture(office: Office, *, with_counts: bool) -> dict[str, Any]:
+    """From the running gateway if there is one, otherwise from the ledger; counts from the ledger."""
+    try:
+        picture = call(office.settings.control_socket, {"command": "status"})
+    except NotRunning as away:
+        with office.ledger() as reader:
+            picture = _last_picture(office, reader)
+            picture["gateway"]["why"] = str(away)
+            _add_counts(office, picture, reader.counts())
+        return picture
+    if with_counts:
+        with office.ledger() as reader:
+            _add_counts(office, picture, reader.counts())
+    return picture
+
+
+def _last_picture(office: Office, reader: LedgerReader) -> dict[str, Any]:
+    newest = reader.newest_instant()
+    if newest is None:
+        raise LedgerError(f"{reader.path}: nothing has been recorded yet, and no gateway is running.")
+    picture = site_picture(reader.site(), newest, office.zone)
+    picture["gateway"] = {"running": False, "as_of": office.times.iso(newest)}
+    return picture
+
+
+def _add_counts(office: Office, picture: dict[str, Any], counts: Mapping[str, Counts]) -> None:
+    """Messages of each sensor, and of whatever else was heard."""
+    others = dict(counts)
+    for room in picture["rooms"]:
+        for sensor in room["sensors"]:
+            own = others.pop(sensor["sensor"], Counts())
+            sensor["messages"] = _messages(own, office.times)
+    picture["other_messages"] = {name: _messages(own, office.times) for name, own in others.items()}
+
+
+def _messages(counts: Counts, times: Times) -> dict[str, Any]:
+    return {
+        "received": counts.accepted + counts.folded + counts.rejected,
+        "accepted": counts.accepted,
+        "folded": counts.folded,
+        "rejected": counts.rejected,
+        "last_error": counts.last_error,
+        "last_sample": counts.last_sample,
+        "last_error_at": times.iso(counts.last_error_at or None),
+    }
+
+
+def _add_prospects(office: Office, picture: dict[str, Any]) -> None:
+    """Whether each room can ever release, by the configuration as it stands."""
+    prospects = {room.id: prospect(room) for room in office.settings.site_config().rooms}
+    for room in picture["rooms"]:
+        own = prospects.get(room["room"])
+        room["prospect"] = None if own is None else {"can_prove": own.can_prove, "why": own.why}
+
+
+# -- bookings -----------------------------------------------------------------------------------------
+
+
+def explain(
+    booking: Annotated[
+        str,
+        typer.Argument(metavar="[BOOKING]", help="The booking's key, or any part of it that fits no other."),
+    ] = "",
+    *,
+    config: ConfigOption = CONFIG,
+    room: Annotated[
+        str,
+        typer.Option(
+            "--room", metavar="ROOM", help="Alone: the room's current booking, or its last one that is over."
+        ),
+    ] = "",
+    json: JsonOption = False,
+) -> None:
+    """Explain a booking: what was decided about it, when and why, and what came of it.
+
+    Tells its story in order with local times, then what was written to Exchange, then how it ended.
+    The keys are listed by `bookings`.
+
+    \b
+    Examples:
+      occupancy-gateway explain --room orion
+      occupancy-gateway explain 4f2a90c1d7
+    """
+    if not booking and not room:
+        raise WrongUsage("say which booking: its key, or --room ROOM for the room's current or last one.")
+    office = Office(config)
+    with office.ledger() as reader:
+        if room:
+            office.room(room, reader)
+        site = reader.site()
+        key = (
+            find.find_booking(office, reader, site, booking, room)
+            if booking
+            else find.current_or_last(office, reader, site, room)
+        )
+        story = find.story_of(office, reader, site, key)
+        office.note_if_stale(reader)
+    if json:
+        print_json(story_json(story, office.times))
+    else:
+        paint_story(console(), story, office.times)
+
+
+def bookings(
+    config: ConfigOption = CONFIG,
+    *,
+    room: RoomOption = "",
+    day: Annotated[
+        str, typer.Option("--day", metavar="DAY", help='"today", "yesterday", "tomorrow" or "2026-09-22".')
+    ] = "today",
+    json: JsonOption = False,
+) -> None:
+    """List a day's bookings by room, each with its key, and its state or what it came to.
+
+    The keys are shortened to what tells them apart; `explain` understands the short form.
+
+    \b
+    Example:
+      occupancy-gateway bookings --day yesterday
+    """
+    office = Office(config)
+    start = parse_day("--day", day, present(), office.zone)
+    since, until = midnight(start, office.zone), midnight(start + timedelta(days=1), office.zone)
+    with office.ledger() as reader:
+        rooms = [office.room(room, reader)] if room else [own.id for own in office.settings.rooms]
+        site = reader.site()
+        entries = find.day_entries(office, reader, site, rooms, since, until)
+        office.note_if_stale(reader)
+    times = office.times.on(since)
+    if json:
+        listed = {name: [entry_json(entry, times) for entry in own] for name, own in entries.items()}
+        print_json({"day": start.isoformat(), "rooms": listed})
+    else:
+        heading = f"{times.date(since)} ({office.settings.site.time_zone})"
+        paint_day(console(), entries, office.names, heading, times)
+
+
+# -- decisions and reports ----------------------------------------------------------------------------
+
+
+def decisions(
+    config: ConfigOption = CONFIG,
+    *,
+    room: RoomOption = "",
+    booking: Annotated[
+        str, typer.Option("--booking", metavar="KEY", help="Only this booking: its key, or part of it.")
+    ] = "",
+    kind: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="Only this kind, such as released or withheld.")
+    ] = "",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, metavar="N", help="Only the newest N; 0: all of them.")
+    ] = 50,
+    json: JsonOption = False,
+) -> None:
+    """List what the gateway decided, oldest first, each with its reasons in words.
+
+    \b
+    Examples:
+      occupancy-gateway decisions --room orion --since today
+      occupancy-gateway decisions --kind withheld --since 7d --limit 0
+    """
+    office = Office(config)
+    if kind and kind not in get_args(DecisionKind):
+        raise WrongUsage(f"--kind {kind!r}: there is no such kind; there are: {_kinds()}.")
+    now = present()
+    start = parse_moment("--since", since, now, office.zone) if since else 0
+    end = parse_moment("--until", until, now, office.zone) if until else 2**62
+    with office.ledger() as reader:
+        if room:
+            office.room(room, reader)
+        if booking:
+            room, booking = find.find_booking(office, reader, reader.site(), booking, room)
+        # One more than asked for tells whether there are more.
+        found = reader.decisions(
+            room=room, booking=booking, kind=kind, since=start, until=end, limit=limit + 1 if limit else -1
+        )
+    more = bool(limit) and len(found) > limit
+    found = found[-limit:] if limit else found
+    if json:
+        print_json([decision_json(d, office.times.on(d.at)) for d in found])
+    else:
+        paint_decisions(console(), found, office.times, more=more)
+
+
+def _kinds() -> str:
+    return ", ".join(get_args(DecisionKind))
+
+
+def report(
+    config: ConfigOption = CONFIG,
+    *,
+    room: RoomOption = "",
+    since: SinceOption = "7d",
+    until: UntilOption = "now",
+    form: Annotated[
+        Format, typer.Option("--format", help="A table for people, CSV for spreadsheets, JSON for programs.")
+    ] = "table",
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Report hours booked against hours used, by room: ghosts, what was given back, and why not more.
+
+    A ghost is a booking that nobody attended. Bookings count when they are over. Covers whole hours
+    only, and no single booking can be told from it.
+
+    \b
+    Examples:
+      occupancy-gateway report --since 2026-09-01 --until 2026-10-01
+      occupancy-gateway report --since 30d --format csv > september.csv
+    """
+    office = Office(config)
+    now = present()
+    start = parse_moment("--since", since, now, office.zone)
+    end = parse_moment("--until", until, now, office.zone)
+    with office.ledger() as reader:
+        rooms = [office.room(room, reader)] if room else [own.id for own in office.settings.rooms]
+        found = _for_report(reader, rooms, room, start, end)
+        office.note_if_stale(reader)
+        end = min(end, reader.newest_instant() or end)
+    try:
+        result = rooms_report(found, start, end, office.zone, rooms)
+    except ValueError as error:
+        raise WrongUsage(f"--since {since!r} --until {until!r}: {error}, with something recorded.") from None
+    if json or form == "json":
+        print_json(as_json(result, office.zone))
+    elif form == "csv":
+        typer.echo(as_csv(result), nl=False)
+    else:
+        times = office.times
+        period = (
+            f"{times.clock(result.since)} to {times.clock(result.until)} ({office.settings.site.time_zone})"
+        )
+        paint_report(console(), as_table(result, office.names), period)
+
+
+def _for_report(
+    reader: LedgerReader, rooms: list[str], room: str, since: Instant, until: Instant
+) -> list[Decision]:
+    """The period's decisions, and what was so when it began: occupancy, bookings under way."""
+    before = [
+        d for name in rooms for d in reader.decisions(room=name, kind="occupancy", until=since, limit=1)
+    ]
+    under_way = reader.decisions(room=room, kind="would_release", since=since - DAY_MS, until=since)
+    return sorted([*before, *under_way], key=lambda d: d.at) + reader.decisions(
+        room=room, since=since, until=until
+    )

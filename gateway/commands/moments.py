@@ -1,0 +1,61 @@
+"""Times as people type them: "2h", "yesterday", "09:30", "2026-09-22", "2026-09-22T09:30"."""
+
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Final
+
+from gateway.commands.base import WrongUsage
+from gateway.core.units import Instant
+from gateway.durations import DurationError, parse_duration
+
+EXPECTED: Final = (
+    'expected a time such as "2h" or "7d" (ago), "today", "yesterday", "09:30", "2026-09-22" or '
+    '"2026-09-22T09:30"'
+)
+
+
+def parse_moment(option: str, given: str, now: Instant, zone: tzinfo) -> Instant:
+    """The instant that `given` means, on the zone's clock. Raises WrongUsage naming the option."""
+    today = _local(now, zone).date()
+    days = {"today": today, "yesterday": today - timedelta(days=1)}
+    if given == "now":
+        return now
+    if given in days:
+        return midnight(days[given], zone)
+    try:
+        return max(0, now - parse_duration(given))
+    except DurationError:
+        pass  # then it is a point in time
+    try:
+        whole = f"{today}T{given}" if ":" in given and "-" not in given else given
+        moment = datetime.fromisoformat(whole)
+    except ValueError:
+        raise WrongUsage(f"{option} {given!r}: {EXPECTED}") from None
+    return _instant(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+
+
+def parse_day(option: str, given: str, now: Instant, zone: tzinfo) -> date:
+    """The day that `given` means: "today", "yesterday", "tomorrow" or "2026-09-22". Raises WrongUsage."""
+    today = _local(now, zone).date()
+    days = {
+        "today": today,
+        "yesterday": today - timedelta(days=1),
+        "tomorrow": today + timedelta(days=1),
+    }
+    try:
+        return days.get(given) or date.fromisoformat(given)
+    except ValueError:
+        expected = 'expected a day such as "today", "yesterday" or "2026-09-22"'
+        raise WrongUsage(f"{option} {given!r}: {expected}") from None
+
+
+def midnight(day: date, zone: tzinfo) -> Instant:
+    """When the day begins on the zone's clock."""
+    return _instant(datetime(day.year, day.month, day.day, tzinfo=zone))
+
+
+def _instant(moment: datetime) -> Instant:
+    return int(moment.astimezone(UTC).timestamp() * 1000)
+
+
+def _local(instant: Instant, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(instant / 1000, UTC).astimezone(zone)

@@ -1,0 +1,40 @@
+"""The report as a table for people."""
+
+from rich.console import Console
+from rich.text import Text
+
+from gateway.reports.text import Table
+from gateway.shown.paint import NAME, QUIET, grid, listing, text
+
+
+def paint_report(console: Console, table: Table, period: str) -> None:
+    """Hours by room, then what the bookings came to, then why ghost hours were not given back."""
+    console.print(text("Booked against used, in hours", NAME))
+    console.print(text(period, QUIET))
+    console.print()
+    rooms = listing(*table.headers, right=range(1, len(table.headers)))
+    for row in table.rows:
+        rooms.add_row(*(text(cell) for cell in row))
+    rooms.add_section()
+    rooms.add_row(*(text(cell, NAME) for cell in table.total))
+    console.print(rooms)
+    if table.outcomes:
+        console.print()
+        console.print(text("What the bookings came to", QUIET))
+        _pairs(console, [(str(number), words) for words, number in table.outcomes])
+    if table.causes:
+        console.print()
+        console.print(text("Ghost hours that were not given back, and why", QUIET))
+        _pairs(console, [(hours, words) for words, hours in table.causes])
+    if table.notes:
+        console.print()
+        for note in table.notes:
+            console.print(text(note))
+
+
+def _pairs(console: Console, pairs: list[tuple[str, str]]) -> None:
+    lines = grid(2)
+    width = max(len(figure) for figure, _ in pairs)
+    for figure, words in pairs:
+        lines.add_row(Text(figure.rjust(width)), text(words))
+    console.print(lines)
