@@ -1,140 +1,279 @@
-"""A simulated office: rooms, their sensors, their bookings and people, and one stream of messages."""
+"""A simulated office: rooms, their sensors, the day that is planned for them, and what really happens.
+
+Everything follows from the seed. `messages` is the merged stream of all devices in order of time;
+`publish` sends it as time goes by on any clock, `run_office_publisher` to a broker.
+"""
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Any, Final, Literal, Protocol, get_args
+
+import msgspec
 
 from gateway.clock import Clock
-from gateway.core.policy import RoomConfig
-from gateway.core.units import HOUR_MS, MINUTE_MS, Instant
-from simulators.people import Rates, RoomDay, plan_day, stream_of
-from simulators.sensors import CounterPeriodic, Device, PirEsphome, PirZigbee, RadarEsphome, Sent
+from gateway.core.units import DAY_MS, HOUR_MS, Duration, Instant
+from simulators import people
+from simulators.clock import ScaledClock
+from simulators.mqtt_tools import BrokerAddress, connected
+from simulators.people import Behaviour, PlannedBooking, RoomDay, Stay, Visit
+from simulators.sensors import (
+    CounterPeriodic,
+    Device,
+    Emission,
+    PirEsphome,
+    PirZigbee,
+    RadarEsphome,
+    Transform,
+    ZigbeeBridge,
+)
+
+Fitting = Literal["radar+pir", "radar", "pir", "pir+pir", "zigbee-pir", "zigbee-pir+zigbee-pir", "counter"]
+"""Which sensors hang in a room."""
+FITTINGS: Final[tuple[Fitting, ...]] = get_args(Fitting)
+
+DEFAULT_MIX: Final[tuple[Fitting, ...]] = (
+    "radar+pir",
+    "radar",
+    "radar+pir",
+    "pir",
+    "radar+pir",
+    "zigbee-pir",
+)
+"""Sensors of the first six rooms; more rooms begin again."""
 
 ROOM_NAMES: Final = (
     "orion",
     "lyra",
     "vega",
-    "mira",
+    "cygnus",
     "altair",
-    "deneb",
+    "draco",
     "rigel",
-    "spica",
-    "capella",
-    "castor",
+    "perseus",
+    "antares",
+    "corvus",
+    "deneb",
+    "phoenix",
 )
-
-Fitting = Literal["radar+pir", "radar", "pir", "two-pirs", "zigbee", "counter"]
-MIX: Final[tuple[Fitting, ...]] = ("radar+pir", "radar+pir", "radar", "radar+pir", "pir", "zigbee")
-"""How the demo's rooms are fitted, in turn: mostly as recommended, and two as rooms often are."""
-
-WARM_UP_MS: Final = 30 * MINUTE_MS
-"""Sensors speak this long before the first booking."""
-
-Publish = Callable[[str, str, bool], Awaitable[None]]
-"""(topic, payload, retain), at QoS 1."""
+DOMAIN: Final = "contoso.com"
+WORKDAY_MS: Final[Duration] = 10 * HOUR_MS
+"""Bookings lie within this time after each day's start."""
+WEEKEND: Final = (5, 6)
+PROGRESS_EVERY: Final = 100
+"""Messages between two calls of a progress callback."""
 
 
-def room_names(count: int) -> tuple[str, ...]:
-    """So many room names; numbered when the stars run out."""
-    return tuple(
-        ROOM_NAMES[i]
-        if i < len(ROOM_NAMES)
-        else f"{ROOM_NAMES[i % len(ROOM_NAMES)]}-{i // len(ROOM_NAMES) + 1}"
-        for i in range(count)
-    )
+class Publish(Protocol):
+    """How a message leaves: to a broker, to a link in the same process, to a list."""
+
+    def __call__(self, topic: str, payload: bytes, retain: bool, qos: int) -> Awaitable[None]:  # noqa: D102 - the class says it
+        ...
 
 
-def devices_of(room: str, fitting: Fitting) -> tuple[Device, ...]:
-    """The sensors of a room."""
-    radar = RadarEsphome(f"{room}-radar", f"esphome/{room}/presence")
-    pir = PirEsphome(f"{room}-pir", f"esphome/{room}/motion")
-    match fitting:
-        case "radar+pir":
-            return (radar, pir)
-        case "radar":
-            return (radar,)
-        case "pir":
-            return (pir,)
-        case "two-pirs":
-            return (pir, PirEsphome(f"{room}-pir-2", f"esphome/{room}/motion-2"))
-        case "zigbee":
-            return (PirZigbee(f"{room}-zigbee", f"{room}-pir"),)
-        case "counter":
-            return (CounterPeriodic(f"{room}-counter", f"lora/{room}/people"),)
+class OfficeRoom(msgspec.Struct, frozen=True):
+    """One room: what hangs in it, and what happens there day by day."""
 
-
-@dataclass
-class SimulatedRoom:
-    """One room: how it is fitted, its day, its devices."""
-
-    name: str
+    id: str
     fitting: Fitting
-    day: RoomDay
     devices: tuple[Device, ...]
+    days: tuple[RoomDay, ...]
 
     @property
     def mailbox(self) -> str:
-        """Its address in Exchange."""
-        return f"{self.name}@contoso.com"
+        """Its invented address."""
+        return f"{self.id}@{DOMAIN}"
 
     @property
-    def config(self) -> RoomConfig:
-        """The room as the core sees it."""
-        return RoomConfig(self.name, sensors=tuple(device.profile for device in self.devices))
+    def bookings(self) -> tuple[PlannedBooking, ...]:
+        """All bookings, in order of their start."""
+        return tuple(booking for day in self.days for booking in day.bookings)
+
+    @property
+    def visits(self) -> tuple[Visit, ...]:
+        """All visits, in order of coming."""
+        return tuple(visit for day in self.days for visit in day.visits)
+
+    @property
+    def stays(self) -> tuple[Stay, ...]:
+        """When people are inside, and how many."""
+        return people.stays(self.visits)
 
 
-@dataclass
 class Office:
-    """`rooms` rooms from `start` for `hours`: the same seed gives the same people, bookings and messages."""
+    """Rooms with devices and plans from `start_ms` on, for `hours`.
 
-    seed: int
-    room_count: int
-    start: Instant
-    hours: float
-    rates: Rates = field(default_factory=Rates)
-    mix: Sequence[Fitting] = MIX
-    rooms: dict[str, SimulatedRoom] = field(init=False)
+    Bookings are planned for the first ten hours after each day's start, counted in days from
+    `start_ms`, and not where that day is a Saturday or Sunday in UTC. People who come for the first
+    booking may be in a little before `start_ms`, and the last may stay a little beyond the end.
+    """
 
-    def __post_init__(self) -> None:
-        """Plan every room's day."""
-        self.rooms = {}
-        for i, name in enumerate(room_names(self.room_count)):
-            fitting = self.mix[i % len(self.mix)]
-            day = plan_day(
-                name, self.start + WARM_UP_MS, self.hours - WARM_UP_MS / HOUR_MS, self.rates, self.seed
-            )
-            self.rooms[name] = SimulatedRoom(name, fitting, day, devices_of(name, fitting))
+    def __init__(
+        self,
+        seed: int,
+        rooms: int | Sequence[str] = 6,
+        *,
+        start_ms: Instant,
+        hours: float = 4.0,
+        behaviour: Behaviour | None = None,
+        sensor_mix: Sequence[Fitting] = DEFAULT_MIX,
+        transforms: Mapping[str, Transform] | None = None,
+    ) -> None:
+        """`transforms`: by a device's name, what is done to its stream. Raises ValueError."""
+        names = _names(rooms)
+        if not names or not sensor_mix or hours <= 0:
+            raise ValueError("an office needs a room, a sensor mix and hours above 0")
+        if len(set(names)) != len(names):
+            raise ValueError("two rooms have the same name")
+        self.seed = seed
+        self.start_ms: Instant = start_ms
+        self.end_ms: Instant = start_ms + round(hours * HOUR_MS)
+        self.behaviour = Behaviour() if behaviour is None else behaviour
+        self.rooms: tuple[OfficeRoom, ...] = tuple(
+            self._room(name, sensor_mix[index % len(sensor_mix)]) for index, name in enumerate(names)
+        )
+        self._transforms = dict(transforms or {})
+        unknown = set(self._transforms) - {device.name for room in self.rooms for device in room.devices}
+        if unknown:
+            raise ValueError(f"no device is called {', '.join(sorted(unknown))}")
+
+    def _room(self, name: str, fitting: Fitting) -> OfficeRoom:
+        days = tuple(
+            people.plan_day(name, opens, closes, self.behaviour, people.stream(self.seed, "plan", name, day))
+            for day, opens, closes in self._workdays()
+        )
+        return OfficeRoom(name, fitting, fit(name, fitting, self.seed), days)
+
+    def _workdays(self) -> Iterator[tuple[int, Instant, Instant]]:
+        for day, opens in enumerate(range(self.start_ms, self.end_ms, DAY_MS)):
+            if datetime.fromtimestamp(opens / 1_000, UTC).weekday() not in WEEKEND:
+                yield day, opens, min(opens + WORKDAY_MS, self.end_ms)
+
+    def room(self, room: str) -> OfficeRoom:
+        """The room of this name. Raises KeyError."""
+        for candidate in self.rooms:
+            if candidate.id == room:
+                return candidate
+        raise KeyError(room)
 
     @property
-    def end(self) -> Instant:
-        """When the day is over."""
-        return self.start + int(self.hours * HOUR_MS)
+    def bookings(self) -> tuple[PlannedBooking, ...]:
+        """The bookings of all rooms, in order of their creation."""
+        found = [booking for room in self.rooms for booking in room.bookings]
+        return tuple(sorted(found, key=lambda booking: (booking.created_at, booking.key)))
 
-    def messages(self) -> Iterator[Sent]:
-        """Every message of every device, in order of time."""
-        streams = [
-            device.messages(
-                room.day.visits, self.start, self.end, stream_of(self.seed, name, device.profile.id)
-            )
-            for name, room in self.rooms.items()
-            for device in room.devices
+    def present(self, room: str, t: Instant) -> int:
+        """How many people really are in the room at `t`."""
+        return people.present(self.room(room).visits, t)
+
+    def attended(self, booking: PlannedBooking) -> bool:
+        """Whether anybody really came for the booking."""
+        return people.attended(booking, self.room(booking.room).visits)
+
+    def ghosts(self) -> tuple[PlannedBooking, ...]:
+        """All bookings that stood at their start and that nobody attended."""
+        return tuple(ghost for room in self.rooms for day in room.days for ghost in day.ghosts())
+
+    def messages(self) -> Iterator[Emission]:
+        """Everything all devices publish, in order of time; ties in the order of rooms and devices."""
+        streams: list[Iterator[Emission]] = [
+            ZigbeeBridge(base=base).messages(self.start_ms) for base in self._bridges()
         ]
-        return heapq.merge(*streams)
+        for room in self.rooms:
+            stays = room.stays
+            for device in room.devices:
+                stream = device.messages(stays, self.start_ms, self.end_ms)
+                transform = self._transforms.get(device.name)
+                streams.append(stream if transform is None else transform(stream))
+        return heapq.merge(*streams, key=attrgetter("t"))
+
+    def _bridges(self) -> list[str]:
+        devices = (device for room in self.rooms for device in room.devices)
+        return sorted({device.base for device in devices if isinstance(device, PirZigbee)})
+
+    def gateway_rooms(self) -> list[dict[str, Any]]:
+        """The ``[[room]]`` tables of a gateway's configuration for this office, as plain values."""
+        return [
+            {
+                "id": room.id,
+                "name": room.id.capitalize(),
+                "mailbox": room.mailbox,
+                "sensor": [device.settings() for device in room.devices],
+            }
+            for room in self.rooms
+        ]
+
+
+def fit(room: str, fitting: Fitting, seed: int) -> tuple[Device, ...]:
+    """The devices of a room. Raises ValueError for an unknown fitting."""
+    radar = RadarEsphome(name=f"{room}-radar", seed=seed)
+    pir = PirEsphome(name=f"{room}-pir", seed=seed)
+    zigbee = PirZigbee(name=f"{room}-motion", seed=seed)
+    fittings: Mapping[str, tuple[Device, ...]] = {
+        "radar+pir": (radar, pir),
+        "radar": (radar,),
+        "pir": (pir,),
+        "pir+pir": (pir, PirEsphome(name=f"{room}-pir-2", seed=seed)),
+        "zigbee-pir": (zigbee,),
+        "zigbee-pir+zigbee-pir": (zigbee, PirZigbee(name=f"{room}-motion-2", seed=seed)),
+        "counter": (CounterPeriodic(name=f"{room}-counter", seed=seed),),
+    }
+    if fitting not in fittings:
+        raise ValueError(f"there is no fitting {fitting!r}; there are {', '.join(fittings)}")
+    return fittings[fitting]
 
 
 async def publish(
-    office: Office, clock: Clock, send: Publish, done: Callable[[int], None] | None = None
+    office: Office, clock: Clock, publisher: Publish, progress: Callable[[int, Instant], None] | None = None
 ) -> int:
-    """Publish an office's messages in decision time; returns how many. `done` is told the number so far."""
-    count = 0
-    for sent in office.messages():
-        wait = clock.seconds_until(sent.at)
-        if wait > 0:
-            await asyncio.sleep(wait)
-        await send(sent.topic, sent.payload, sent.retained)
-        count += 1
-        if done is not None:
-            done(count)
+    """Publish the office's messages as `clock` reaches their times; how many there were.
+
+    Each wait is counted from the clock and not from the message before, so delays never add up:
+    after a hold-up everything overdue follows at once. `progress` is given the count and the time
+    of the newest message, now and then and at the end.
+    """
+    count, newest = 0, office.start_ms
+    for message in office.messages():
+        while (wait_s := clock.seconds_until(message.t)) > 0:
+            await asyncio.sleep(wait_s)
+        await publisher(message.topic, message.payload, retain=message.retain, qos=message.qos)
+        count, newest = count + 1, message.t
+        if progress is not None and count % PROGRESS_EVERY == 0:
+            progress(count, newest)
+    if progress is not None:
+        progress(count, newest)
     return count
+
+
+async def run_office_publisher(
+    address: BrokerAddress,
+    office: Office,
+    *,
+    speed: float = 1.0,
+    clock: Clock | None = None,
+    progress: Callable[[int, Instant], None] | None = None,
+) -> int:
+    """Publish an office to a broker until its hours are over; the number of messages.
+
+    Without a `clock`, decision time begins at the office's start and runs `speed` times as fast as
+    the wall. Raises `simulators.mqtt_tools.BrokerRefusedError`, and ValueError for a bad speed.
+    """
+    async with connected(address) as client:
+
+        async def send(topic: str, payload: bytes, retain: bool, qos: int) -> None:
+            await client.publish(topic, payload, qos=qos, retain=retain)
+
+        return await publish(office, clock or ScaledClock(office.start_ms, speed), send, progress)
+
+
+def _names(rooms: int | Sequence[str]) -> tuple[str, ...]:
+    """`rooms` names: stars and constellations, numbered from the second round on."""
+    if not isinstance(rooms, int):
+        return tuple(rooms)
+    return tuple(
+        ROOM_NAMES[index % len(ROOM_NAMES)]
+        + (f"-{index // len(ROOM_NAMES) + 1}" if index >= len(ROOM_NAMES) else "")
+        for index in range(rooms)
+    )

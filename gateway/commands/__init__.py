@@ -1,6 +1,6 @@
 """The commands of `occupancy-gateway`, but for the way on which `run` starts (`gateway.cli`)."""
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -32,7 +32,7 @@ def program(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Check in the meeting room bookings that people attend; give back the rooms that nobody came to.
+    r"""Check in the meeting room bookings that people attend; give back the rooms that nobody came to.
 
     \b
     First steps:
@@ -47,10 +47,11 @@ def program(
 
 @app.command()
 def run(config: ConfigOption = CONFIG) -> None:
-    """Run the gateway until it is stopped (Ctrl+C or SIGTERM).
+    r"""Run the gateway until it is stopped.
 
     Listens to the sensors, reads the rooms' calendars, decides, and in live rooms writes to Exchange.
     As a service it is started by systemd, which it tells when it is ready and that it is alive.
+    Ctrl+C or SIGTERM stops it cleanly.
 
     \b
     Example:
@@ -61,7 +62,18 @@ def run(config: ConfigOption = CONFIG) -> None:
     raise typer.Exit(run_service(config))
 
 
-for command in (look.check_config, look.status, look.bookings, look.explain, look.decisions, look.report):
-    app.command()(command)
-for command in (act.check_in, act.keep, act.end, act.live, act.shadow):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    look.check_config,
+    look.status,
+    look.bookings,
+    look.explain,
+    look.decisions,
+    look.report,
+    act.check_in,
+    act.keep,
+    act.end,
+    act.live,
+    act.shadow,
+)
+for command in COMMANDS:
     app.command()(command)

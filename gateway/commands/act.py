@@ -29,10 +29,10 @@ def check_in(
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Check in a room's current booking: people are there, so it is not released.
+    r"""Check in a room's booking: people are there.
 
-    A person's word stands for the whole booking, whatever the sensors say afterwards. Ten minutes
-    before its start (early_arrival) a booking can already be checked in.
+    It is not released then. A person's word stands for the whole booking, whatever the sensors say
+    afterwards. Ten minutes before its start (early_arrival) a booking can already be checked in.
 
     \b
     Example:
@@ -48,9 +48,10 @@ def keep(
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Keep a booking: no automatic rule touches it any more, even if nobody comes.
+    r"""Keep a booking, even if nobody comes.
 
-    Without --booking it is the room's current booking, or else the next one.
+    No automatic rule touches it any more. Without --booking it is the room's current booking, or else
+    the next one.
 
     \b
     Example:
@@ -66,7 +67,7 @@ def end(
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """End a room's current booking now, because its people are done.
+    r"""End a room's booking now: its people are done.
 
     In a live room the rest of its time comes free in Exchange. In shadow mode it is only recorded.
 
@@ -78,10 +79,11 @@ def end(
 
 
 def live(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
-    """Set a room live: from its next booking on, decisions are carried out in Exchange.
+    r"""Set a room live: its decisions are carried out.
 
-    Look at `report` first: it tells what the room would have given back in shadow mode, and how often
-    that would have been wrong. A change of the room's mode in the configuration file counts anew.
+    From its next booking on they are written to Exchange. Look at `report` first: it tells what the
+    room would have given back in shadow mode, and how often that would have been wrong. A change of the
+    room's mode in the configuration file counts anew.
 
     \b
     Example:
@@ -91,9 +93,10 @@ def live(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption 
 
 
 def shadow(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
-    """Set a room back to shadow mode: decide and record, write nothing to Exchange.
+    r"""Set a room back to shadow mode: nothing is written.
 
-    It holds at once, also for the current booking; a release that is not yet written is withdrawn.
+    The gateway decides and records as before, and writes nothing to Exchange. It holds at once, also
+    for the current booking; a release that is not yet written is withdrawn.
 
     \b
     Example:

@@ -48,7 +48,8 @@ ConfigOption = Annotated[
         "-c",
         metavar="FILE",
         envvar=CONFIG_VARIABLE,
-        help="The configuration file.",
+        show_envvar=False,
+        help=f"The configuration file; or set {CONFIG_VARIABLE}.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

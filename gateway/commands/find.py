@@ -17,7 +17,7 @@ from gateway.ledger import LedgerReader, OutboxRow
 from gateway.runtime.picture import current_and_next, outlook_of
 from gateway.shown.day import Entry
 from gateway.shown.outcome import outcome_sentence
-from gateway.shown.paint import ELLIPSIS, Times, plain
+from gateway.shown.paint import ELLIPSIS
 from gateway.shown.timeline import Story
 
 RECENT_MS: Final = 31 * DAY_MS
@@ -208,13 +208,3 @@ def _closing(last: Decision | None) -> str:
     if last is None or last.tally is None:
         return "The ledger does not tell what came of it."
     return outcome_sentence(last.tally, live=last.live)
-
-
-def safe(key: str) -> str:
-    """A key fit to be printed."""
-    return plain(key)
-
-
-def day_heading(times: Times, since: Instant) -> str:
-    """ "Tue 22 Sep 2026"."""
-    return times.date(since)

@@ -47,7 +47,7 @@ UntilOption = Annotated[
 
 
 def check_config(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> None:
-    """Check the configuration file, and say what each room's sensors let one expect.
+    r"""Check the configuration, and tell what to expect of it.
 
     Every mistake is told with its line and how to mend it (exit code 2). For a sound file it says
     whether each room can ever give a booking back, how late, and how much of the ghost time: before
@@ -82,10 +82,11 @@ def status(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show every room: occupancy, current and next booking, what is about to happen and why.
+    r"""Show every room, and what is about to happen there.
 
-    Asks the running gateway. If none runs, it says so and shows how things were when it last recorded
-    anything. A line marked "look" names what somebody should look at.
+    Occupancy, current and next booking, what the gateway is about to do and why. Asks the running
+    gateway. If none runs, it says so and shows how things were when it last recorded anything. A line
+    marked "look" names what somebody should look at.
 
     \b
     Examples:
@@ -167,7 +168,7 @@ def _add_prospects(office: Office, picture: dict[str, Any]) -> None:
 def explain(
     booking: Annotated[
         str,
-        typer.Argument(metavar="[BOOKING]", help="The booking's key, or any part of it that fits no other."),
+        typer.Argument(metavar="BOOKING", help="The booking's key, or any part of it that fits no other."),
     ] = "",
     *,
     config: ConfigOption = CONFIG,
@@ -179,7 +180,7 @@ def explain(
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Explain a booking: what was decided about it, when and why, and what came of it.
+    r"""Explain what was decided about a booking, and why.
 
     Tells its story in order with local times, then what was written to Exchange, then how it ended.
     The keys are listed by `bookings`.
@@ -218,9 +219,10 @@ def bookings(
     ] = "today",
     json: JsonOption = False,
 ) -> None:
-    """List a day's bookings by room, each with its key, and its state or what it came to.
+    r"""List a day's bookings, room by room.
 
-    The keys are shortened to what tells them apart; `explain` understands the short form.
+    Each with its time, its key, and its state or what it came to. The keys are shortened to what tells
+    them apart; `explain` understands the short form.
 
     \b
     Example:
@@ -263,7 +265,9 @@ def decisions(
     ] = 50,
     json: JsonOption = False,
 ) -> None:
-    """List what the gateway decided, oldest first, each with its reasons in words.
+    r"""List what the gateway decided, with its reasons.
+
+    Oldest first; the newest 50 unless --limit says otherwise. Filters combine.
 
     \b
     Examples:
@@ -308,10 +312,11 @@ def report(
     ] = "table",
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Report hours booked against hours used, by room: ghosts, what was given back, and why not more.
+    r"""Report hours booked, used and given back, by room.
 
-    A ghost is a booking that nobody attended. Bookings count when they are over. Covers whole hours
-    only, and no single booking can be told from it.
+    Also the hours of ghosts that were not given back, and why. A ghost is a booking that nobody
+    attended. Bookings count when they are over. Covers whole hours only, and no single booking can be
+    told from it.
 
     \b
     Examples:

@@ -87,7 +87,8 @@ def is_lone(profiles: Iterable[SensorProfile]) -> bool:
 def effective_grace(policy: Policy, profiles: Iterable[SensorProfile]) -> Duration:
     """The policy's grace, lengthened to what the room's sensors need to notice people."""
     all_profiles = tuple(profiles)
-    grace = max((policy.grace_ms, *(p.latency_ms for p in all_profiles if can_prove(p))))
+    latencies = (p.latency_ms for p in all_profiles if p.role == "room" and p.in_service)
+    grace = max((policy.grace_ms, *latencies))
     relied_on = proving(all_profiles, grace)
     if relied_on and is_lone(relied_on) and not all(p.loss_detectable for p in relied_on):
         return max(grace, LONE_PROVER_GRACE_MS)

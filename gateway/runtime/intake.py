@@ -56,7 +56,7 @@ class Intake:
         now = brain.now()
         speaker = ""
         try:
-            decoded = self._router.decode(message.topic, message.payload, message.retained)
+            decoded = self._router.decode(message.topic, message.payload, message.retained, now)
             if not decoded:
                 speaker = self._router.sensor_of(message.topic)
         except PayloadError as error:

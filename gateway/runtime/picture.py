@@ -23,11 +23,11 @@ from gateway.ledger import Counts
 Json = dict[str, Any]
 
 
-def clock_in(zone: tzinfo) -> Callable[[Instant], str]:
-    """Words an instant for people: the time, with the date unless it is `today`'s."""
+def clock_in(zone: tzinfo, pattern: str = "%a %d %b %H:%M:%S") -> Callable[[Instant], str]:
+    """Words an instant for people, as `strftime` does by `pattern`."""
 
     def word(instant: Instant) -> str:
-        return datetime.fromtimestamp(instant / 1000, zone).strftime("%a %d %b %H:%M:%S")
+        return datetime.fromtimestamp(instant / 1000, zone).strftime(pattern)
 
     return word
 
@@ -100,9 +100,11 @@ def booking_picture(room: Room, life: Life, now: Instant, zone: tzinfo) -> Json:
     }
 
 
-def outlook_of(room: Room, life: Life, now: Instant, zone: tzinfo) -> tuple[str, Instant | None]:
+def outlook_of(
+    room: Room, life: Life, now: Instant, zone: tzinfo, pattern: str = "%a %d %b %H:%M:%S"
+) -> tuple[str, Instant | None]:
     """What the gateway is about to do with a booking and why, and when it would be released."""
-    clock = clock_in(zone)
+    clock = clock_in(zone, pattern)
     if life.state == "released":
         return f"given back at {clock(life.released_at)}", None
     if life.state == "releasing":

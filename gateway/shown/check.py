@@ -15,11 +15,11 @@ def paint_check(console: Console, lines: Sequence[str]) -> None:
     console.print(text(lines[0], NAME))
     for line in lines[1:]:
         if line.startswith(WARNING):
-            console.print(Padding(text(line, WARN), (1, 0, 0, 0)))
+            console.print(Padding(text(line, WARN), (1, 0, 0, 0), expand=False))
         elif line.startswith(" "):
-            console.print(Padding(text(line.strip(), QUIET), (0, 0, 0, 2)))
+            console.print(Padding(text(line.strip(), QUIET), (0, 0, 0, 2), expand=False))
         else:
             name, _, why = line.partition(": ")
             console.print()
             console.print(text(name, NAME))
-            console.print(Padding(text(why), (0, 0, 0, 2)))
+            console.print(Padding(text(why), (0, 0, 0, 2), expand=False))

@@ -5,7 +5,7 @@ from gateway.core.explain import words
 from gateway.reports import cause_words
 
 
-def outcome_sentence(tally: Tally, *, live: bool) -> str:
+def outcome_sentence(tally: Tally, *, live: bool) -> str:  # noqa: PLR0911 - one sentence an outcome
     """The sentence that closes a booking's story."""
     booked, used = words(tally.booked_ms), words(tally.used_ms)
     back = f"{words(tally.returned_ms)} of {booked}"

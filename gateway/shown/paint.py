@@ -81,27 +81,27 @@ class Times:
         return Times(self.zone, self.local(instant).date())
 
     def clock(self, instant: Instant) -> str:
-        """ "09:10", "09:10:05", or with its day: "Tue 22 Sep 09:10"."""
+        """Like "09:10", "09:10:05", or with its day: "Tue 22 Sep 09:10"."""
         moment = self.local(instant)
         time = moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
         return time if moment.date() == self.day else f"{_short_date(moment)} {time}"
 
     def second(self, instant: Instant) -> str:
-        """ "09:10:05", always with its seconds, so that a column lines up."""
+        """Like "09:10:05", always with its seconds, so that a column lines up."""
         moment = self.local(instant)
         time = moment.strftime("%H:%M:%S")
         return time if moment.date() == self.day else f"{_short_date(moment)} {time}"
 
     def span(self, start: Instant, end: Instant) -> str:
-        """ "09:00 – 10:00", with the days where they are not the screen's own."""
+        """Start and end with a dash between, with the days where they are not the screen's own."""
         return f"{self.clock(start)} {DASH} {self.on(start).clock(end)}"
 
     def date(self, instant: Instant) -> str:
-        """ "Tue 22 Sep 2026"."""
+        """Like "Tue 22 Sep 2026"."""
         return self.local(instant).strftime("%a %d %b %Y")
 
     def moment(self, instant: Instant) -> str:
-        """ "Tue 22 Sep 2026 09:10:05"."""
+        """Like "Tue 22 Sep 2026 09:10:05"."""
         return self.local(instant).strftime("%a %d %b %Y %H:%M:%S")
 
     def iso(self, instant: Instant | None) -> str | None:

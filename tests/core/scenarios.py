@@ -158,6 +158,8 @@ def _with_clock_steps(sorted_facts: list[Fact]) -> Iterator[tuple[Instant, AnyEv
     for time, _, event in sorted_facts:
         if isinstance(event, ClockStepped):
             offset += event.by_ms
+        if isinstance(event, Booted):
+            event = Booted(event.down_since + offset, event.same_machine_boot)  # noqa: PLW2901 - by the clock as set
         yield time + offset, event
 
 

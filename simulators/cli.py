@@ -1,0 +1,273 @@
+"""`occupancy-simulator`: an office, its sensors and an Exchange to try the gateway on. See ``--help``."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simulators.mqtt_tools import BrokerAddress, ToolError
+
+app = typer.Typer(
+    help="Simulated people, sensors and Exchange for the occupancy gateway: to see it work, and to test with.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Rooms = Annotated[int, typer.Option(min=1, max=500, help="How many rooms.")]
+Speed = Annotated[float, typer.Option(min=0.1, max=10_000, help="How much faster than the wall clock.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same people and bookings.")]
+Hours = Annotated[float, typer.Option(min=1, max=24, help="Hours to simulate.")]
+Host = Annotated[str, typer.Option(help="The broker's host name or address.")]
+Port = Annotated[int, typer.Option(min=1, max=65_535, help="The broker's port.")]
+Username = Annotated[str, typer.Option(help="Log in at the broker as this user.")]
+PasswordFile = Annotated[Path | None, typer.Option(help="File whose first line is the broker's password.")]
+Tls = Annotated[bool, typer.Option("--tls", help="Speak TLS with the broker.")]
+CaFile = Annotated[Path | None, typer.Option(help="Root certificates (PEM) to trust for --tls.")]
+
+
+def _address(
+    host: str, port: int, username: str, password_file: Path | None, tls: bool, ca_file: Path | None
+) -> BrokerAddress:
+    password = "" if password_file is None else password_file.read_text().partition("\n")[0]
+    ca = "" if ca_file is None else str(ca_file)
+    return BrokerAddress(host, port, username=username, password=password, tls=tls, ca_file=ca)
+
+
+@app.command()
+def demo(
+    rooms: Rooms = 6,
+    speed: Speed = 120.0,
+    seed: Seed = 7,
+    hours: Hours = 4.0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file as JSON.")
+    ] = None,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Plain lines instead of the live picture.")
+    ] = False,
+) -> None:
+    """A morning in an office, in about two minutes: rooms are checked in and given back, with reasons.
+
+    Starts an MQTT broker and an Exchange simulator on free loopback ports and the real gateway, which
+    talks to both. Nothing leaves this machine.
+
+    Example: occupancy-simulator demo --rooms 10 --seed 42 --json figures.json
+    """
+    import time
+
+    from rich.console import Console
+
+    from gateway import logs
+    from simulators.demo import Demo, Options
+    from simulators.stage import Stage, headless_line, summary
+
+    logs.configure("error", "console")
+    console = Console(highlight=False)
+    running = Demo(Options(rooms=rooms, speed=speed, seed=seed, hours=hours))
+    console.print(
+        f"{rooms} rooms, {hours:g} hours at {speed:g} times the wall clock: "
+        f"about {running.expected_wall_s:.0f} s, seed {seed}"
+    )
+    began = time.monotonic()
+    if headless or not console.is_terminal:
+        seen = 0
+
+        def watch(now: Demo) -> None:
+            nonlocal seen
+            for line in headless_line(now, seen):
+                console.print(line, soft_wrap=True)
+            seen = len(now.news)
+
+        result = asyncio.run(running.run(watch))
+    else:
+        with Stage(console) as stage:
+            result = asyncio.run(running.run(stage.show))
+    console.print(summary(result))
+    console.print(f"\nThe morning took {time.monotonic() - began:.0f} s of wall time.")
+    if json_file is not None:
+        json_file.write_text(json.dumps(result.as_json(), indent=2) + "\n")
+    if result.balance.wrongly_released:
+        raise typer.Exit(1)
+
+
+@app.command()
+def exchange(
+    listen: Annotated[str, typer.Option(help="Address and port; port 0 takes a free one.")] = "127.0.0.1:0",
+    rooms: Rooms = 6,
+    seed: Seed = 7,
+    print_connection: Annotated[
+        bool, typer.Option("--print-connection", help="Print how to connect as one line of JSON.")
+    ] = False,
+) -> None:
+    """Microsoft Graph and Exchange for tests, over HTTPS, with rooms and a day of bookings.
+
+    Serves until it is stopped (Ctrl-C). Any Graph client works with it: set base URL, authority and CA.
+
+    Example: occupancy-simulator exchange --rooms 3 --print-connection
+    """
+    from simulators.exchange.serve import run_exchange
+
+    run_exchange(listen, rooms, seed, print_connection=print_connection)
+
+
+@app.command()
+def office(
+    host: Host = "127.0.0.1",
+    port: Port = 1883,
+    rooms: Rooms = 6,
+    hours: Hours = 4.0,
+    speed: Speed = 1.0,
+    seed: Seed = 7,
+    username: Username = "",
+    password_file: PasswordFile = None,
+    tls: Tls = False,
+    ca_file: CaFile = None,
+    print_rooms: Annotated[
+        bool, typer.Option("--print-rooms", help="Print the rooms' configuration as JSON and stop.")
+    ] = False,
+) -> None:
+    """Publish the sensors of a simulated office to any MQTT broker, people and all.
+
+    The day begins now. `--print-rooms` shows how a gateway's configuration describes these rooms.
+
+    Example: occupancy-simulator office --rooms 3 --speed 10
+    """
+    from gateway.clock import SystemClock
+    from simulators.office import Office, run_office_publisher
+
+    day = Office(seed, rooms, start_ms=SystemClock().now(), hours=hours)
+    if print_rooms:
+        typer.echo(json.dumps(day.gateway_rooms(), indent=2))
+        return
+    address = _address(host, port, username, password_file, tls, ca_file)
+    _publish(run_office_publisher(address, day, speed=speed, progress=_progress(day.start_ms, day.end_ms)))
+
+
+@app.command()
+def sensors(
+    kind: Annotated[str, typer.Argument(help="radar, radar+pir, pir, pir+pir, zigbee-pir or counter.")],
+    host: Host = "127.0.0.1",
+    port: Port = 1883,
+    room: Annotated[str, typer.Option(help="Name of the room in the topics.")] = "orion",
+    hours: Hours = 1.0,
+    speed: Speed = 1.0,
+    seed: Seed = 7,
+    username: Username = "",
+    password_file: PasswordFile = None,
+    tls: Tls = False,
+    ca_file: CaFile = None,
+) -> None:
+    """Publish one room's sensors of a kind to any MQTT broker.
+
+    Example: occupancy-simulator sensors radar+pir --room orion --speed 60
+    """
+    from gateway.clock import SystemClock
+    from simulators.office import FITTINGS, Office, run_office_publisher
+
+    chosen = [fitting for fitting in FITTINGS if fitting == kind]
+    if not chosen:
+        raise typer.BadParameter(f"there is no kind {kind!r}; there are: {', '.join(FITTINGS)}")
+    day = Office(seed, [room], start_ms=SystemClock().now(), hours=hours, sensor_mix=chosen)
+    address = _address(host, port, username, password_file, tls, ca_file)
+    _publish(run_office_publisher(address, day, speed=speed, progress=_progress(day.start_ms, day.end_ms)))
+
+
+@app.command()
+def record(
+    file: Annotated[Path, typer.Argument(help="The JSON Lines file to write.")],
+    topics: Annotated[list[str], typer.Argument(help="Topic filters, such as 'zigbee2mqtt/#'.")],
+    host: Host = "127.0.0.1",
+    port: Port = 1883,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Stop after so many messages.")] = None,
+    username: Username = "",
+    password_file: PasswordFile = None,
+    tls: Tls = False,
+    ca_file: CaFile = None,
+) -> None:
+    """Capture topics of any broker to a file, with times, to be replayed in tests.
+
+    Example: occupancy-simulator record morning.jsonl 'zigbee2mqtt/#' --seconds 3600
+    """
+    from simulators.mqtt_tools import record as capture
+
+    address = _address(host, port, username, password_file, tls, ca_file)
+    count = _run(capture(address, topics, file, duration_s=seconds, limit=limit, progress=_counted))
+    typer.echo(f"\n{count} messages in {file}", err=True)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recording, JSON Lines.", exists=True, dir_okay=False)],
+    host: Host = "127.0.0.1",
+    port: Port = 1883,
+    speed: Speed = 1.0,
+    username: Username = "",
+    password_file: PasswordFile = None,
+    tls: Tls = False,
+    ca_file: CaFile = None,
+) -> None:
+    """Publish a recording again, in its own rhythm or faster.
+
+    Example: occupancy-simulator replay morning.jsonl --speed 60
+    """
+    from simulators.mqtt_tools import replay as publish_again
+
+    address = _address(host, port, username, password_file, tls, ca_file)
+    count = _run(publish_again(file, address, speed=speed, progress=_counted))
+    typer.echo(f"\n{count} messages published", err=True)
+
+
+@app.command("import-uci")
+def import_uci(
+    source: Annotated[
+        Path, typer.Argument(help="uci-room-occupancy.csv.gz", exists=True, dir_okay=False)
+    ],
+    recording: Annotated[Path, typer.Argument(help="The recording to write (JSON Lines).")],
+    bookings: Annotated[
+        Path | None, typer.Option(help="Draw bookings over it and write them here (JSON Lines).")
+    ] = None,
+    seed: Seed = 7,
+) -> None:
+    """Turn the UCI Room Occupancy recording (a real room, real PIRs, counted people) into a recording.
+
+    Example: occupancy-simulator import-uci uci-room-occupancy.csv.gz room.jsonl --bookings bookings.jsonl
+    """
+    from simulators.recordings import export_uci
+
+    told = export_uci(source, recording, bookings, seed)
+    typer.echo(told)
+
+
+def _progress(start: int, end: int) -> Any:
+    def show(count: int, newest: int) -> None:
+        share = min(1.0, (newest - start) / (end - start))
+        typer.echo(f"\r{share:4.0%}  {count:,} messages", nl=False, err=True)
+
+    return show
+
+
+def _counted(count: int) -> None:
+    typer.echo(f"\r{count:,} messages", nl=False, err=True)
+
+
+def _publish(work: Any) -> None:
+    count = _run(work)
+    typer.echo(f"\n{count:,} messages published", err=True)
+
+
+def _run(work: Any) -> Any:
+    """Run to the end; a broker that cannot be reached is told in one line."""
+    try:
+        return asyncio.run(work)
+    except (ToolError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def main() -> None:
+    """Entry point of `occupancy-simulator`."""
+    app()

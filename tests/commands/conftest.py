@@ -1,0 +1,51 @@
+"""A scripted day in a ledger for the commands to look at, and a way to call them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "core")]
+
+from scripted_day import CONFIG_TEXT, ScriptedDay  # noqa: E402 - found through the path set above
+
+from gateway.commands import app, base, look  # noqa: E402 - as above
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a configuration; the environment says nothing of its own."""
+    (tmp_path / "gateway.toml").write_text(CONFIG_TEXT)
+    secret = tmp_path / "graph-secret"
+    secret.write_text("invented\n")
+    secret.chmod(0o600)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv(base.CONFIG_VARIABLE, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def day(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedDay]:
+    """The scripted day in the folder's ledger; the present is the moment at which it ends."""
+    day = ScriptedDay()
+    day.play()
+    day.store(folder / "ledger.db")
+    for module in (base, look):
+        monkeypatch.setattr(module, "present", lambda: day.now)
+    return day
+
+
+@pytest.fixture
+def call(folder: Path) -> Call:
+    """Call a command as from a shell; returns exit code, standard output and standard error."""
+
+    def call(*arguments: str) -> Result:
+        runner = CliRunner()
+        return runner.invoke(app, [*arguments, "--config", str(folder / "gateway.toml")])
+
+    return call
