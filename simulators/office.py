@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Protocol, get_args
 import msgspec
 
 from gateway.clock import Clock
+from gateway.core.policy import RoomConfig
 from gateway.core.units import DAY_MS, HOUR_MS, Duration, Instant
 from simulators import people
 from simulators.clock import ScaledClock
@@ -87,6 +88,11 @@ class OfficeRoom(msgspec.Struct, frozen=True):
         return f"{self.id}@{DOMAIN}"
 
     @property
+    def config(self) -> RoomConfig:
+        """The room as the core sees it, in shadow and with the default policy."""
+        return RoomConfig(self.id, sensors=tuple(device.profile() for device in self.devices))
+
+    @property
     def bookings(self) -> tuple[PlannedBooking, ...]:
         """All bookings, in order of their start."""
         return tuple(booking for day in self.days for booking in day.bookings)
@@ -105,9 +111,9 @@ class OfficeRoom(msgspec.Struct, frozen=True):
 class Office:
     """Rooms with devices and plans from `start_ms` on, for `hours`.
 
-    Bookings are planned for the first ten hours after each day's start, counted in days from
-    `start_ms`, and not where that day is a Saturday or Sunday in UTC. People who come for the first
-    booking may be in a little before `start_ms`, and the last may stay a little beyond the end.
+    Days are counted from `start_ms`. Bookings are planned for the first ten hours of each after the
+    warm-up, and none on what is a Saturday or Sunday in UTC. People who come for the first booking may
+    be in a little before it, and the last may stay a little beyond the end.
     """
 
     def __init__(
@@ -117,11 +123,16 @@ class Office:
         *,
         start_ms: Instant,
         hours: float = 4.0,
+        warm_up_ms: Duration = 0,
         behaviour: Behaviour | None = None,
         sensor_mix: Sequence[Fitting] = DEFAULT_MIX,
         transforms: Mapping[str, Transform] | None = None,
     ) -> None:
-        """`transforms`: by a device's name, what is done to its stream. Raises ValueError."""
+        """Plan it. Raises ValueError for what cannot be an office.
+
+        `warm_up_ms`: how long sensors speak on each day before its first booking may begin.
+        `transforms`: by a device's name, what is done to its stream.
+        """
         names = _names(rooms)
         if not names or not sensor_mix or hours <= 0:
             raise ValueError("an office needs a room, a sensor mix and hours above 0")
@@ -130,6 +141,7 @@ class Office:
         self.seed = seed
         self.start_ms: Instant = start_ms
         self.end_ms: Instant = start_ms + round(hours * HOUR_MS)
+        self.warm_up_ms: Duration = warm_up_ms
         self.behaviour = Behaviour() if behaviour is None else behaviour
         self.rooms: tuple[OfficeRoom, ...] = tuple(
             self._room(name, sensor_mix[index % len(sensor_mix)]) for index, name in enumerate(names)
@@ -147,7 +159,8 @@ class Office:
         return OfficeRoom(name, fitting, fit(name, fitting, self.seed), days)
 
     def _workdays(self) -> Iterator[tuple[int, Instant, Instant]]:
-        for day, opens in enumerate(range(self.start_ms, self.end_ms, DAY_MS)):
+        first = self.start_ms + self.warm_up_ms
+        for day, opens in enumerate(range(first, self.end_ms, DAY_MS)):
             if datetime.fromtimestamp(opens / 1_000, UTC).weekday() not in WEEKEND:
                 yield day, opens, min(opens + WORKDAY_MS, self.end_ms)
 
@@ -236,7 +249,7 @@ async def publish(
     """
     count, newest = 0, office.start_ms
     for message in office.messages():
-        while (wait_s := clock.seconds_until(message.t)) > 0:
+        while (wait_s := clock.seconds_until(message.t)) > 0:  # noqa: ASYNC110 - time is what is waited for
             await asyncio.sleep(wait_s)
         await publisher(message.topic, message.payload, retain=message.retain, qos=message.qos)
         count, newest = count + 1, message.t

@@ -17,7 +17,7 @@ from gateway.ledger import LedgerReader, OutboxRow
 from gateway.runtime.picture import current_and_next, outlook_of
 from gateway.shown.day import Entry
 from gateway.shown.outcome import outcome_sentence
-from gateway.shown.paint import ELLIPSIS
+from gateway.shown.paint import ELLIPSIS, short_keys
 from gateway.shown.timeline import Story
 
 RECENT_MS: Final = 31 * DAY_MS
@@ -73,10 +73,11 @@ def _matching(keys: Iterable[Key], wanted: str) -> list[Key]:
 
 def _ambiguous(office: Office, reader: LedgerReader, site: Site, wanted: str, found: Sequence[Key]) -> str:
     shown = []
+    short = short_keys(key for _, key in found)
     for room, key in found[:CANDIDATES_SHOWN]:
         decisions = reader.decisions(room=room, booking=key)
         span = spans(site, decisions, reader.outbox(room=room, booking=key)).get((room, key))
-        shown.append(f"{key} in {room}" + (f" ({office.times.span(*span)})" if span else ""))
+        shown.append(f"{short[key]} in {room}" + (f" ({office.times.span(*span)})" if span else ""))
     more = len(found) - len(shown)
     rest = f" and {more} more" if more > 0 else ""
     return (
@@ -155,24 +156,30 @@ def day_entries(
     decisions = [d for d in reader.decisions(since=since - DAY_MS, until=until + DAY_MS) if d.booking]
     known = spans(site, decisions, reader.outbox())
     concluded = {(d.room, d.booking): d for d in decisions if d.kind == "concluded"}
-    entries: dict[str, list[Entry]] = {room: [] for room in rooms}
+    found: dict[str, list[tuple[Instant, Entry]]] = {room: [] for room in rooms}
     for key, decision in concluded.items():
         span = known.get(key)
         told_by_end = span is None and since <= decision.at < until
-        if key[0] in entries and (told_by_end or (span and _overlaps(span, since, until))):
+        if key[0] in found and (told_by_end or (span and _overlaps(span, since, until))):
             start, end = span or (None, None)
-            entries[key[0]].append(Entry(*key, start, end, "over", decision.live, decision.tally, ""))
+            entry = Entry(*key, start, end, "over", decision.live, decision.tally, "")
+            found[key[0]].append((start or decision.at, entry))
     for room in rooms:
-        entries[room] += _living(site, room, since, until, office.zone)
-        entries[room].sort(key=lambda entry: (entry.start or 0, entry.booking))
-    return entries
+        found[room] += _living(site, room, since, until, office.zone)
+    return {room: [entry for _, entry in sorted(own, key=_by_time)] for room, own in found.items()}
+
+
+def _by_time(item: tuple[Instant, Entry]) -> tuple[Instant, str]:
+    return item[0], item[1].booking
 
 
 def _overlaps(span: Span, since: Instant, until: Instant) -> bool:
     return span[0] < until and span[1] > since
 
 
-def _living(site: Site, name: str, since: Instant, until: Instant, zone: tzinfo) -> Iterable[Entry]:
+def _living(
+    site: Site, name: str, since: Instant, until: Instant, zone: tzinfo
+) -> Iterable[tuple[Instant, Entry]]:
     room = site.rooms.get(name)
     if room is None:
         return
@@ -180,7 +187,7 @@ def _living(site: Site, name: str, since: Instant, until: Instant, zone: tzinfo)
         span = (life.booking.start, life.booking.end)
         if _overlaps(span, since, until):
             outlook, _ = outlook_of(room, life, site.state.now, zone)
-            yield Entry(name, key, *span, life.state, life.live, None, outlook)
+            yield span[0], Entry(name, key, *span, life.state, life.live, None, outlook)
 
 
 def story_of(office: Office, reader: LedgerReader, site: Site, key: Key) -> Story:

@@ -9,6 +9,7 @@
 What they came to is counted in `gateway.core.tally`; when to look again is in `gateway.core.deadlines`.
 """
 
+import copy
 from collections.abc import Iterable
 from typing import Final
 
@@ -69,6 +70,7 @@ class _Conclusion:
         pending, state.pending = state.pending, []
         for event in pending:
             self._heed(event)
+        self._settle_restorations()
         lives = sorted(state.lives.values(), key=lambda life: (life.booking.start, life.booking.key))
         for life in lives:
             self._open(life)
@@ -183,6 +185,9 @@ class _Conclusion:
         self._say("mode", None, reason, Reason(f"mode_{event.mode}"))
 
     def _settle_write(self, event: WriteOutcome) -> None:
+        loose = self.state.loose_writes.pop(event.write, None)
+        if loose is not None and event.result == "applied":
+            self._remember_release(*loose)
         for life in self.state.lives.values():
             if life.write == event.write and life.state == "releasing":
                 life.write = None
@@ -195,11 +200,15 @@ class _Conclusion:
     def _confirm(self, life: Life) -> None:
         life.move("confirmed")
         life.released_at = self.now
-        self.state.released[life.booking.key] = Released(self.now, life.booking.event_id)
-        for key, old in list(self.state.released.items()):
-            if old.at < self.now - REMEMBER_RELEASES_MS:
-                del self.state.released[key]
+        life.shown_again = False
+        self._remember_release(life.booking.key, life.booking.event_id)
         self._say("released", life, Reason("confirmed", until=life.booking.end))
+
+    def _remember_release(self, key: str, event_id: str) -> None:
+        released = self.state.released
+        released[key] = Released(self.now, event_id)
+        for old in [k for k, memory in released.items() if memory.at < self.now - REMEMBER_RELEASES_MS]:
+            del released[old]
 
     def _keep(self, life: Life, reason: Reason) -> None:
         """The release did not come to pass: the booking lives on, or goes if the calendar says so."""
@@ -217,9 +226,11 @@ class _Conclusion:
 
     def _lose(self, key: str) -> None:
         life = self.state.lives.get(key)
-        if life is None or life.state == "released":
+        if life is None:
             return
-        if life.state == "releasing":
+        if life.state == "released":
+            life.shown_again = False
+        elif life.state == "releasing":
             life.gone = True
         else:
             self._finish(life, "cancelled")
@@ -229,30 +240,52 @@ class _Conclusion:
         if life is None:
             self._meet(booking)
             return
-        before, life.booking = life.booking, booking
-        if life.state == "released":
-            memory = self.state.released[booking.key]
-            stale = booking.event_id == memory.event_id and self.now - memory.at <= STALE_READ_MS
-            if booking.is_decided_on and not stale:
-                self._restore(life)
-        elif not booking.is_decided_on:
+        if not booking.is_decided_on:
             self._lose(booking.key)
+            return
+        before, life.booking = life.booking, booking
+        life.gone = False
+        if life.state == "released":
+            life.shown_again = True
         elif booking.start != before.start:
             life.moved_at = self.now
-            life.gone = False
             if life.state == "releasing":
                 self._drop_release(life, Reason("moved", at=before.start))
             else:
                 self._restart(life)
 
     def _meet(self, booking: Booking) -> None:
-        """A booking seen for the first time (or back after its release)."""
+        """A booking seen for the first time, or back after it had left."""
+        state = self.state
         if not booking.is_decided_on or booking.end <= self.now:
             return
-        life = Life(booking, self.now, policy=self.state.config.policy)
-        self.state.lives[booking.key] = life
-        if booking.key in self.state.released:
+        life = state.departed.get(booking.key)
+        same_time = life is not None and life.booking.start == booking.start
+        if life is not None and life.ended and same_time:
+            return  # a person ended it: our own mark on it, or its shortened end, is no new booking
+        if life is None or life.ended or booking.key in state.released:
+            life = Life(booking, self.now, policy=state.config.policy)
+        else:
+            life.booking = booking
+            life.gone = False
+        state.departed.pop(booking.key, None)
+        state.lives[booking.key] = life
+        if life.write is not None:
+            state.loose_writes.pop(life.write, None)
+        if booking.key in state.released:
             self._restore(life)
+        elif not same_time and life.state != "upcoming":
+            life.moved_at = self.now
+            self._restart(life)
+
+    def _settle_restorations(self) -> None:
+        """A released booking that is still shown when no read can be stale any more is back."""
+        for life in list(self.state.lives.values()):
+            if life.state == "released" and life.shown_again:
+                memory = self.state.released[life.booking.key]
+                renewed = life.booking.event_id != memory.event_id
+                if renewed or self.now - memory.at > STALE_READ_MS:
+                    self._restore(life)
 
     def _restore(self, life: Life) -> None:
         """Back after its release: it is wanted. It starts checked in and is never released again."""
@@ -347,15 +380,16 @@ class _Conclusion:
         shown_ms = touched - max(sign.start, eligible)
         if profile.senses == "motion" and not sign.hit:
             # A motion sensor's on-time is one hit; beyond its own hold it means that motion went on.
+            last_motion = touched - profile.device_hold_ms
+            if last_motion > max(sign.start, eligible):
+                self._note_presence(life, last_motion, Reason("shown", sign.sensor, at=last_motion))
             if shown_ms >= profile.device_hold_ms + SHOWN_FOR_CHECK_IN_MS and touched >= start:
                 self._check_in_by_sensor(life, sign, Reason("motion_lasted", sign.sensor, value=shown_ms))
             return
         if sign.hit and sign.start < eligible:
             return
-        if touched < start:
-            life.early = True
-        else:
-            self._see(life, max(sign.start, eligible, start), Reason("shown", sign.sensor, at=sign.start))
+        self._note_presence(life, touched, Reason("shown", sign.sensor, at=sign.start))
+        if touched >= start:
             if sign.hit:
                 self._check_in_by_second_hit(life, sign)
             elif profile.senses == "count":
@@ -364,6 +398,13 @@ class _Conclusion:
                 self._check_in_by_sensor(life, sign, Reason("shown_long", sign.sensor, value=shown_ms))
         if sign.hit and not sign.late and profile.role != "door":
             life.last_hit = sign.start
+
+    def _note_presence(self, life: Life, at: Instant, reason: Reason) -> None:
+        """Somebody was there: seen, or in the early window, to be seen at the start."""
+        if at < life.booking.start:
+            life.early = True
+        else:
+            self._see(life, at, reason)
 
     def _check_in_by_second_hit(self, life: Life, sign: Sign) -> None:
         if (
@@ -436,7 +477,8 @@ class _Conclusion:
         if never is not None:
             life.withheld = never[1].code
             return
-        self.state.proof_wanted = min(self.state.proof_wanted, case.earliest)
+        if case.proof.until < case.earliest:
+            self.state.proof_wanted = min(self.state.proof_wanted, case.earliest)
         doubt = first_objection(case, "doubt")
         self._warn(case, doubt)
         objection = doubt or first_objection(case, "time")
@@ -447,9 +489,12 @@ class _Conclusion:
 
     def _warn(self, case: Case, doubt: tuple[Weight, Reason] | None) -> None:
         life = case.life
-        expected = doubt is None and self.now >= case.earliest - life.policy.warn_before_release_ms
+        if life.warned_at != NEVER and case.proof.since > life.warned_since:
+            self._cancel_warning(life, Reason("presence_since", at=case.proof.since))
+        warn_at = max(case.proof.since, case.earliest - life.policy.warn_before_release_ms)
+        expected = doubt is None and self.now >= warn_at
         if expected and life.warned_at == NEVER:
-            life.warned_at = self.now
+            life.warned_at, life.warned_since = self.now, case.proof.since
             release_at = max(case.earliest, self.now + life.policy.warn_before_release_ms)
             self._say("warned", life, Reason("release_expected", at=case.proof.since, until=release_at))
         elif not expected:
@@ -532,6 +577,7 @@ class _Conclusion:
         if life.state != "released":
             self._cancel_warning(life, Reason("over"))
         tally = tally_of(life, how, self.now)
+        self._let_depart(life, how)
         life.move("ended")
         del state.lives[life.booking.key]
         self._say("concluded", life, Reason(tally.outcome), tally=tally)
@@ -545,6 +591,17 @@ class _Conclusion:
                 self._note_silent_sensors(life)
         elif not life.booking.all_day:
             state.unseen_streak += 1
+
+    def _let_depart(self, life: Life, how: Outcome | str) -> None:
+        """Keep it as it is for a day: an update of its organizer may bring it back."""
+        departed = self.state.departed
+        life.ended = how == "ended_early"
+        if life.write is not None:
+            self.state.loose_writes[life.write] = (life.booking.key, life.booking.event_id)
+        if life.state != "released":
+            departed[life.booking.key] = copy.copy(life)
+        for key in [k for k, old in departed.items() if old.booking.end < self.now - DAY_MS]:
+            del departed[key]
 
     def _note_silent_sensors(self, life: Life) -> None:
         """A room sensor without one sign through several attended bookings may be stuck off."""

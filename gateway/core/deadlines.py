@@ -3,7 +3,7 @@
 A deadline too many costs a tick that finds nothing; a deadline too few costs a room.
 """
 
-from gateway.core.conclude import SHOWN_FOR_CHECK_IN_MS
+from gateway.core.conclude import SHOWN_FOR_CHECK_IN_MS, STALE_READ_MS
 from gateway.core.evidence import FOREVER
 from gateway.core.life import Life
 from gateway.core.occupancy import Proof, prove
@@ -23,6 +23,8 @@ def next_deadline(room: Room, after: Instant) -> Instant:
         candidates.append(proof.since)
     for life in state.lives.values():
         candidates += (life.opens_at, life.booking.start, life.booking.end)
+        if life.shown_again:
+            candidates.append(state.released[life.booking.key].at + STALE_READ_MS + 1)
         if life.may_be_released:
             candidates += _release_deadlines(room, life, after)
     return min((c for c in candidates if c > after), default=FOREVER)

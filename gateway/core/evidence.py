@@ -54,7 +54,9 @@ class SensorState(msgspec.Struct, omit_defaults=True):
     """The proof before the last one."""
     made_at: Instant = NEVER
     knows_state: bool = False
-    """It has told its state since hearing last began anew."""
+    """It has told its state itself since hearing last began anew."""
+    told_at: Instant = NEVER
+    """When it last told its state itself."""
     online: bool = True
     battery: int = 100
     fault: bool = False
@@ -77,7 +79,7 @@ def ailment(profile: SensorProfile, state: SensorState, bridge_online: bool, now
     standing = _standing_ailment(profile, state, bridge_online)
     if standing:
         return standing
-    if now > _overdue_after(profile, state):
+    if now > overdue_after(profile, state):
         return "overdue" if state.last_proof != NEVER else "never_heard"
     if now > _stuck_after(state):
         return "stuck_on"
@@ -98,14 +100,6 @@ def _standing_ailment(profile: SensorProfile, state: SensorState, bridge_online:
     return next((code for code, holds in troubles if holds), "")
 
 
-def _overdue_after(profile: SensorProfile, state: SensorState) -> Instant:
-    if profile.heartbeat_ms is None:
-        return FOREVER
-    if state.last_proof == NEVER:
-        return NEVER
-    return state.last_proof + profile.heartbeat_ms + profile.heartbeat_ms // 4
-
-
 def _stuck_after(state: SensorState) -> Instant:
     return state.shown_since + STUCK_ON_AFTER_MS if state.showing else FOREVER
 
@@ -121,17 +115,38 @@ def refresh_health(profile: SensorProfile, state: SensorState, bridge_online: bo
         and state.flapping_until == NEVER
         and state.silent_attended < SILENT_ATTENDED_LIMIT
     )
-    state.well_until = min(_overdue_after(profile, state), _stuck_after(state)) if sound else NEVER
+    state.well_until = min(overdue_after(profile, state), _stuck_after(state)) if sound else NEVER
+
+
+def overdue_after(profile: SensorProfile, state: SensorState) -> Instant:
+    """The instant after which its heartbeat is overdue by more than a quarter; `FOREVER` without one."""
+    if profile.heartbeat_ms is None:
+        return FOREVER
+    if state.last_proof == NEVER:
+        return NEVER
+    return state.last_proof + profile.heartbeat_ms + profile.heartbeat_ms // 4
 
 
 def recover(
-    profile: SensorProfile, state: SensorState, bridge_online: bool, now: Instant, was_well: bool
+    profile: SensorProfile,
+    state: SensorState,
+    bridge_online: bool,
+    now: Instant,
+    was_well: bool,
+    unheard_from: Instant,
 ) -> bool:
-    """Refresh health; a return to it counts as a sign of presence. True if the sensor returned."""
+    """Refresh health; a return to it counts as a sign of presence. True if the sensor returned.
+
+    `unheard_from`: its messages may have been lost since then (`FOREVER`: none). A presence sensor or
+    counter must then tell its state anew: the message that somebody came may be among the lost, and
+    its heartbeats would vouch for a state that nobody has heard.
+    """
     refresh_health(profile, state, bridge_online)
     returned = not was_well and now <= state.well_until
     if returned:
         state.as_if_sign = now
+        if profile.senses != "motion" and profile.says_clear and state.told_at < unheard_from < FOREVER:
+            state.knows_state = False
     return returned
 
 
@@ -157,31 +172,41 @@ def hear(profile: SensorProfile, state: SensorState, reading: Reading, now: Inst
     """Fold one reading into the state; health is refreshed by the caller (`recover`)."""
     if proof > state.last_proof:
         state.proof_before, state.last_proof = state.last_proof, proof
-    if reading.made_at is not None:
-        state.made_at = reading.made_at
     if reading.kind in PRESENCE_KINDS:
         _hear_presence(profile, state, reading, now)
     elif reading.kind == "battery":
         state.battery = reading.value
     elif reading.kind in ("fault", "tamper"):
         state.fault = reading.value > 0
+    if reading.made_at is not None and reading.made_at > state.made_at:
+        state.made_at = reading.made_at
     if state.flapping_until != NEVER and now >= state.flapping_until:
         state.flapping_until = NEVER
         state.rises = 0
 
 
+def tells_state(profile: SensorProfile, state: SensorState, reading: Reading) -> bool:
+    """Whether the reading says how things are now in what the sensor senses.
+
+    Another kind of reading does not ("nobody moved" takes nobody out of their chair), nor one made
+    before what is already known.
+    """
+    return reading.kind == profile.senses and (reading.made_at is None or reading.made_at >= state.made_at)
+
+
 def _hear_presence(profile: SensorProfile, state: SensorState, reading: Reading, now: Instant) -> None:
-    state.knows_state = True
-    state.value = reading.value
+    current = tells_state(profile, state, reading)
+    if current:
+        state.value = reading.value
     if reading.value > 0:
         if not state.showing:
             state.silent_attended = 0
             state.last_sign = now
             _count_rise(state, now)
-            if profile.says_clear and reading.kind != "entries":
+            if current and profile.says_clear:
                 state.showing = True
                 state.shown_since = now
-    elif state.showing:
+    elif current and state.showing:
         state.showing = False
         state.last_sign = now
 

@@ -91,6 +91,8 @@ class Life(msgspec.Struct, omit_defaults=True):
     """The last sign of presence, of any health, between its start and its end."""
     kept: bool = False
     warned_at: Instant = NEVER
+    warned_since: Instant = NEVER
+    """Since when nothing had been shown when the warning was given."""
     withheld: str = ""
     """Why it is not released: a reason code, with its sensor. The cause that reports count."""
     announced: str = ""
@@ -105,6 +107,10 @@ class Life(msgspec.Struct, omit_defaults=True):
     released_at: Instant = NEVER
     would_release_at: Instant = NEVER
     restored: bool = False
+    shown_again: bool = False
+    """The calendar shows it after its release: back, unless that read was a stale one."""
+    ended: bool = False
+    """A person ended it."""
     occupied_ms: Duration = 0
     proved_vacant: bool = False
     """At some moment in its own time the room was proven empty."""

@@ -80,8 +80,13 @@ def proving(profiles: Iterable[SensorProfile], grace_ms: Duration) -> tuple[Sens
 
 
 def is_lone(profiles: Iterable[SensorProfile]) -> bool:
-    """Whether these sensors share everything that can fail (bridge, radio, power)."""
-    return len({p.independence_group for p in profiles}) <= 1
+    """Whether these sensors can all fail at once: one alone, or tied by a common bridge or unit."""
+    clusters: list[set[str]] = []
+    for profile in profiles:
+        merged = set(profile.ties)
+        apart = [cluster for cluster in clusters if not cluster & merged]
+        clusters = [*apart, merged.union(*(c for c in clusters if c & merged))]
+    return len(clusters) <= 1
 
 
 def effective_grace(policy: Policy, profiles: Iterable[SensorProfile]) -> Duration:

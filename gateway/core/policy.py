@@ -39,9 +39,11 @@ class SensorProfile(msgspec.Struct, frozen=True):
     in_service: bool = True
 
     @property
-    def independence_group(self) -> str:
-        """Sensors that share a bridge, a radio or power fail together and count as one."""
-        return self.bridge or self.unit or self.id
+    def ties(self) -> tuple[str, ...]:
+        """What it can fail with: itself, its bridge, its unit. Independent sensors share none."""
+        bridge = (f"bridge {self.bridge}",) if self.bridge else ()
+        unit = (f"unit {self.unit}",) if self.unit else ()
+        return (f"sensor {self.id}", *bridge, *unit)
 
 
 class Policy(msgspec.Struct, frozen=True):

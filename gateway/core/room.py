@@ -24,12 +24,15 @@ from gateway.core.events import (
 )
 from gateway.core.evidence import (
     FOREVER,
+    PRESENCE_KINDS,
     SensorState,
     hear,
     mark_gap,
+    overdue_after,
     proof_instant,
     recover,
     refresh_health,
+    tells_state,
 )
 from gateway.core.life import Life, Previous, Released
 from gateway.core.occupancy import Occupancy, Sensor, can_prove, effective_grace, prove
@@ -61,9 +64,11 @@ class Sign(msgspec.Struct, frozen=True, order=True):
 
 def _same_as_before(reading: Reading, profile: SensorProfile, sensor: SensorState) -> bool:
     """Whether the reading tells what its sensor told before."""
-    if reading.kind in ("presence", "motion", "count"):
+    if reading.kind == profile.senses:
         same = sensor.knows_state and profile.says_clear and reading.value == sensor.value
         return same and sensor.showing == (reading.value > 0)
+    if reading.kind in PRESENCE_KINDS:
+        return reading.value == 0
     if reading.kind == "battery":
         return reading.value == sensor.battery
     return reading.kind in ("alive", "link")
@@ -82,6 +87,10 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     calendar_why: str = ""
     lives: dict[str, Life] = {}
     released: dict[str, Released] = {}
+    departed: dict[str, Life] = {}
+    """Bookings that left the calendar or ended, as they were: some come back."""
+    loose_writes: dict[int, tuple[str, str]] = {}
+    """Release writes whose booking ended before their outcome: its key and event id."""
     previous: Previous | None = None
     hearing_since: Instant = NEVER
     deaf_since: Instant = NEVER
@@ -127,13 +136,14 @@ class Room:
 
     # -- configuration ------------------------------------------------------------------------------
 
-    def configure(self, config: RoomConfig, now: Instant) -> None:
+    def configure(self, config: RoomConfig, now: Instant, *, is_new: bool = False) -> None:
         """Take a new configuration. A change of sensors starts the vacancy clock anew."""
         state, old = self.state, self.state.config
         state.config = config
         state.sensors = {p.id: state.sensors.get(p.id) or SensorState() for p in config.sensors}
         self._index()
-        if config.sensors != old.sensors or old is config:
+        state.signs = [sign for sign in state.signs if sign.sensor in self.sensors]
+        if config.sensors != old.sensors or is_new:
             for profile, sensor, bridge_online in self.sensors.values():
                 mark_gap(profile, sensor, now)
                 refresh_health(profile, sensor, bridge_online)
@@ -162,15 +172,30 @@ class Room:
         rises = reading.shows_presence and not was_showing
         if rises:
             self.latch_vacancy(now)
+        told = tells_state(profile, sensor, reading) and reading.device_made
+        overdue = overdue_after(profile, sensor)
         hear(profile, sensor, reading, now, proof)
-        returned = recover(profile, sensor, bridge_online, now, was_well)
+        if told:
+            sensor.told_at = now
+        unheard_from = overdue if now > overdue else FOREVER
+        returned = recover(profile, sensor, bridge_online, now, was_well, unheard_from)
+        if told and not sensor.knows_state:
+            # Until now it may have been showing presence unheard: this first word counts like a clearing.
+            sensor.knows_state = True
+            sensor.as_if_sign = now
         if rises:
             self._record_rise(reading, now, late)
         elif was_showing and not sensor.showing:
             state.signs.append(Sign(shown_since, now, profile.id, False, was_well, late))  # noqa: FBT003 - not a hit
             self._put_off_quiet(profile.id, now)
             state.dirty = True
-        if returned or knew_state != sensor.knows_state or proof >= state.proof_wanted > proof_before:
+        fell_ill = was_well and now > sensor.well_until
+        if (
+            returned
+            or fell_ill
+            or knew_state != sensor.knows_state
+            or proof >= state.proof_wanted > proof_before
+        ):
             state.dirty = True
 
     def _record_rise(self, reading: Reading, now: Instant, late: bool) -> None:
@@ -222,7 +247,7 @@ class Room:
         if sensor.online != online:
             was_well = now <= sensor.well_until
             sensor.online = online
-            recover(profile, sensor, bridge_online, now, was_well)
+            recover(profile, sensor, bridge_online, now, was_well, unheard_from=now)
             self.state.dirty = True
 
     def set_bridge(self, bridge: str, online: bool, now: Instant) -> None:
@@ -238,7 +263,7 @@ class Room:
         self._index()
         for profile, sensor, bridge_online in self.sensors.values():
             if profile.bridge == bridge:
-                recover(profile, sensor, bridge_online, now, was_well[profile.id])
+                recover(profile, sensor, bridge_online, now, was_well[profile.id], unheard_from=now)
         state.dirty = True
 
     # -- hearing and time ---------------------------------------------------------------------------
@@ -286,6 +311,7 @@ class Room:
         for profile, sensor, bridge_online in self.sensors.values():
             mark_gap(profile, sensor, now)
             sensor.last_proof = sensor.proof_before = NEVER
+            sensor.told_at = NEVER
             sensor.last_sign = min(sensor.last_sign, now)
             sensor.shown_since = min(sensor.shown_since, now)
             sensor.rises_since = min(sensor.rises_since, now)
@@ -298,6 +324,7 @@ class Room:
             life.moved_at = min(life.moved_at, now)
             life.retry_at = NEVER
         state.signs = [s for s in state.signs if s.end <= now]
+        state.deaf_by = "clock"  # how long nothing was heard can no longer be told
         state.quiet_from = state.vacated_at = state.late_until = NEVER
         state.calendar_read_at = NEVER
         state.calendar_why = f"the clock was set by {event.by_ms} ms"

@@ -126,7 +126,7 @@ def not_overlapped(case: Case) -> Reason | None:
 
 def lone_prover_alive(case: Case) -> Reason | None:
     """A sensor stuck off sees ghosts everywhere: alone, it must have shown presence lately."""
-    if case.proof.lone and case.unseen_streak >= LONE_PROVER_UNSEEN_LIMIT:
+    if case.proof.provers and case.proof.lone and case.unseen_streak >= LONE_PROVER_UNSEEN_LIMIT:
         return Reason("maybe_stuck_off", sensor=case.proof.provers[0], value=case.unseen_streak)
     return None
 
@@ -211,7 +211,10 @@ def first_objection(case: Case, *weights: Weight) -> tuple[Weight, Reason] | Non
 
 def stops_release_under_way(case: Case) -> Reason | None:
     """What withdraws a release that is decided but not yet written: any new doubt, any sign."""
-    for rule in (kept, room_exempt, hearing, not_overlapped, nothing_shown, vacant_now):
+    never = first_objection(case, "never")
+    if never is not None:
+        return never[1]
+    for rule in (hearing, not_overlapped, nothing_shown, vacant_now):
         reason = rule(case)
         if reason is not None:
             return reason

@@ -60,6 +60,9 @@ class SiteState(msgspec.Struct, omit_defaults=True):
     config: SiteConfig = SiteConfig()
     rooms: dict[str, RoomState] = {}
     now: Instant = NEVER
+    hearing_since: Instant = NEVER
+    clock_trusted: bool = True
+    offline_bridges: list[str] = []
 
 
 class Site:
@@ -144,6 +147,8 @@ class Site:
                 rooms = self._rooms_of_bridge.get(event.bridge)
                 if rooms is None:
                     raise UnknownName(f"no sensor is behind a bridge {event.bridge!r}")
+                offline = {*self.state.offline_bridges} - {event.bridge}
+                self.state.offline_bridges = sorted(offline if event.online else {*offline, event.bridge})
                 for room in rooms:
                     room.set_bridge(event.bridge, event.online, now)
                 return rooms
@@ -152,23 +157,33 @@ class Site:
 
     def _record_for_all(self, event: AnyEvent, now: Instant) -> Iterable[Room]:
         """Facts that concern every room."""
-        if isinstance(event, Configured):
-            self._configure(event.site, now)
-        for room in self.rooms.values():
-            match event:
-                case Booted():
-                    room.fall_deaf(event.down_since, "restart" if event.same_machine_boot else "boot")
-                case LinkDown():
-                    room.fall_deaf(now, "link")
-                case LinkUp():
-                    room.hear_again(event, self.state.config.queue_covers_ms, now)
-                case ClockStepped():
+        state, rooms = self.state, self.rooms.values()
+        match event:
+            case Configured():
+                self._configure(event.site, now)
+            case Booted():
+                self._fall_deaf(event.down_since, "restart" if event.same_machine_boot else "boot")
+            case LinkDown():
+                self._fall_deaf(now, "link")
+            case LinkUp():
+                state.hearing_since = now
+                for room in rooms:
+                    room.hear_again(event, state.config.queue_covers_ms, now)
+            case ClockStepped():
+                for room in rooms:
                     room.step_clock(event, now)
-                case ClockTrust():
+            case ClockTrust():
+                state.clock_trusted = event.trusted
+                for room in rooms:
                     room.trust_clock(event.trusted, now)
-                case _:
-                    pass
+            case _:
+                raise CoreError(f"{type(event).__name__} is no fact for a site")
         return list(self.rooms.values())
+
+    def _fall_deaf(self, since: Instant, by: str) -> None:
+        self.state.hearing_since = NEVER
+        for room in self.rooms.values():
+            room.fall_deaf(since, by)
 
     def _configure(self, config: SiteConfig, now: Instant) -> None:
         state = self.state
@@ -177,11 +192,23 @@ class Site:
         state.rooms = {}
         for room_config in config.rooms:
             old = known.get(room_config.id)
-            state.rooms[room_config.id] = old or _new_room(room_config, known)
+            state.rooms[room_config.id] = old or self._new_room(room_config)
         self.rooms = {name: self.rooms.get(name) or Room(s) for name, s in state.rooms.items()}
         for room_config in config.rooms:
-            self.rooms[room_config.id].configure(room_config, now)
+            is_new = room_config.id not in known
+            self.rooms[room_config.id].configure(room_config, now, is_new=is_new)
         self._index()
+
+    def _new_room(self, config: RoomConfig) -> RoomState:
+        """A room that was not there before hears what the others hear."""
+        return RoomState(
+            config=config,
+            mode=config.mode,
+            sensors={p.id: SensorState() for p in config.sensors},
+            hearing_since=self.state.hearing_since,
+            clock_trusted=self.state.clock_trusted,
+            offline_bridges=list(self.state.offline_bridges),
+        )
 
     # -- conclusions ----------------------------------------------------------------------------------
 
@@ -243,15 +270,3 @@ class Site:
         if room is None:
             raise UnknownName(f"there is no room {name!r}")
         return room
-
-
-def _new_room(config: RoomConfig, known: dict[str, RoomState]) -> RoomState:
-    """A room that was not there before hears what the others hear."""
-    sensors = {p.id: SensorState() for p in config.sensors}
-    state = RoomState(config=config, mode=config.mode, sensors=sensors)
-    for other in known.values():
-        state.hearing_since = other.hearing_since
-        state.deaf_since, state.deaf_by = other.deaf_since, other.deaf_by
-        state.clock_trusted = other.clock_trusted
-        break
-    return state

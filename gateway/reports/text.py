@@ -37,8 +37,9 @@ class Table(NamedTuple):
 
 
 def hours(duration_ms: Duration) -> str:
-    """Hours with one decimal; a dash for none at all."""
-    return f"{duration_ms / HOUR_MS:.1f}" if duration_ms else NONE
+    """Hours with one decimal, half a tenth rounded up; a dash for none at all."""
+    tenths = (duration_ms * 10 + HOUR_MS // 2) // HOUR_MS
+    return f"{tenths // 10}.{tenths % 10}" if duration_ms else NONE
 
 
 def as_table(report: Report, names: Mapping[str, str]) -> Table:

@@ -68,9 +68,16 @@ def paint_day(
             span = times.span(entry.start, entry.end) if entry.start and entry.end else DASH
             words, style = words_of(entry)
             line = text(words, style)
-            line.append("" if entry.live or entry.state == "upcoming" else "  shadow", style=QUIET)
+            line.append("  shadow" if _tells_shadow(entry) else "", style=QUIET)
             lines.add_row(text(span), text(keys[entry.booking], QUIET), line)
         console.print(lines)
+
+
+def _tells_shadow(entry: Entry) -> bool:
+    """Where it mattered, or may still matter, that nothing was written."""
+    if entry.live or entry.state == "upcoming":
+        return False
+    return entry.tally is None or (entry.tally.outcome != "cancelled" and entry.tally.cause != "shadow")
 
 
 def entry_json(entry: Entry, times: Times) -> dict[str, Any]:

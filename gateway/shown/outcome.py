@@ -12,7 +12,8 @@ def outcome_sentence(tally: Tally, *, live: bool) -> str:  # noqa: PLR0911 - one
     match tally.outcome:
         case "attended":
             in_use = f"the room was in use for {used} of {booked}" if tally.used_ms else "a person said so"
-            return f"It was attended: {in_use}."
+            too_early = " Live, the room would have been given back before." if tally.would_return_ms else ""
+            return f"It was attended: {in_use}.{too_early}"
         case "brief_visit":
             return f"Somebody came only briefly: the room was in use for {used} of {booked}.{_would(tally)}"
         case "no_show_released":

@@ -138,9 +138,9 @@ def _sensors(console: Console, picture: Json) -> None:
         console.print(text("Last refused messages", QUIET))
         lines = grid(3)
         for name, messages in refused:
-            at = _moment(messages["last_error_at"]) if messages["last_error_at"] else ""
+            at = _moment(messages["last_error_at"]) if messages["last_error_at"] else "an unknown time"
             lines.add_row(text(name), text("at", QUIET), text(at))
-            lines.add_row("", text("why", QUIET), text(messages["last_error"]))
+            lines.add_row("", text("why", QUIET), text(messages["last_error"] or "no reason is recorded"))
             lines.add_row("", text("was", QUIET), text(messages["last_sample"] or "(empty)"))
         console.print(lines)
 

@@ -1,17 +1,14 @@
 """A scripted day in a ledger for the commands to look at, and a way to call them."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scripted_day import CONFIG_TEXT, ScriptedDay
 from typer.testing import CliRunner, Result
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "core")]
-
-from scripted_day import CONFIG_TEXT, ScriptedDay  # noqa: E402 - found through the path set above
-
-from gateway.commands import app, base, look  # noqa: E402 - as above
+from gateway.commands import app, base, look
+from gateway.run import CONFIG_VARIABLE
 
 Call = Callable[..., Result]
 
@@ -25,12 +22,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     secret.chmod(0o600)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.delenv(base.CONFIG_VARIABLE, raising=False)
+    monkeypatch.delenv(CONFIG_VARIABLE, raising=False)
     return tmp_path
 
 
 @pytest.fixture
-def day(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedDay]:
+def day(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedDay:
     """The scripted day in the folder's ledger; the present is the moment at which it ends."""
     day = ScriptedDay()
     day.play()
@@ -42,10 +39,9 @@ def day(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedDay]:
 
 @pytest.fixture
 def call(folder: Path) -> Call:
-    """Call a command as from a shell; returns exit code, standard output and standard error."""
+    """Call a command as from a shell; the result has exit code, standard output and standard error."""
 
     def call(*arguments: str) -> Result:
-        runner = CliRunner()
-        return runner.invoke(app, [*arguments, "--config", str(folder / "gateway.toml")])
+        return CliRunner().invoke(app, [*arguments, "--config", str(folder / "gateway.toml")])
 
     return call

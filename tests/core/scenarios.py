@@ -41,7 +41,7 @@ from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Instant
 BEGIN: Final = at("08:00")
 LENGTH_S: Final = 130 * 60
 BEAT_MS: Final = 2 * MINUTE_MS
-SETTLE_MS: Final = 5 * SECOND_MS
+SETTLE_MS: Final = 40 * SECOND_MS
 QUEUE_COVERS_MS: Final = 60 * SECOND_MS
 
 KINDS: Final = {
@@ -102,16 +102,26 @@ class Script(NamedTuple):
         return tuple(KINDS[name] for name in self.sensors)
 
 
+STARTS_MIN: Final = (15, 30, 45, 60)
+HOT_S: Final = sorted(
+    {
+        start * 60 + after
+        for start in STARTS_MIN
+        for after in (-610, -300, -30, 0, 10, 60, 240, 290, 310, 420, 590, 600, 605, 620, 640, 700, 900, 1200, 1500)
+    }
+)
+"""Seconds into the day at which something is at stake: windows open, warnings run, writes are under way."""
+
 _ACT = st.builds(
     Act,
-    st.integers(0, LENGTH_S // 10).map(lambda n: n * 10),
+    st.one_of(st.sampled_from(HOT_S), st.integers(0, LENGTH_S // 10).map(lambda n: n * 10)),
     st.sampled_from((*SENSOR_ACTS, *SENSOR_ACTS, *SITE_ACTS, *BOOKING_ACTS, *MODE_ACTS)),
     st.integers(0, 3),
     st.sampled_from((5, 20, 50, 120, 300, 900, 2400)),
 )
 _SLOT = st.builds(
     Slot,
-    st.sampled_from(range(15, 85, 5)),
+    st.sampled_from(STARTS_MIN),
     st.sampled_from((10, 20, 30, 30, 45, 60, 60, 90, 200)),
     st.sampled_from(("", "", "", "", "all_day", "mark", "own", "series")),
 )

@@ -7,7 +7,21 @@ that reproduces it: paste the `Script(...)` into `play`.
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
-from scenarios import BEGIN, LENGTH_S, SCRIPTS, Act, Given, Player, Record, Script, Slot, again, play
+from scenarios import (
+    BEGIN,
+    HOT_S,
+    LENGTH_S,
+    SCRIPTS,
+    STARTS_MIN,
+    Act,
+    Given,
+    Player,
+    Record,
+    Script,
+    Slot,
+    again,
+    play,
+)
 from timeline import clock
 
 from gateway.core.decisions import Decision
@@ -58,11 +72,11 @@ QUIET = st.builds(
     st.lists(st.sampled_from(("counter", "hits", "pir", "radar", "seat", "twin")), min_size=1, max_size=4, unique=True)
     .filter(lambda kinds: kinds != ["seat"])
     .map(tuple),
-    st.tuples(st.builds(Slot, st.sampled_from(range(15, 60, 5)), st.sampled_from((45, 60, 90)))),
+    st.tuples(st.builds(Slot, st.sampled_from(STARTS_MIN), st.sampled_from((45, 60, 90)))),
     st.lists(
         st.builds(
             Act,
-            st.integers(0, LENGTH_S // 10).map(lambda n: n * 10),
+            st.sampled_from(HOT_S),
             st.sampled_from(("visit", "pulse", "silence", "offline", "link", "restart", "bridge", "unreadable")),
             st.integers(0, 3),
             st.sampled_from((5, 20, 50, 120, 300)),

@@ -118,9 +118,7 @@ class ScriptedDay(Timeline):
         self.batch.events = [(instant, event) for event, instant in self.log]
         self.batch.counts = {
             "radar": Counts(accepted=120, folded=480),
-            "pir": Counts(
-                90, 200, 3, "expected ON or OFF", "\x1b[31m{broken", last_error_at=at("15:59")
-            ),
+            "pir": Counts(90, 200, 3, "expected ON or OFF", "\x1b[31m{broken", last_error_at=at("15:59")),
             "(unknown topic)": Counts(rejected=2, last_error="no sensor has this topic (office/vega)"),
         }
         ledger = Ledger(path)
