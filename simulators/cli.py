@@ -10,7 +10,7 @@ import typer
 from simulators.mqtt_tools import BrokerAddress, ToolError
 
 app = typer.Typer(
-    help="Simulated people, sensors and Exchange for the occupancy gateway: to see it work, and to test with.",
+    help="Simulated people, sensors and Exchange for the occupancy gateway, to see it work and to test.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,7 +33,7 @@ def _address(
 ) -> BrokerAddress:
     password = "" if password_file is None else password_file.read_text().partition("\n")[0]
     ca = "" if ca_file is None else str(ca_file)
-    return BrokerAddress(host, port, username=username, password=password, tls=tls, ca_file=ca)
+    return BrokerAddress(host=host, port=port, username=username, password=password, tls=tls, ca_file=ca)
 
 
 @app.command()
@@ -223,9 +223,7 @@ def replay(
 
 @app.command("import-uci")
 def import_uci(
-    source: Annotated[
-        Path, typer.Argument(help="uci-room-occupancy.csv.gz", exists=True, dir_okay=False)
-    ],
+    source: Annotated[Path, typer.Argument(help="uci-room-occupancy.csv.gz", exists=True, dir_okay=False)],
     recording: Annotated[Path, typer.Argument(help="The recording to write (JSON Lines).")],
     bookings: Annotated[
         Path | None, typer.Option(help="Draw bookings over it and write them here (JSON Lines).")

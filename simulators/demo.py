@@ -19,17 +19,18 @@ import aiomqtt
 
 from gateway.core.decisions import Decision
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
-from gateway.ledger import LedgerReader
+from gateway.ledger import LedgerError, LedgerReader
 from gateway.service import Service, Surroundings
 from gateway.settings import Settings, load
 from simulators.broker import EmbeddedBroker
 from simulators.clock import ScaledClock
 from simulators.exchange import ExchangeSimulator
 from simulators.exchange.bookings import OrganizerEvent
-from simulators.exchange.mailboxes import Person
+from simulators.exchange.items import Person
 from simulators.exchange.serve import Connection, serving
-from simulators.office import Office, SimulatedRoom, publish
-from simulators.truth import Balance, Fate, balance, causes_by_booking, fate_of
+from simulators.office import Office, OfficeRoom, publish
+from simulators.people import PlannedBooking
+from simulators.truth import Balance, Cause, Fate, balance, causes_by_booking, fate_of
 
 ZONE: Final = "Europe/Berlin"
 BEGIN: Final = datetime(2026, 11, 23, 7, 30, tzinfo=ZoneInfo(ZONE))
@@ -90,41 +91,52 @@ class Demo:
     def __init__(self, options: Options) -> None:
         self.options = options
         start: Instant = int(BEGIN.timestamp() * SECOND_MS)
-        self.office = Office(options.seed, options.rooms, start, options.hours)
+        self.office = Office(options.seed, options.rooms, start_ms=start, hours=options.hours)
         self.clock = ScaledClock(start, options.speed)
         self.exchange: ExchangeSimulator
         self.service: Service
         self.readings = 0
-        self._booked: dict[tuple[str, int], OrganizerEvent] = {}
+        self.news: list[Decision] = []
+        """What the gateway decided so far."""
+        self._booked: dict[str, OrganizerEvent] = {}
         self._folder: Path
+        self._broker_port = 0
+
+    @property
+    def expected_wall_s(self) -> float:
+        """About how long it takes, in seconds."""
+        return self.options.hours * 3_600 / self.options.speed + SETTLING_S + 2
 
     async def run(self, watch: Callable[["Demo"], Any] = lambda _: None) -> Result:
         """Run the morning to its end; `watch` is called now and then to show it."""
         with tempfile.TemporaryDirectory(prefix="occupancy-demo-") as folder:
             self._folder = Path(folder)
             async with self._started():
-                publishing = asyncio.create_task(self._publish())
-                watching = asyncio.create_task(self._watch(watch))
+                jobs = [
+                    asyncio.create_task(job)
+                    for job in (self._publish(), self._keep_diary(), self._watch(watch))
+                ]
                 try:
-                    await publishing
-                    await asyncio.sleep(self.clock.seconds_until(self.office.end + MINUTE_MS) + SETTLING_S)
+                    await jobs[0]
+                    await asyncio.sleep(self.clock.seconds_until(self.office.end_ms + MINUTE_MS) + SETTLING_S)
+                    self.news = self.decisions()
                     watch(self)
                 finally:
-                    publishing.cancel()
-                    watching.cancel()
+                    for job in jobs:
+                        job.cancel()
             return self._result()
 
     @contextlib.asynccontextmanager
     async def _started(self) -> AsyncIterator[None]:
         """Broker, Exchange with the day's bookings, gateway: each through its real sockets."""
-        self.clock = ScaledClock(self.office.start, self.options.speed)
-        people = [Person(room.name.title(), room.mailbox) for room in self.office.rooms.values()]
+        self.clock = ScaledClock(self.office.start_ms, self.options.speed)
+        people = [Person(room.id.capitalize(), room.mailbox) for room in self.office.rooms]
         self.exchange = ExchangeSimulator(rooms=people, now=self.clock.now, seed=self.options.seed)
-        self._book()
+        self._write_diary(until=self.office.start_ms)
         async with EmbeddedBroker() as broker, serving(self.exchange, self._folder) as connection:
             settings = self._configure(broker.port, connection)
             # Time begins when everything stands, so that nobody is late for lack of a process.
-            self.clock = clock = ScaledClock(self.office.start, self.options.speed)
+            self.clock = clock = ScaledClock(self.office.start_ms, self.options.speed)
             self.exchange.now = clock.now
             self._broker_port = broker.port
             self.service = Service(settings, Surroundings(clock=clock))
@@ -135,12 +147,32 @@ class Demo:
                 self.service.stop()
                 await running
 
-    def _book(self) -> None:
-        for name, room in self.office.rooms.items():
-            for index, planned in enumerate(room.day.bookings):
-                self._booked[name, index] = self.exchange.book(
-                    planned.organizer, room.mailbox, planned.start, planned.end, time_zone=ZONE
-                )
+    def _diary(self) -> list[tuple[Instant, str, PlannedBooking]]:
+        """What organizers do in their calendars, in order of time."""
+        made = [(b.created_at, "book", b) for b in self.office.bookings]
+        gone = [(b.cancelled_at, "cancel", b) for b in self.office.bookings if b.cancelled_at is not None]
+        return sorted(made + gone, key=lambda entry: (entry[0], entry[2].key, entry[1]))
+
+    def _write_diary(self, until: Instant, after: Instant = -1) -> None:
+        for at, deed, planned in self._diary():
+            if after < at <= until:
+                self._do(deed, planned)
+
+    def _do(self, deed: str, planned: PlannedBooking) -> None:
+        if deed == "cancel":
+            self.exchange.cancel(self._booked[planned.key])
+            return
+        mailbox = self.office.room(planned.room).mailbox
+        self._booked[planned.key] = self.exchange.book(
+            planned.organizer, mailbox, planned.start, planned.end, time_zone=ZONE
+        )
+
+    async def _keep_diary(self) -> None:
+        """Last-minute bookings and cancellations, when their time comes."""
+        for at, deed, planned in self._diary():
+            if at > self.office.start_ms:
+                await asyncio.sleep(self.clock.seconds_until(at))
+                self._do(deed, planned)
 
     def _configure(self, port: int, connection: Connection) -> Settings:
         """Write the very files that facilities would write, and read them."""
@@ -153,16 +185,16 @@ class Demo:
     async def _publish(self) -> None:
         async with aiomqtt.Client("127.0.0.1", self._broker_port, identifier="sensors") as client:
 
-            async def send(topic: str, payload: str, retain: bool) -> None:
-                await client.publish(topic, payload, qos=1, retain=retain)
+            async def send(topic: str, payload: bytes, retain: bool, qos: int) -> None:
+                self.readings += 1
+                await client.publish(topic, payload, qos=qos, retain=retain)
 
-            self.readings = await publish(self.office, self.clock, send, self._count)
-
-    def _count(self, number: int) -> None:
-        self.readings = number
+            await publish(self.office, self.clock, send)
 
     async def _watch(self, watch: Callable[["Demo"], Any]) -> None:
         while True:
+            with contextlib.suppress(LedgerError):  # before the gateway has made its ledger
+                self.news = self.decisions()
             watch(self)
             await asyncio.sleep(0.25)
 
@@ -177,22 +209,21 @@ class Demo:
         decisions = self.decisions()
         causes = causes_by_booking(decisions)
         fates = [
-            self._fate(room, index, causes.get((name, self._booked[name, index].ical_uid), "withheld"))
-            for name, room in self.office.rooms.items()
-            for index in range(len(room.day.bookings))
+            self._fate(room, planned, causes.get((room.id, self._booked[planned.key].ical_uid), "withheld"))
+            for room in self.office.rooms
+            for planned in room.bookings
+            if planned.cancelled_at is None
         ]
-        requests = self.exchange.requests.total
-        return Result(self.options, balance(fates), fates, requests, self.readings)
+        return Result(self.options, balance(fates), fates, self.exchange.requests.total, self.readings)
 
-    def _fate(self, room: SimulatedRoom, index: int, cause: Any) -> Fate:
-        event = self._booked[room.name, index]
-        planned = room.day.bookings[index]
+    def _fate(self, room: OfficeRoom, planned: PlannedBooking, cause: Cause) -> Fate:
+        event = self._booked[planned.key]
         status = self.exchange.status(event, room.mailbox)
         released_at = status.responded_ms if status.response == "declined" else None
         items = self.exchange.calendar(room.mailbox, planned.start, planned.end)
         checked_in = any(item.ical_uid == event.ical_uid and item.categories for item in items)
         policy = self.service.settings.site_config().rooms[0].policy
-        return fate_of(room, index, policy, released_at, checked_in, cause, self.office.end)
+        return fate_of(room, planned, policy, released_at, checked_in, cause)
 
 
 def gateway_toml(office: Office, port: int, connection: Connection) -> str:
@@ -214,18 +245,21 @@ def gateway_toml(office: Office, port: int, connection: Connection) -> str:
         f'base_url = "{connection.base_url}"',
         f'ca_file = "{connection.ca_file}"',
     ]
-    for room in office.rooms.values():
-        lines += ["", "[[room]]", f'id = "{room.name}"', f'name = "{room.name.title()}"']
-        lines += [f'mailbox = "{room.mailbox}"', 'mode = "live"']
-        for device in room.devices:
-            lines.append("[[room.sensor]]")
-            lines += [f"{key} = {_toml(value)}" for key, value in device.settings.items()]
+    for room in office.gateway_rooms():
+        sensors = room.pop("sensor")
+        lines += ["", "[[room]]", *_table({**room, "mode": "live"})]
+        for sensor in sensors:
+            lines += ["[[room.sensor]]", *_table(sensor)]
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: str | bool | dict[str, str]) -> str:
+def _table(values: dict[str, Any]) -> list[str]:
+    return [f"{key} = {_toml(value)}" for key, value in values.items()]
+
+
+def _toml(value: str | bool | int | dict[str, str]) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
         return "{ " + ", ".join(f'{key} = "{word}"' for key, word in value.items()) + " }"
-    return f'"{value}"'
+    return str(value) if isinstance(value, int) else f'"{value}"'

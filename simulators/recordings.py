@@ -47,7 +47,7 @@ class Sample(NamedTuple):
     t: Instant
     s6: bool
     s7: bool
-    count: int
+    people: int
 
     def shows(self, sensors: Sequence[UciSensor]) -> bool:
         """Whether any of these sensors showed motion."""
@@ -202,14 +202,21 @@ def _within(start: Instant, end: Instant, zone: str, hours: tuple[int, int]) -> 
 
 def _booking_over(piece: Sequence[Sample], start: Instant, end: Instant) -> DrawnBooking:
     people_ms, first, last = 0, None, None
-    for sample, until in zip(piece, [*(s.t for s in piece[1:]), piece[-1].t], strict=True):
+    # From the sample whose count holds at the start to the first one after the end.
+    begins = max(0, bisect_right(piece, start, key=_time) - 1)
+    within = piece[begins : bisect_right(piece, end, key=_time) + 1]
+    for sample, until in zip(within, [*(s.t for s in within[1:]), end], strict=True):
         # A count holds until the next sample, but not over a recording gap.
         begin, finish = max(sample.t, start), min(until, sample.t + MAX_SAMPLE_GAP_MS, end)
-        if sample.count and begin < finish:
-            people_ms += sample.count * (finish - begin)
+        if sample.people and begin < finish:
+            people_ms += sample.people * (finish - begin)
             first = begin if first is None else first
             last = finish
     return DrawnBooking(f"uci-{start}", start, end, first is not None, people_ms, first, last)
+
+
+def _time(sample: Sample) -> Instant:
+    return sample.t
 
 
 def false_vacancies(recording: UciRecording, sensors: Sequence[UciSensor], hold_ms: Duration) -> HoldFigures:
@@ -224,12 +231,11 @@ def false_vacancies(recording: UciRecording, sensors: Sequence[UciSensor], hold_
     false, occupied_ms, scored = 0, 0, _Score()
     for piece in recording.pieces:
         held = _held(piece, sensors, hold_ms)
-        times = [sample.t for sample in piece]
         ends = (end for _, end in held if end < piece[-1].t)
-        false += sum(piece[bisect_right(times, end) - 1].count > 0 for end in ends)
+        false += sum(piece[bisect_right(piece, end, key=_time) - 1].people > 0 for end in ends)
         pairs = list(itertools.pairwise(piece))
-        occupied_ms += sum(after.t - before.t for before, after in pairs if before.count)
-        inside = [(before.t, after.t) for before, after in pairs if before.count or after.count]
+        occupied_ms += sum(after.t - before.t for before, after in pairs if before.people)
+        inside = [(before.t, after.t) for before, after in pairs if before.people or after.people]
         limit = piece[-1].t
         scored.add([(begin, min(end + SECOND_MS, limit)) for begin, end in held], inside)
     hours = occupied_ms / HOUR_MS

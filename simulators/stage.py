@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
 from rich.console import Console, Group, RenderableType
@@ -45,7 +45,7 @@ class Stage:
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, refresh_per_second=4, screen=False, transient=True)
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -159,6 +159,7 @@ def summary(result: Result) -> RenderableType:
         ("nobody came to (in truth)", total.ghosts, f"{total.hours_ghost:.1f} hours"),
         ("given back", total.released, ""),
         ("taken from people", Text(str(total.wrongly_released), style=wrong_style), "must be 0"),
+        ("people came after it", total.came_after_release, "later than the grace period"),
         ("checked in", total.checked_in, ""),
         ("hours given back", f"{returned:.1f}", share),
         ("hours that could be", f"{recoverable:.1f}", "after grace, hold and the last real presence"),
@@ -185,5 +186,3 @@ def _causes(causes: dict[str, float]) -> RenderableType:
     for cause, hours in sorted(causes.items(), key=lambda item: -item[1]):
         table.add_row(f"{hours:.2f} h", CAUSES_IN_WORDS.get(cause, cause))
     return Group(Text("Ghost hours that were not given back, and why", style="bold"), table)
-
-

@@ -14,7 +14,8 @@ from gateway.core.decisions import Decision
 from gateway.core.occupancy import effective_grace
 from gateway.core.policy import Policy, RoomConfig
 from gateway.core.units import HOUR_MS, Duration, Instant
-from simulators.office import SimulatedRoom
+from simulators import people
+from simulators.office import OfficeRoom
 from simulators.people import PlannedBooking
 
 Cause = Literal[
@@ -112,16 +113,19 @@ class Balance:
     `hours_ghost`."""
 
 
-def recoverable_from(room: SimulatedRoom, index: int, policy: Policy) -> Instant:
+def recoverable_from(room: OfficeRoom, booking: PlannedBooking, policy: Policy) -> Instant:
     """The later of a ghost's due moment and the last real presence + hold + effective grace."""
-    booking = room.day.bookings[index]
-    config: RoomConfig = room.config
+    config = config_of(room)
     grace = effective_grace(policy, config.sensors)
-    hold = hold_of_room(config)
-    start = booking.start + grace
-    before = [visit.leave for visit in room.day.visits if visit.enter < booking.end]
-    last = max((min(leave, booking.end) for leave in before), default=None)
-    return start if last is None else max(start, last + hold + grace)
+    due = max(booking.start, booking.created_at) + grace
+    leaving = (min(visit.leave, booking.end) for visit in room.visits if visit.enter < booking.end)
+    last = max(leaving, default=None)
+    return due if last is None else max(due, last + hold_of_room(config) + grace)
+
+
+def config_of(room: OfficeRoom) -> RoomConfig:
+    """The room as the core sees it."""
+    return RoomConfig(room.id, sensors=tuple(device.profile() for device in room.devices))
 
 
 def hold_of_room(config: RoomConfig) -> Duration:
@@ -134,26 +138,23 @@ def hold_of_room(config: RoomConfig) -> Duration:
 
 
 def fate_of(
-    room: SimulatedRoom,
-    index: int,
+    room: OfficeRoom,
+    booking: PlannedBooking,
     policy: Policy,
     released_at: Instant | None,
     checked_in: bool,
     cause: Cause,
-    until: Instant,
 ) -> Fate:
-    """Put truth and deed of one booking together. `until`: when the simulation ended."""
-    day, booking = room.day, room.day.bookings[index]
-    own = [visit for visit in day.visits if visit.booking == index]
-    came_after = released_at is not None and bool(own) and min(v.enter for v in own) > released_at
+    """Put truth and deed of one booking together."""
+    own = [visit.enter for visit in room.visits if visit.booking == booking.key]
     return Fate(
-        room.name,
+        room.id,
         booking,
-        ghost=not own,
-        recoverable_from=min(recoverable_from(room, index, policy), until),
+        ghost=not people.attended(booking, room.visits),
+        recoverable_from=recoverable_from(room, booking, policy),
         released_at=released_at,
-        people_inside=0 if released_at is None else day.present(released_at),
-        came_after=came_after,
+        people_inside=0 if released_at is None else people.present(room.visits, released_at),
+        came_after=released_at is not None and bool(own) and min(own) > released_at,
         checked_in=checked_in,
         cause=cause,
     )

@@ -1,7 +1,8 @@
 """The commands of `occupancy-gateway`, but for the way on which `run` starts (`gateway.cli`)."""
 
+import inspect
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -9,13 +10,16 @@ from gateway import __version__
 from gateway.commands import act, look
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
+HELP_OPTIONS: Final = ["-h", "--help"]
+LISTS: Final = ("Example:", "Examples:", "First steps:")
+
 app = typer.Typer(
     cls=Commands,
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_OPTIONS},
 )
 
 
@@ -25,35 +29,38 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+def with_examples(function: Callable[..., None]) -> str:
+    """Its docstring as help, with the lines of examples kept as they are."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    # A lone backspace keeps the lines of a paragraph as they are.
+    return "\n\n".join(f"\b\n{p}" if p.startswith(LISTS) else p for p in paragraphs)
+
+
 def program(
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    r"""Check in the meeting room bookings that people attend; give back the rooms that nobody came to.
+    """Check in the meeting room bookings that people attend; give back the rooms that nobody came to.
 
-    \b
     First steps:
-      occupancy-gateway check-config    is the configuration sound, what can be expected
-      occupancy-gateway run             start the gateway (systemd does this as a service)
-      occupancy-gateway status          what it knows and is about to do
-      occupancy-gateway report          what came of it, room by room
+      check-config   is the configuration sound, and what can be expected of it
+      run            start the gateway (installed as a service, systemd does this)
+      status         what it knows, and what it is about to do
+      report         what came of it, room by room
 
     Exit codes: 0 done, 1 could not be done, 2 wrong usage or configuration.
     """
 
 
-@app.command()
 def run(config: ConfigOption = CONFIG) -> None:
-    r"""Run the gateway until it is stopped.
+    """Run the gateway until it is stopped.
 
     Listens to the sensors, reads the rooms' calendars, decides, and in live rooms writes to Exchange.
     As a service it is started by systemd, which it tells when it is ready and that it is alive.
     Ctrl+C or SIGTERM stops it cleanly.
 
-    \b
     Example:
       occupancy-gateway run --config gateway.toml
     """
@@ -62,7 +69,8 @@ def run(config: ConfigOption = CONFIG) -> None:
     raise typer.Exit(run_service(config))
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    run,
     look.check_config,
     look.status,
     look.bookings,
@@ -75,5 +83,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     act.live,
     act.shadow,
 )
+app.callback(help=with_examples(program))(program)
 for command in COMMANDS:
-    app.command()(command)
+    app.command(help=with_examples(command))(command)

@@ -29,12 +29,11 @@ def check_in(
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    r"""Check in a room's booking: people are there.
+    """Check in a room's booking: people are there.
 
     It is not released then. A person's word stands for the whole booking, whatever the sensors say
     afterwards. Ten minutes before its start (early_arrival) a booking can already be checked in.
 
-    \b
     Example:
       occupancy-gateway check-in orion
     """
@@ -48,12 +47,11 @@ def keep(
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    r"""Keep a booking, even if nobody comes.
+    """Keep a booking, even if nobody comes.
 
     No automatic rule touches it any more. Without --booking it is the room's current booking, or else
     the next one.
 
-    \b
     Example:
       occupancy-gateway keep orion
     """
@@ -67,11 +65,10 @@ def end(
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    r"""End a room's booking now: its people are done.
+    """End a room's booking now: its people are done.
 
     In a live room the rest of its time comes free in Exchange. In shadow mode it is only recorded.
 
-    \b
     Example:
       occupancy-gateway end orion
     """
@@ -79,13 +76,12 @@ def end(
 
 
 def live(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
-    r"""Set a room live: its decisions are carried out.
+    """Set a room live: its decisions are carried out.
 
     From its next booking on they are written to Exchange. Look at `report` first: it tells what the
     room would have given back in shadow mode, and how often that would have been wrong. A change of the
     room's mode in the configuration file counts anew.
 
-    \b
     Example:
       occupancy-gateway live orion
     """
@@ -93,12 +89,11 @@ def live(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption 
 
 
 def shadow(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
-    r"""Set a room back to shadow mode: nothing is written.
+    """Set a room back to shadow mode: nothing is written.
 
     The gateway decides and records as before, and writes nothing to Exchange. It holds at once, also
     for the current booking; a release that is not yet written is withdrawn.
 
-    \b
     Example:
       occupancy-gateway shadow orion
     """

@@ -27,6 +27,7 @@ EARLY_MS: Final = 2 * HOUR_MS
 """How long before its start a booking may open at most: the bound of the setting early_arrival."""
 
 CANDIDATES_SHOWN: Final = 5
+HOUR_AND_MINUTE: Final = "%H:%M"
 
 Key = tuple[str, str]
 """Room and booking key: the same meeting may be booked in several rooms."""
@@ -186,7 +187,7 @@ def _living(
     for key, life in room.state.lives.items():
         span = (life.booking.start, life.booking.end)
         if _overlaps(span, since, until):
-            outlook, _ = outlook_of(room, life, site.state.now, zone)
+            outlook, _ = outlook_of(room, life, site.state.now, zone, HOUR_AND_MINUTE)
             yield span[0], Entry(name, key, *span, life.state, life.live, None, outlook)
 
 
@@ -200,7 +201,7 @@ def story_of(office: Office, reader: LedgerReader, site: Site, key: Key) -> Stor
     life = known.state.lives.get(booking) if known else None
     last = decisions[-1] if decisions else None
     if known is not None and life is not None:
-        outlook, _ = outlook_of(known, life, site.state.now, office.zone)
+        outlook, _ = outlook_of(known, life, site.state.now, office.zone, HOUR_AND_MINUTE)
         times = office.times if start is None else office.times.on(start)
         closing = f"It is not over. At {times.clock(site.state.now)}: {outlook}."
         live = life.live if life.state != "upcoming" else known.state.mode == "live"

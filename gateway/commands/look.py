@@ -47,13 +47,12 @@ UntilOption = Annotated[
 
 
 def check_config(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> None:
-    r"""Check the configuration, and tell what to expect of it.
+    """Check the configuration, and tell what to expect of it.
 
     Every mistake is told with its line and how to mend it (exit code 2). For a sound file it says
     whether each room can ever give a booking back, how late, and how much of the ghost time: before
     anything goes live. It connects to nothing.
 
-    \b
     Example:
       occupancy-gateway check-config --config gateway.toml
     """
@@ -82,13 +81,12 @@ def status(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    r"""Show every room, and what is about to happen there.
+    """Show every room, and what is about to happen there.
 
     Occupancy, current and next booking, what the gateway is about to do and why. Asks the running
     gateway. If none runs, it says so and shows how things were when it last recorded anything. A line
     marked "look" names what somebody should look at.
 
-    \b
     Examples:
       occupancy-gateway status
       occupancy-gateway status --room orion --sensors
@@ -99,7 +97,7 @@ def status(
     picture = _picture(office, with_counts=sensors or json)
     if room:
         picture["rooms"] = [known for known in picture["rooms"] if known["room"] == room]
-        picture.pop("other_messages", None)
+        picture["other_messages"] = {}
     _add_prospects(office, picture)
     if json:
         print_json({"site": office.settings.site.name} | picture)
@@ -180,12 +178,11 @@ def explain(
     ] = "",
     json: JsonOption = False,
 ) -> None:
-    r"""Explain what was decided about a booking, and why.
+    """Explain what was decided about a booking, and why.
 
     Tells its story in order with local times, then what was written to Exchange, then how it ended.
     The keys are listed by `bookings`.
 
-    \b
     Examples:
       occupancy-gateway explain --room orion
       occupancy-gateway explain 4f2a90c1d7
@@ -219,12 +216,11 @@ def bookings(
     ] = "today",
     json: JsonOption = False,
 ) -> None:
-    r"""List a day's bookings, room by room.
+    """List a day's bookings, room by room.
 
     Each with its time, its key, and its state or what it came to. The keys are shortened to what tells
     them apart; `explain` understands the short form.
 
-    \b
     Example:
       occupancy-gateway bookings --day yesterday
     """
@@ -265,11 +261,10 @@ def decisions(
     ] = 50,
     json: JsonOption = False,
 ) -> None:
-    r"""List what the gateway decided, with its reasons.
+    """List what the gateway decided, with its reasons.
 
     Oldest first; the newest 50 unless --limit says otherwise. Filters combine.
 
-    \b
     Examples:
       occupancy-gateway decisions --room orion --since today
       occupancy-gateway decisions --kind withheld --since 7d --limit 0
@@ -312,13 +307,12 @@ def report(
     ] = "table",
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    r"""Report hours booked, used and given back, by room.
+    """Report hours booked, used and given back, by room.
 
     Also the hours of ghosts that were not given back, and why. A ghost is a booking that nobody
     attended. Bookings count when they are over. Covers whole hours only, and no single booking can be
     told from it.
 
-    \b
     Examples:
       occupancy-gateway report --since 2026-09-01 --until 2026-10-01
       occupancy-gateway report --since 30d --format csv > september.csv

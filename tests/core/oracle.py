@@ -67,7 +67,9 @@ class Ear:
     @property
     def proves(self) -> bool:
         """A room sensor in service that speaks by itself."""
-        return self.profile.role == "room" and self.profile.in_service and self.profile.heartbeat_ms is not None
+        return (
+            self.profile.role == "room" and self.profile.in_service and self.profile.heartbeat_ms is not None
+        )
 
 
 @dataclass
@@ -165,10 +167,16 @@ class Oracle:
 
     def grace(self) -> int:
         """The longest of the policy's grace, room sensors' latency, and ten minutes for a lone lossy prover."""
-        room = [ear.profile for ear in self.ears.values() if ear.profile.role == "room" and ear.profile.in_service]
+        room = [
+            ear.profile for ear in self.ears.values() if ear.profile.role == "room" and ear.profile.in_service
+        ]
         grace = max([self.policy.grace_ms, *(p.latency_ms for p in room if p.heartbeat_ms is not None)])
         relied = [ear.profile for ear in self._relied_on(grace)]
-        if relied and len({p.bridge or p.id for p in relied}) == 1 and not all(p.loss_detectable for p in relied):
+        if (
+            relied
+            and len({p.bridge or p.id for p in relied}) == 1
+            and not all(p.loss_detectable for p in relied)
+        ):
             grace = max(grace, 10 * MINUTE)
         return grace
 
@@ -202,10 +210,15 @@ class Oracle:
             self._presence(ear, event.value > 0, now)
         if not was_well and ear.healthy(now):
             ear.unheard_until = now
-        if event.kind in ("presence", "motion", "count") and event.value > 0 and ear.proves and ear.healthy(now):
+        if (
+            event.kind in ("presence", "motion", "count")
+            and event.value > 0
+            and ear.proves
+            and ear.healthy(now)
+        ):
             self.unseen = 0
 
-    def _presence(self, ear: Ear, shows: bool, now: int) -> None:  # noqa: FBT001 - the message itself
+    def _presence(self, ear: Ear, shows: bool, now: int) -> None:
         if shows and not ear.showing:
             ear.last_sign = now
             ear.showing, ear.shown_since = ear.profile.says_clear, now
@@ -293,11 +306,17 @@ class Oracle:
                 talk.released = True
             case "concluded":
                 talk.over_at = now
-                if decision.tally is not None and decision.tally.outcome in UNSEEN and not talk.booking.all_day:
+                if (
+                    decision.tally is not None
+                    and decision.tally.outcome in UNSEEN
+                    and not talk.booking.all_day
+                ):
                     self.unseen += 1
             case "release" | "would_release":
                 self.releases += 1
-                self.objections += [f"{decision.booking} at {now}: {why}" for why in self._against(decision, talk, now)]
+                self.objections += [
+                    f"{decision.booking} at {now}: {why}" for why in self._against(decision, talk, now)
+                ]
                 if decision.write is not None:
                     talk.releasing = decision.write.id
 
@@ -388,4 +407,6 @@ class Oracle:
 
     def finish(self) -> list[str]:
         """All objections, with releases that presence should have withdrawn."""
-        return self.objections + [f"{key}: write {write} not withdrawn" for key, write in self._must_be_withdrawn]
+        return self.objections + [
+            f"{key}: write {write} not withdrawn" for key, write in self._must_be_withdrawn
+        ]

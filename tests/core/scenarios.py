@@ -49,7 +49,12 @@ KINDS: Final = {
         "radar", "presence", hold_ms=MINUTE_MS, heartbeat_ms=BEAT_MS, loss_detectable=True, at_qos1=True
     ),
     "pir": SensorProfile(
-        "pir", "motion", heartbeat_ms=BEAT_MS, device_hold_ms=10 * SECOND_MS, at_qos1=True, hold_ms=6 * MINUTE_MS
+        "pir",
+        "motion",
+        heartbeat_ms=BEAT_MS,
+        device_hold_ms=10 * SECOND_MS,
+        at_qos1=True,
+        hold_ms=6 * MINUTE_MS,
     ),
     "zigbee": SensorProfile(
         "zigbee", "motion", heartbeat_ms=15 * MINUTE_MS, device_hold_ms=60 * SECOND_MS, bridge="hub"
@@ -58,10 +63,14 @@ KINDS: Final = {
     "counter": SensorProfile(
         "counter", "count", hold_ms=2 * MINUTE_MS, heartbeat_ms=5 * MINUTE_MS, latency_ms=5 * MINUTE_MS
     ),
-    "hits": SensorProfile("hits", "motion", hold_ms=4 * MINUTE_MS, says_clear=False, heartbeat_ms=BEAT_MS, at_qos1=True),
+    "hits": SensorProfile(
+        "hits", "motion", hold_ms=4 * MINUTE_MS, says_clear=False, heartbeat_ms=BEAT_MS, at_qos1=True
+    ),
     "mute": SensorProfile("mute", "motion", hold_ms=5 * MINUTE_MS),
     "seat": SensorProfile("seat", "presence", role="seat", hold_ms=MINUTE_MS, heartbeat_ms=BEAT_MS),
-    "door": SensorProfile("door", "motion", role="door", hold_ms=3 * MINUTE_MS, says_clear=False, heartbeat_ms=BEAT_MS),
+    "door": SensorProfile(
+        "door", "motion", role="door", hold_ms=3 * MINUTE_MS, says_clear=False, heartbeat_ms=BEAT_MS
+    ),
 }
 
 SENSOR_ACTS: Final = ("visit", "visit", "visit", "pulse", "silence", "offline", "battery", "fault", "cached")
@@ -107,7 +116,27 @@ HOT_S: Final = sorted(
     {
         start * 60 + after
         for start in STARTS_MIN
-        for after in (-610, -300, -30, 0, 10, 60, 240, 290, 310, 420, 590, 600, 605, 620, 640, 700, 900, 1200, 1500)
+        for after in (
+            -610,
+            -300,
+            -30,
+            0,
+            10,
+            60,
+            240,
+            290,
+            310,
+            420,
+            590,
+            600,
+            605,
+            620,
+            640,
+            700,
+            900,
+            1200,
+            1500,
+        )
     }
 )
 """Seconds into the day at which something is at stake: windows open, warnings run, writes are under way."""
@@ -131,7 +160,9 @@ SCRIPTS: Final[st.SearchStrategy[Script]] = st.builds(
     st.lists(_SLOT, min_size=1, max_size=4).map(tuple),
     st.lists(_ACT, max_size=10).map(tuple),
     st.booleans(),
-    st.lists(st.sampled_from(("applied", "applied", "superseded", "expired")), min_size=1, max_size=3).map(tuple),
+    st.lists(st.sampled_from(("applied", "applied", "superseded", "expired")), min_size=1, max_size=3).map(
+        tuple
+    ),
 )
 
 
@@ -217,9 +248,14 @@ class _Day:
         mine = [act for act in self.script.acts if self._mine(act, profile)]
         silent = self.deaf + [self._span(act) for act in mine if act.what == "silence"]
         visits = _union(self._span(act) for act in mine if act.what == "visit")
-        said: list[tuple[Instant, AnyEvent]] = [(BEGIN + SECOND_MS, self._state(profile, visits, BEGIN + SECOND_MS))]
+        said: list[tuple[Instant, AnyEvent]] = [
+            (BEGIN + SECOND_MS, self._state(profile, visits, BEGIN + SECOND_MS))
+        ]
         for start, end in visits:
-            said += [(start, Reading(profile.id, profile.senses, 1)), (end, Reading(profile.id, profile.senses, 0))]
+            said += [
+                (start, Reading(profile.id, profile.senses, 1)),
+                (end, Reading(profile.id, profile.senses, 0)),
+            ]
         for act in mine:
             start, _ = self._span(act)
             if act.what == "pulse" and not _within(start, visits):
@@ -234,10 +270,14 @@ class _Day:
                 state = self._state(profile, visits, beat) if profile.senses == "count" else None
                 said.append((beat, state or Reading(profile.id, "alive", 1)))
         for moment, event in said:
-            if not _within(moment, silent) and (profile.says_clear or event != Reading(profile.id, "motion", 0)):
+            if not _within(moment, silent) and (
+                profile.says_clear or event != Reading(profile.id, "motion", 0)
+            ):
                 yield self._fact(moment, event)
 
-    def _state(self, profile: SensorProfile, visits: list[tuple[Instant, Instant]], moment: Instant) -> AnyEvent:
+    def _state(
+        self, profile: SensorProfile, visits: list[tuple[Instant, Instant]], moment: Instant
+    ) -> AnyEvent:
         return Reading(profile.id, profile.senses, int(_within(moment, visits)))
 
     def _act(self, act: Act, config: RoomConfig) -> Iterator[Fact]:
@@ -261,15 +301,19 @@ class _Day:
         has_hub = any(profile.bridge == "hub" for profile in self.profiles)
         if act.what == "restart":  # the process is away, so nothing happens until it boots
             yield self._fact(end, Booted(start, same_machine_boot=True))
-            yield self._fact(end, LinkUp(session_present=act.who != 3))  # noqa: PLR2004 - one in four
+            yield self._fact(end, LinkUp(session_present=act.who != 3))
         elif act.what == "step":
             yield self._fact(start, ClockStepped((-600, -40, 40, 900)[act.who] * SECOND_MS))
         elif act.what == "patience":
-            patient = msgspec.structs.replace(config, policy=Policy(grace_ms=(5, 10, 12, 20)[act.who] * MINUTE_MS))
+            patient = msgspec.structs.replace(
+                config, policy=Policy(grace_ms=(5, 10, 12, 20)[act.who] * MINUTE_MS)
+            )
             yield self._fact(start, Configured(SiteConfig((patient,), QUEUE_COVERS_MS)))
         elif act.what in begin_end and (act.what != "bridge" or has_hub):
             for moment, event in zip((start, end), begin_end[act.what], strict=True):
-                if not isinstance(event, Tick) and not (isinstance(event, Reading) and _within(moment, self.deaf)):
+                if not isinstance(event, Tick) and not (
+                    isinstance(event, Reading) and _within(moment, self.deaf)
+                ):
                     yield self._fact(moment, event)
 
     def _booking_act(self, act: Act, moment: Instant) -> Iterator[Fact]:
@@ -284,7 +328,9 @@ class _Day:
             yield self._fact(moment, words[act.what])
             return
         if act.what in ("tentative", "vanish"):  # and back, half a minute later
-            gone = (msgspec.structs.replace(booking, response="tentative"),) if act.what == "tentative" else ()
+            gone = (
+                (msgspec.structs.replace(booking, response="tentative"),) if act.what == "tentative" else ()
+            )
             yield self._read(moment, *gone, removed=() if gone else (key,))
             yield self._read(moment + 30 * SECOND_MS, booking)
             return
@@ -297,6 +343,11 @@ class _Day:
         }[act.what]
         self.bookings[key] = msgspec.structs.replace(booking, **changed)  # type: ignore[arg-type] # by name
         yield self._read(moment, self.bookings[key])
+
+
+def before_step(event: AnyEvent, moment: Instant) -> Instant:
+    """What the clock showed when the event happened, had it not been set by the event."""
+    return moment - event.by_ms if isinstance(event, ClockStepped) else moment
 
 
 def _within(moment: Instant, spans: Iterable[tuple[Instant, Instant]]) -> bool:
@@ -361,9 +412,8 @@ class Player:
         return Record(tuple(self.given), self.site.snapshot())
 
     def _pass_time(self, moment: Instant, event: AnyEvent) -> None:
-        """Ticks and outcomes before the next fact; a clock that is set jumps over them."""
-        if isinstance(event, ClockStepped):
-            return
+        """Ticks and outcomes before the next fact. A clock that is set jumps, but not over what was due before."""
+        moment = before_step(event, moment)
         while True:
             deadline = self.site.next_deadline()
             outcome = self.outcomes[0][0] if self.outcomes else moment

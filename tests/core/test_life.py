@@ -257,7 +257,9 @@ def test_a_check_in_is_sticky() -> None:
 
 
 @pytest.mark.parametrize(
-    ("leave", "seen"), [("10:04:59", []), ("10:05:20", ["10:05"]), ("10:00", [])], ids=["within", "beyond", "at"]
+    ("leave", "seen"),
+    [("10:04:59", []), ("10:05:20", ["10:05"]), ("10:00", [])],
+    ids=["within", "beyond", "at"],
 )
 def test_in_a_handover_only_what_lasts_beyond_it_counts(leave: str, seen: list[str]) -> None:
     """Five minutes after the start the room is the next booking's own."""
@@ -319,7 +321,13 @@ def test_a_ghost_is_warned_then_released_then_free() -> None:
     assert line.times("warned") == ["09:07"]
     assert line.times("release") == line.times("released") == ["09:10"]
     released = line.first("release")
-    assert [r.code for r in released.reasons] == ["no_show", "proven_vacant", "due", "warned", "calendar_read"]
+    assert [r.code for r in released.reasons] == [
+        "no_show",
+        "proven_vacant",
+        "due",
+        "warned",
+        "calendar_read",
+    ]
     write = released.write
     assert write is not None
     assert (write.action, write.method, write.event_id) == ("release", "decline", "id-b")
@@ -546,7 +554,9 @@ def test_too_little_left_is_left_alone() -> None:
         CheckedIn("orion"),
         Kept("orion"),
         ModeSet("orion", "shadow"),
-        CalendarRead("orion", MIDNIGHT, MIDNIGHT + DAY_MS, (booking("09:00", "10:00", "b", marks=("category",)),)),
+        CalendarRead(
+            "orion", MIDNIGHT, MIDNIGHT + DAY_MS, (booking("09:00", "10:00", "b", marks=("category",)),)
+        ),
         CalendarRead("orion", MIDNIGHT, MIDNIGHT + DAY_MS, (booking("09:00", "10:00", "b", all_day=True),)),
         CalendarRead("orion", MIDNIGHT, MIDNIGHT + DAY_MS, (booking("09:30", "10:30", "b"),)),
     ],
@@ -1376,6 +1386,20 @@ def test_a_step_of_the_clock_is_no_release() -> None:
     assert line.times("release") == ["09:41"]
 
 
+def test_a_clock_set_back_leaves_no_proof_from_the_future() -> None:
+    """Set back from 09:05 to 08:30; the radar says once that nobody is there, and then nothing more."""
+    line = Timeline(RADAR)
+    line.until("09:04")
+    line.book(booking("08:20", "09:30", "b"))
+    line.until("09:05")
+    line.set_clock("08:30")
+    line.clear("radar")
+    line.silence()
+    line.until("09:20")
+    assert line.why("withheld", "b") == ["overdue"]
+    assert not line.has("release")
+
+
 def test_a_sensor_that_is_removed_with_its_sign_unread_harms_nothing() -> None:
     """A reading and a new configuration without that sensor come before the tick that would read it."""
     line = room_with(RADAR, PIR)
@@ -1434,3 +1458,29 @@ def test_a_tick_without_news_concludes_nothing() -> None:
     line = room_with(RADAR)
     line.until("09:05")
     assert [line.site.handle(Tick(), line.now) for _ in range(3)] == [[], [], []]
+
+
+@pytest.mark.parametrize("key", ["overlapping", "next"])
+def test_a_meeting_cancelled_while_its_people_sit_there_is_still_an_attended_one(key: str) -> None:
+    """Cancelled at 09:57 with people in the room: it overlaps and hands over like one that ended then."""
+    line = Timeline(RADAR)
+    line.book(
+        booking("09:00", "10:00", "a"),
+        booking("09:30", "10:30", "overlapping")
+        if key == "overlapping"
+        else booking("10:00", "11:00", "next"),
+    )
+    visit(line, "radar", "09:05", "09:06" if key == "overlapping" else "09:57")
+    if key == "overlapping":
+        line.until("09:39")
+        line.book(removed=("a",))
+        line.until("10:25")
+        assert line.why("withheld", key)[0] == "overlaps_attended"
+        assert not line.has("release", key)
+    else:
+        line.book(removed=("a",))
+        line.show("radar")
+        line.until("10:01")
+        line.clear("radar")
+        line.until("10:04")
+        assert not line.has("seen", key)

@@ -20,6 +20,7 @@ from scenarios import (
     Script,
     Slot,
     again,
+    before_step,
     play,
 )
 from timeline import clock
@@ -69,7 +70,12 @@ def test_the_oracle_sees_releases_at_all() -> None:
 
 QUIET = st.builds(
     Script,
-    st.lists(st.sampled_from(("counter", "hits", "pir", "radar", "seat", "twin")), min_size=1, max_size=4, unique=True)
+    st.lists(
+        st.sampled_from(("counter", "hits", "pir", "radar", "seat", "twin")),
+        min_size=1,
+        max_size=4,
+        unique=True,
+    )
     .filter(lambda kinds: kinds != ["seat"])
     .map(tuple),
     st.tuples(st.builds(Slot, st.sampled_from(STARTS_MIN), st.sampled_from((45, 60, 90)))),
@@ -77,7 +83,9 @@ QUIET = st.builds(
         st.builds(
             Act,
             st.sampled_from(HOT_S),
-            st.sampled_from(("visit", "pulse", "silence", "offline", "link", "restart", "bridge", "unreadable")),
+            st.sampled_from(
+                ("visit", "pulse", "silence", "offline", "link", "restart", "bridge", "unreadable")
+            ),
             st.integers(0, 3),
             st.sampled_from((5, 20, 50, 120, 300)),
         ),
@@ -114,7 +122,11 @@ def _showing(record: Record, sensor: str, moment: Instant) -> bool:
     for event, now, _ in record.given:
         if now > moment:
             break
-        if isinstance(event, Reading) and event.sensor == sensor and event.kind in ("presence", "motion", "count"):
+        if (
+            isinstance(event, Reading)
+            and event.sensor == sensor
+            and event.kind in ("presence", "motion", "count")
+        ):
             showing = event.value > 0 or now == moment
     return showing
 
@@ -200,7 +212,7 @@ def test_a_tick_at_each_deadline_is_enough_and_more_change_nothing(script: Scrip
     events = record.given
     for index, (event, now, _) in enumerate(events):
         decisions += site.handle(event, now)
-        upcoming = events[index + 1].now if index + 1 < len(events) else now
+        upcoming = before_step(*events[index + 1][:2]) if index + 1 < len(events) else now
         for extra in range(now + every_ms, min(upcoming, now + 5 * MINUTE_MS), every_ms):
             decisions += site.handle(Tick(), extra)
     assert_same(record.decisions, decisions)

@@ -218,7 +218,13 @@ def test_the_edge_belongs_to_one_side(permitted: Case | None, refused: Case | No
 
 @pytest.mark.parametrize(
     ("seen", "motion_only", "grace_min", "window_min"),
-    [(False, False, 10, 10), (False, True, 10, 10), (True, False, 10, 15), (True, True, 10, 25), (True, True, 30, 30)],
+    [
+        (False, False, 10, 10),
+        (False, True, 10, 10),
+        (True, False, 10, 15),
+        (True, True, 10, 25),
+        (True, True, 30, 30),
+    ],
 )
 def test_a_visited_booking_needs_the_longer_vacancy(
     seen: bool, motion_only: bool, grace_min: int, window_min: int
@@ -313,7 +319,10 @@ def test_every_cause_is_used_and_worded() -> None:
 def test_nothing_leads_from_attended_to_release() -> None:
     """W3 in the table itself: a checked-in booking has no way to be released."""
     assert ("checked_in", "release") not in TRANSITIONS
-    assert {target for (state, _), target in TRANSITIONS.items() if state == "checked_in"} == {"upcoming", "over"}
+    assert {target for (state, _), target in TRANSITIONS.items() if state == "checked_in"} == {
+        "upcoming",
+        "over",
+    }
 
 
 def test_released_comes_only_from_exchanges_confirmation() -> None:

@@ -64,7 +64,11 @@ def test_two_zigbee_pirs_on_one_dead_coordinator_agree_on_everything() -> None:
     pair = [msgspec.structs.replace(z, **SHORT) for z in (ZIGBEE_PIR, ZIGBEE_2)]
     line = Timeline(*pair, start="07:00")
     ghosts(line, "09", "10", "11", "12")
-    assert [d.booking for d in line.decisions if d.kind == "release"] == ["uid-09:00", "uid-10:00", "uid-11:00"]
+    assert [d.booking for d in line.decisions if d.kind == "release"] == [
+        "uid-09:00",
+        "uid-10:00",
+        "uid-11:00",
+    ]
     assert line.why("withheld", "uid-12:00") == ["maybe_stuck_off"]
 
 
@@ -170,7 +174,9 @@ GAPS: tuple[Callable[[Timeline], None], ...] = (
 
 
 @pytest.mark.parametrize("gap", GAPS)
-def test_somebody_may_have_entered_during_the_gap_and_be_sitting_still(gap: Callable[[Timeline], None]) -> None:
+def test_somebody_may_have_entered_during_the_gap_and_be_sitting_still(
+    gap: Callable[[Timeline], None],
+) -> None:
     """Every gap in hearing counts like a sign: hold and grace run from its end, not from before it."""
     line = Timeline(BRIDGED_PIR, start="07:00")
     line.book(booking("09:00", "10:00", "b"))
@@ -462,7 +468,11 @@ def test_a_sensor_stuck_off_sees_ghosts_everywhere() -> None:
     """Alone in its room it may release three bookings; then it must show that it can see."""
     line = Timeline(RADAR)
     ghosts(line, "09", "10", "11", "12", "13")
-    assert [d.booking for d in line.decisions if d.kind == "release"] == ["uid-09:00", "uid-10:00", "uid-11:00"]
+    assert [d.booking for d in line.decisions if d.kind == "release"] == [
+        "uid-09:00",
+        "uid-10:00",
+        "uid-11:00",
+    ]
     assert line.why("withheld") == ["maybe_stuck_off"] * 2
 
 

@@ -5,6 +5,7 @@ Times here are UTC; the site's clock (Berlin, in September) is two hours ahead.
 
 from pathlib import Path
 
+import msgspec
 from timeline import MIDNIGHT, PIR, RADAR, Timeline, at, booking
 
 from gateway.core.decisions import Decision
@@ -87,7 +88,7 @@ class ScriptedDay(Timeline):
     def _end(self, write: int, result: str, why: str) -> None:
         self.batch.outbox.append(OutboxChange("orion", write, result, self.now, why, attempts=1))  # type: ignore[arg-type] # one of the states
 
-    def play(self) -> None:
+    def play(self, until: str = "16:05") -> None:
         """From seven in the morning to five past six in the evening, local time."""
         self.book(
             booking("07:00", "08:00", GHOST),
@@ -107,11 +108,20 @@ class ScriptedDay(Timeline):
         self.until("08:50").clear("radar")
         self.until("09:50").silence("radar")
         self.until("11:00").beating["radar"] = RADAR
+        self.clear("radar")
         self.until("11:30").tell(ModeSet("orion", "shadow"))
         self.until("12:30").book(removed=(CANCELLED,))
         self.until("14:20").show("radar")
         self.until("14:40").clear("radar")
-        self.until("16:05").tell(Tick())
+        self.until(until).tell(Tick())
+
+    @classmethod
+    def only_decisions(cls, decisions: list[Decision]) -> "ScriptedDay":
+        """A ledger that has forgotten everything but these decisions."""
+        day = cls()
+        day.log = day.log[:1]
+        day.batch = Batch(decisions=[(0, msgspec.structs.replace(d, write=None)) for d in decisions])
+        return day
 
     def store(self, path: Path) -> None:
         """Commit everything as one batch, with what the sensors have sent."""
