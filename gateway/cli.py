@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 HELP: Final = frozenset({"--help", "-h"})
@@ -18,14 +18,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0 done, 1 could not be done, 2 wrong usage or configuration."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["run"] and not HELP.intersection(given):
-        for name in FOR_TERMINALS_ONLY:
-            sys.modules.setdefault(name, None)  # type: ignore[arg-type] # None: "import" says there is none
-        from gateway.run import main as run  # noqa: PLC0415 - after what it must not load is hidden
-
-        sys.exit(run(given[1:]))
+        sys.exit(_load_run()(given[1:]))
     from gateway.commands import app  # noqa: PLC0415 - loads typer, which the service must not
 
     app(args=given, prog_name="occupancy-gateway")
+
+
+def _load_run() -> Callable[[Sequence[str]], int]:
+    """The service, loaded while what it needs not is hidden; a migration may still load click later."""
+    hidden = [name for name in FOR_TERMINALS_ONLY if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment] # None: an import finds that there is none
+    from gateway.run import main as run  # noqa: PLC0415 - only now
+
+    for name in hidden:
+        del sys.modules[name]
+    return run
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from gateway import __version__
 from gateway.commands import act, look
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
-HELP_OPTIONS: Final = ["-h", "--help"]
+HELP_OPTIONS: Final = ["--help", "-h"]
 LISTS: Final = ("Example:", "Examples:", "First steps:")
 
 app = typer.Typer(

@@ -12,7 +12,7 @@ from gateway.commands.base import NotFound, Office
 from gateway.core.decisions import Decision
 from gateway.core.life import Life
 from gateway.core.site import Site
-from gateway.core.units import DAY_MS, HOUR_MS, Instant
+from gateway.core.units import DAY_MS, Instant
 from gateway.ledger import LedgerReader, OutboxRow
 from gateway.runtime.picture import current_and_next, outlook_of
 from gateway.shown.day import Entry
@@ -22,9 +22,6 @@ from gateway.shown.timeline import Story
 
 RECENT_MS: Final = 31 * DAY_MS
 """Part of a key is looked for among the bookings of this time first, then in all the ledger has."""
-
-EARLY_MS: Final = 2 * HOUR_MS
-"""How long before its start a booking may open at most: the bound of the setting early_arrival."""
 
 CANDIDATES_SHOWN: Final = 5
 HOUR_AND_MINUTE: Final = "%H:%M"

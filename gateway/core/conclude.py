@@ -446,7 +446,7 @@ class _Conclusion:
 
     def _watch(self, lives: list[Life]) -> Proof:
         state = self.state
-        proof = prove(self.room.sensors, self.room.grace_ms, self.now)
+        proof = prove(self.room.sensors, self.room.panel(self.room.grace_ms), self.now)
         deaf = self.room.deaf
         occupancy = judge(self.room.sensors, proof, deaf, self.now)
         if deaf is None and proof.vacant:
@@ -581,15 +581,13 @@ class _Conclusion:
         life.move("ended")
         del state.lives[life.booking.key]
         self._say("concluded", life, Reason(tally.outcome), tally=tally)
-        if tally.outcome == "cancelled":
-            return
         end = min(life.booking.end, self.now)
         if life.is_attended:
             if state.previous is None or end >= state.previous.end:
                 state.previous = Previous(life.booking.start, end, life.last_presence)
-            if life.checked_in_at != NEVER:
+            if life.checked_in_at != NEVER and tally.outcome != "cancelled":
                 self._note_silent_sensors(life)
-        elif not life.booking.all_day:
+        elif not life.booking.all_day and tally.outcome != "cancelled":
             state.unseen_streak += 1
 
     def _let_depart(self, life: Life, how: Outcome | str) -> None:
@@ -625,7 +623,7 @@ def case_of(room: Room, life: Life, now: Instant) -> Case:
         now=now,
         room=state.config,
         life=life,
-        proof=prove(room.sensors, life.grace_ms, now),
+        proof=prove(room.sensors, room.panel(life.grace_ms), now),
         deaf=room.deaf,
         calendar_read_at=state.calendar_read_at,
         calendar_why=state.calendar_why,

@@ -18,7 +18,7 @@ def next_deadline(room: Room, after: Instant) -> Instant:
     if state.dirty:
         return after
     candidates = _sensor_deadlines(room)
-    proof = prove(room.sensors, room.grace_ms, after)
+    proof = prove(room.sensors, room.panel(room.grace_ms), after)
     if proof.blocked is None:
         candidates.append(proof.since)
     for life in state.lives.values():
@@ -55,7 +55,7 @@ def _release_deadlines(room: Room, life: Life, now: Instant) -> list[Instant]:
         life.warned_at + warn_ms,
         life.booking.end - life.policy.min_remaining_ms + 1,
     ]
-    proof: Proof = prove(room.sensors, life.grace_ms, now)
+    proof: Proof = prove(room.sensors, room.panel(life.grace_ms), now)
     if proof.blocked is None:
         vacate = max(life.policy.vacate_ms, life.grace_ms)
         for window in (life.grace_ms, vacate, max(vacate, VACATE_MOTION_ONLY_MS)):

@@ -89,6 +89,28 @@ def is_lone(profiles: Iterable[SensorProfile]) -> bool:
     return len(clusters) <= 1
 
 
+class Panel(NamedTuple):
+    """The sensors that prove a room's vacancy under some grace, and how much they are worth together."""
+
+    provers: tuple[str, ...]
+    each_must: bool
+    """Each of them must vouch; otherwise the latest word of any will do."""
+    lone: bool
+    motion_only: bool
+
+
+def panel_of(profiles: Iterable[SensorProfile], grace_ms: Duration) -> Panel:
+    """Who proves vacancy under this grace. A function of configuration alone."""
+    all_profiles = tuple(profiles)
+    relied_on = proving(all_profiles, grace_ms)
+    return Panel(
+        tuple(p.id for p in relied_on),
+        bool(must_prove(all_profiles, grace_ms)),
+        is_lone(relied_on),
+        all(p.senses == "motion" for p in relied_on),
+    )
+
+
 def effective_grace(policy: Policy, profiles: Iterable[SensorProfile]) -> Duration:
     """The policy's grace, lengthened to what the room's sensors need to notice people."""
     all_profiles = tuple(profiles)
@@ -110,18 +132,16 @@ def hold_of(profile: SensorProfile, sensors: Mapping[str, Sensor], now: Instant)
     return profile.hold_ms
 
 
-def prove(
-    sensors: Mapping[str, Sensor], grace_ms: Duration, now: Instant, before: Instant = FOREVER
-) -> Proof:
+def prove(sensors: Mapping[str, Sensor], panel: Panel, now: Instant, before: Instant = FOREVER) -> Proof:
     """How far vacancy is proven at `now`, hearing and clock taken as good.
 
     Each `room` sensor in service must be healthy and show nothing; any sensor's sign counts
     against it whatever its health. A sensor's proof reaches to the last message that the device
     made, live session or not: a counter that reports every 10 min says nothing about the last 9.
+    `before`: count only messages made before that instant, so that the order of messages of one
+    instant does not matter.
     """
-    profiles = [s.profile for s in sensors.values()]
-    relied_on = proving(profiles, grace_ms)
-    blocked = None if relied_on else Reason("no_prover")
+    blocked = None if panel.provers else Reason("no_prover")
     since = NEVER
     for name, sensor in sensors.items():
         profile, state, _ = sensor
@@ -130,18 +150,10 @@ def prove(
         blocked = blocked or _objection(name, sensor, now)
         hold = hold_of(profile, sensors, now)
         since = max(since, state.sign_at(now) + hold, state.as_if_sign + hold)
-    states = [sensors[p.id].state for p in relied_on]
+    states = [sensors[prover].state for prover in panel.provers]
     proofs = [s.last_proof if s.last_proof < before else s.proof_before for s in states]
-    every_one_must = bool(must_prove(profiles, grace_ms))
-    until = (min(proofs) if every_one_must else max(proofs)) if proofs else NEVER
-    return Proof(
-        blocked,
-        since,
-        until,
-        tuple(p.id for p in relied_on),
-        is_lone(relied_on),
-        all(p.senses == "motion" for p in relied_on),
-    )
+    until = (min(proofs) if panel.each_must else max(proofs)) if proofs else NEVER
+    return Proof(blocked, since, until, panel.provers, panel.lone, panel.motion_only)
 
 
 def _objection(name: str, sensor: Sensor, now: Instant) -> Reason | None:

@@ -35,7 +35,15 @@ from gateway.core.evidence import (
     tells_state,
 )
 from gateway.core.life import Life, Previous, Released
-from gateway.core.occupancy import Occupancy, Sensor, can_prove, effective_grace, prove
+from gateway.core.occupancy import (
+    Occupancy,
+    Panel,
+    Sensor,
+    can_prove,
+    effective_grace,
+    panel_of,
+    prove,
+)
 from gateway.core.policy import RoomConfig, SensorProfile, lengthened
 from gateway.core.units import MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
 
@@ -120,19 +128,26 @@ class Room:
         self.state = state
         self.profiles = state.config.sensors
         self.sensors: dict[str, Sensor] = {}
+        self.grace_ms: Duration = 0
+        """The effective grace of the room's present policy."""
+        self._panels: dict[Duration, Panel] = {}
         self._index()
 
     def _index(self) -> None:
         state = self.state
         self.profiles = state.config.sensors
+        self.grace_ms = effective_grace(state.config.policy, self.profiles)
+        self._panels = {}
         self.sensors = {
             p.id: Sensor(p, state.sensors[p.id], p.bridge not in state.offline_bridges) for p in self.profiles
         }
 
-    @property
-    def grace_ms(self) -> Duration:
-        """The effective grace of the room's present policy."""
-        return effective_grace(self.state.config.policy, self.profiles)
+    def panel(self, grace_ms: Duration) -> Panel:
+        """Who proves this room's vacancy under a grace; worked out once per configuration."""
+        panel = self._panels.get(grace_ms)
+        if panel is None:
+            panel = self._panels[grace_ms] = panel_of(self.profiles, grace_ms)
+        return panel
 
     # -- configuration ------------------------------------------------------------------------------
 
@@ -219,7 +234,7 @@ class Room:
         state = self.state
         if now <= state.quiet_from or self.deaf is not None:
             return
-        if prove(self.sensors, self.grace_ms, now, before=now).vacant:
+        if prove(self.sensors, self.panel(self.grace_ms), now, before=now).vacant:
             state.vacated_at = now
 
     def is_repeat(self, reading: Reading, now: Instant) -> bool:

@@ -224,19 +224,23 @@ class Site:
         return decisions
 
     def next_deadline(self) -> Instant | None:
-        """When the next tick is worth giving: the present if facts wait, None if nothing ever is."""
+        """When to ask again: a tick is worth giving once this has been reached; None if never.
+
+        It may lie early (ask again then, and it has moved on), never late.
+        """
         now = self.state.now
         if self._dirty:
             return now
         while self._alarms:
             name = min(self._alarms, key=self._alarms.__getitem__)
             at = self._alarms[name]
-            if at >= FOREVER:
-                return None
-            true_at = next_deadline(self.rooms[name], now) if at > now else at
-            if true_at <= at:
-                return at
-            self._alarms[name] = true_at  # a heartbeat has come meanwhile: nothing to see then
+            if at > now:
+                return at if at < FOREVER else None
+            room = self.rooms[name]
+            true_at = next_deadline(room, room.state.settled_at)
+            if true_at <= now:
+                return true_at
+            self._alarms[name] = true_at  # a heartbeat has come meanwhile: nothing to see yet
         return None
 
     @property

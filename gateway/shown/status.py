@@ -132,6 +132,9 @@ def _sensors(console: Console, picture: Json) -> None:
     for name, messages in picture["other_messages"].items():
         table.add_row(text(name, QUIET), DASH, DASH, *_numbers(messages))
         refused += [(name, messages)] if messages["rejected"] else []
+    if not table.row_count:
+        console.print(text("No sensor is configured here.", QUIET))
+        return
     console.print(table)
     if refused:
         console.print()

@@ -1,5 +1,6 @@
 """A scripted day in a ledger for the commands to look at, and a way to call them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,12 +27,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def day(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedDay:
-    """The scripted day in the folder's ledger; the present is the moment at which it ends."""
-    day = ScriptedDay()
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[ScriptedDay, Path]:
+    """The scripted day and its ledger, made once."""
+    day, path = ScriptedDay(), tmp_path_factory.mktemp("played") / "ledger.db"
     day.play()
-    day.store(folder / "ledger.db")
+    day.store(path)
+    return day, path
+
+
+@pytest.fixture
+def day(folder: Path, played: tuple[ScriptedDay, Path], monkeypatch: pytest.MonkeyPatch) -> ScriptedDay:
+    """The scripted day in the folder's ledger; the present is the moment at which it ends."""
+    day, ledger = played
+    shutil.copy(ledger, folder / "ledger.db")
     for module in (base, look):
         monkeypatch.setattr(module, "present", lambda: day.now)
     return day

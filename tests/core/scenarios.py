@@ -269,6 +269,10 @@ class _Day:
             for beat in range(BEGIN + shift, BEGIN + LENGTH_S * SECOND_MS, profile.heartbeat_ms):
                 state = self._state(profile, visits, beat) if profile.senses == "count" else None
                 said.append((beat, state or Reading(profile.id, "alive", 1)))
+        for start, end in (self._span(act) for act in mine if act.what == "silence"):
+            for moment in range(start, end, MINUTE_MS):  # a bridge's timer goes on without the device
+                if not _within(moment, self.deaf):
+                    yield self._fact(moment, Reading(profile.id, "alive", 1, device_made=False))
         for moment, event in said:
             if not _within(moment, silent) and (
                 profile.says_clear or event != Reading(profile.id, "motion", 0)
@@ -412,7 +416,7 @@ class Player:
         return Record(tuple(self.given), self.site.snapshot())
 
     def _pass_time(self, moment: Instant, event: AnyEvent) -> None:
-        """Ticks and outcomes before the next fact. A clock that is set jumps, but not over what was due before."""
+        """Ticks and outcomes before the next fact; what was due before a clock was set is not skipped."""
         moment = before_step(event, moment)
         while True:
             deadline = self.site.next_deadline()

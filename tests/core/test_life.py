@@ -19,6 +19,7 @@ from timeline import (
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision, Tally
 from gateway.core.events import (
+    AnyEvent,
     Availability,
     BridgeState,
     CalendarRead,
@@ -1326,7 +1327,7 @@ def test_facts_of_one_instant_are_concluded_together() -> None:
         line = room_with(RADAR)
         line.until("09:09:59")
         line.now = at("09:10")
-        events = [CheckedIn("orion"), Reading("radar", "alive", 1)]
+        events: list[AnyEvent] = [CheckedIn("orion"), Reading("radar", "alive", 1)]
         for event in events if first else reversed(events):
             line._give(event)
         line.until("10:00")

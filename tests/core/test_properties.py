@@ -49,7 +49,7 @@ def assert_same(one: list[Decision], other: list[Decision]) -> None:
     assert len(one) == len(other)
 
 
-# -- nobody wrongly released ------------------------------------------------------------------------------
+# -- nobody wrongly released -----------------------------------------------------------------------
 
 
 @settings(FIXED, max_examples=900)
@@ -135,7 +135,7 @@ def _first_release(record: Record) -> Instant | None:
     return next((d.at for d in record.decisions if d.kind in RELEASES), None)
 
 
-# -- the same events, the same decisions --------------------------------------------------------------------
+# -- the same events, the same decisions -----------------------------------------------------------
 
 
 @settings(FIXED, max_examples=120)
@@ -195,7 +195,7 @@ def _reversed_within_instants(given_events: tuple[Given, ...]) -> list[tuple[Any
     return turned
 
 
-# -- ticks ----------------------------------------------------------------------------------------------------
+# -- ticks -----------------------------------------------------------------------------------------
 
 
 @settings(FIXED, max_examples=120)
@@ -233,7 +233,7 @@ def test_the_site_is_content_after_the_tick_it_asked_for(script: Script) -> None
     player.play()
 
 
-# -- reasons and health -----------------------------------------------------------------------------------------
+# -- reasons and health ----------------------------------------------------------------------------
 
 
 @settings(FIXED, max_examples=80)

@@ -422,7 +422,7 @@ def test_an_unattended_booking_hands_nobody_over() -> None:
 
 
 def test_a_battery_that_died_at_0925_must_not_empty_a_full_room_at_1010() -> None:
-    """An hourly sensor that spoke last at 09:25 counts as healthy until 10:40 and proves nothing after 09:25."""
+    """An hourly sensor that spoke last at 09:25 is healthy until 10:40 and proves nothing after 09:25."""
     line = Timeline(ZIGBEE_PIR, start="07:00")
     line.silence()
     line.book(booking("10:00", "11:00", "b"))

@@ -175,7 +175,7 @@ class Timeline:
     def reconfigure(self, **changes: object) -> None:
         """Room orion gets another configuration."""
         config = self.site.state.config
-        room = msgspec.structs.replace(config.rooms[0], **changes)  # type: ignore[arg-type] # keyword pass-through
+        room = msgspec.structs.replace(config.rooms[0], **changes)
         self.tell(Configured(msgspec.structs.replace(config, rooms=(room, *config.rooms[1:]))))
 
     # -- time -----------------------------------------------------------------------------------------
