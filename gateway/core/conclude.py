@@ -580,7 +580,7 @@ class _Conclusion:
         self._let_depart(life, how)
         life.move("ended")
         del state.lives[life.booking.key]
-        self._say("concluded", life, Reason(tally.outcome), tally=tally)
+        self._say("concluded", life, Reason(f"outcome_{tally.outcome}"), tally=tally)
         end = min(life.booking.end, self.now)
         if life.is_attended:
             if state.previous is None or end >= state.previous.end:

@@ -106,15 +106,17 @@ SENTENCES: Final[dict[str, str]] = {
     "mode_live": "decisions are carried out from the next booking on",
     "mode_shadow": "decisions are recorded and nothing is written",
     # outcomes
-    "attended": "it was attended",
-    "no_show_released": "nobody came, and the room was given back",
-    "brief_visit_released": "a brief visit, and the room was given back",
-    "no_show_kept": "nobody came, and the room was not given back",
-    "ended_early": "a person ended it early",
-    "cancelled": "it was cancelled or moved away",
-    "exempt": "it was exempt",
-    "withheld": "nobody was seen, and the release was withheld to the end",
-    # "brief_visit", "too_short", "unknown" are worded above
+    "outcome_attended": "it was attended",
+    "outcome_brief_visit": "somebody was here briefly",
+    "outcome_no_show_released": "nobody came, and the room was given back",
+    "outcome_brief_visit_released": "a brief visit, and the room was given back",
+    "outcome_no_show_kept": "nobody came, and the room was not given back",
+    "outcome_ended_early": "a person ended it early",
+    "outcome_cancelled": "it was cancelled or moved away",
+    "outcome_exempt": "it was exempt",
+    "outcome_too_short": "it was too short to be released",
+    "outcome_withheld": "nobody was seen, and the release was withheld to the end",
+    "outcome_unknown": "nobody was seen, and the sensors could not tell whether anybody was there",
 }
 
 

@@ -214,8 +214,13 @@ class Site:
 
     def _conclude(self, now: Instant) -> list[Decision]:
         """Conclude for every room that has new facts or whose deadline has passed, in a fixed order."""
-        due = self._dirty.keys() | {name for name, at in self._alarms.items() if at <= now}
+        due = set(self._dirty)
         self._dirty = {}
+        for name in [name for name, at in self._alarms.items() if at <= now and name not in due]:
+            room = self.rooms[name]
+            self._alarms[name] = next_deadline(room, room.state.settled_at)
+            if self._alarms[name] <= now:
+                due.add(name)
         decisions: list[Decision] = []
         for name in sorted(due):
             room = self.rooms[name]

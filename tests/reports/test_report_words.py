@@ -1,0 +1,135 @@
+"""Reports speak to people: every code has its words, and each form has the same figures."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.core import conclude, evidence, occupancy, room, rules
+from gateway.core.decisions import Decision, Outcome, Tally
+from gateway.core.explain import SENTENCES
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS
+from gateway.reports import (
+    CAUSES,
+    OUTCOMES,
+    as_csv,
+    as_json,
+    as_table,
+    cause_of,
+    cause_words,
+    hours,
+    rooms_report,
+)
+from gateway.reports.causes import GROUPS
+from gateway.shown.outcome import outcome_sentence
+
+BERLIN = ZoneInfo("Europe/Berlin")
+START = 20_700 * DAY_MS
+
+
+def test_every_outcome_has_its_words() -> None:
+    """A new outcome cannot be forgotten here."""
+    assert set(OUTCOMES) == set(get_args(Outcome))
+
+
+def test_every_reason_that_can_withhold_a_release_has_its_words() -> None:
+    """Taken from the sources of the core's rules and of what they ask; exemptions by mark included."""
+    given: set[str] = {"exempt_organizer", "exempt_category", "shadow", "grace", "not_proven_in_time"}
+    for module in (rules, occupancy, room):
+        given |= set(re.findall(r'Reason\(\s*"([a-z_]+)"', Path(module.__file__).read_text()))
+    source = Path(evidence.__file__).read_text()
+    given |= set(re.findall(r'\("([a-z_]+)", (?:not )?(?:profile|bridge|state)', source))
+    given |= set(re.findall(r'return "([a-z_]+)"', source)) | {"overdue", "never_heard"}
+    only_waiting = {"not_due", "warning_first", "warning_runs"}
+    assert "battery_dead" in given
+    assert "calendar_stale" in given
+    assert given - only_waiting <= set(CAUSES)
+
+
+def test_every_cause_is_a_code_of_the_core_and_belongs_to_a_group() -> None:
+    """No words for what cannot happen."""
+    tallied = set(re.findall(r'"([a-z_]+)"', Path(conclude.__file__).with_name("tally.py").read_text()))
+    assert set(CAUSES) <= set(SENTENCES) | tallied
+    assert {cause.group for cause in CAUSES.values()} <= set(GROUPS)
+
+
+def test_a_code_of_another_version_speaks_for_itself() -> None:
+    """A ledger outlives many versions; an unknown code must not end the report."""
+    assert cause_of("moon_too_bright lamp") == ("other", "moon too bright")
+    assert cause_of("").words == "no cause is recorded"
+
+
+def test_a_cause_names_its_sensor_where_one_booking_is_explained() -> None:
+    """The report leaves it out, the explanation does not."""
+    assert cause_words("overdue orion-radar") == "a sensor was silent (orion-radar)"
+
+
+@pytest.mark.parametrize("outcome", get_args(Outcome))
+@pytest.mark.parametrize("live", [True, False])
+def test_every_outcome_closes_with_a_sentence(outcome: Outcome, live: bool) -> None:
+    """Whatever came of a booking, it can be told."""
+    tally = Tally(outcome, booked_ms=HOUR_MS, ghost_ms=HOUR_MS, returned_ms=30 * MINUTE_MS)
+    sentence = outcome_sentence(tally, live=live)
+    assert re.fullmatch(r"[A-Z].*\.", sentence)
+    assert ("came free" in sentence) == (
+        outcome in ("no_show_released", "brief_visit_released") or (outcome == "ended_early" and live)
+    )
+
+
+@pytest.mark.parametrize(
+    ("duration", "words"),
+    [
+        (0, "\N{EN DASH}"),
+        (3 * MINUTE_MS, "0.1"),
+        (15 * MINUTE_MS, "0.3"),
+        (HOUR_MS, "1.0"),
+        (100 * HOUR_MS, "100.0"),
+    ],
+)
+def test_hours_are_rounded_as_people_round(duration: int, words: str) -> None:
+    """A quarter of an hour is 0.3, not the nearest even tenth."""
+    assert hours(duration) == words
+
+
+def test_all_forms_of_a_report_have_the_same_figures() -> None:
+    """Table, CSV and JSON of one ghost of which 45 of 60 min came back."""
+    tally = Tally("no_show_released", HOUR_MS, 0, 45 * MINUTE_MS, 0, HOUR_MS, "grace")
+    over = Decision("concluded", "orion", START + HOUR_MS, "uid", live=True, tally=tally)
+    report = rooms_report([over], START, START + DAY_MS, BERLIN)
+
+    table = as_table(report, {"orion": "Orion"})
+    assert table.rows == [("Orion", "1", "1.0", hours(0), "1.0", "0.8", hours(0))]
+    assert table.outcomes == [("nobody came, given back", 1)]
+    assert table.causes == [("waiting until it was sure: grace, warning and proof", "0.3")]
+
+    row = next(csv.DictReader(io.StringIO(as_csv(report))))
+    assert row["returned_hours"] == "0.75"
+    assert row["unreturned_grace_hours"] == "0.25"
+    assert row["outcome_no_show_released"] == "1"
+
+    told = json.loads(json.dumps(as_json(report, BERLIN)))
+    assert told["since"].endswith("+02:00")
+    assert told["rooms"][0]["returned_hours"] == 0.75
+    assert told["total"]["unreturned"][0]["hours"] == 0.25
+    assert "room" not in told["total"]
+
+
+def test_causes_with_the_same_words_are_added_up_for_people() -> None:
+    """Two codes for one thing are one line."""
+    decisions = [
+        Decision(
+            "concluded",
+            "orion",
+            START + HOUR_MS,
+            cause,
+            tally=Tally("withheld", HOUR_MS, ghost_ms=HOUR_MS, cause=cause),
+        )
+        for cause in ("within_hold", "shown_within_hold radar")
+    ]
+    table = as_table(rooms_report(decisions, START, START + DAY_MS, BERLIN), {})
+    assert table.causes == [("the room was still held for the people before", "2.0")]
