@@ -247,6 +247,8 @@ class Service:
             self.troubles[room] = why
         else:
             self.troubles.pop(room, None)
+            # After the read has been recorded: the next booking may be another one now.
+            asyncio.get_running_loop().call_soon(self._publish, [room])
 
     def _publish(self, rooms: Sequence[str] | set[str] | dict[str, Place]) -> None:
         self.announcer.publish(self.brain.site, sorted(rooms), self.brain.now())

@@ -171,9 +171,9 @@ def _count(into: _Sums, tally: Tally, live: bool, *, was_visited: bool) -> None:
         returned_ms=returned,
         would_return_ms=would_return,
         ended_early_ms=tally.returned_ms if tally.outcome == "ended_early" and live else 0,
-        released=released,
-        would_be_released=would_return > 0,
-        came_after=came_after,
+        released=int(released),
+        would_be_released=int(would_return > 0),
+        came_after=int(came_after),
     )
     into.unreturned.update({c: ms for c, ms in _unreturned(tally, returned, would_return) if ms > 0})
 
@@ -203,8 +203,8 @@ def _unreturned(tally: Tally, returned: Duration, would_return: Duration) -> Ite
 
 def _count_occupancy(into: _Sums, changes: Sequence[Decision], start: Instant, end: Instant) -> None:
     """Add up how long the room was occupied, and how long nobody could tell."""
-    for change, following in zip(changes, [*changes[1:], None], strict=True):
-        upto = end if following is None else _held_until(following)
+    ends = [_held_until(following) for following in changes[1:]] + [end]
+    for change, upto in zip(changes, ends, strict=False):  # no changes: nothing ends either
         length = min(upto, end) - max(change.at, start)
         codes = [reason.code for reason in change.reasons]
         if length <= 0 or not codes:

@@ -109,6 +109,13 @@ class Brain:
         self._wall_minus_monotonic = self._clock.now() - self._clock.monotonic_ms()
         self._last = self.site.state.now
         self.paused_because = ""
+        wall = self._clock.now()
+        if wall < self._last - MAX_CLOCK_STEP_MS:
+            # Set back while we were away (or then wrong, now right): time goes on from here, all proof anew.
+            log.warning("the clock is behind the ledger", by_ms=self._last - wall)
+            step = wall - self._last
+            self._last = wall
+            self._give(ClockStepped(step), wall)
 
     async def stop(self) -> None:
         """Conclude, commit everything with a snapshot, and stop. Messages unacknowledged stay so."""

@@ -269,15 +269,19 @@ class _Day:
             for beat in range(BEGIN + shift, BEGIN + LENGTH_S * SECOND_MS, profile.heartbeat_ms):
                 state = self._state(profile, visits, beat) if profile.senses == "count" else None
                 said.append((beat, state or Reading(profile.id, "alive", 1)))
-        for start, end in (self._span(act) for act in mine if act.what == "silence"):
-            for moment in range(start, end, MINUTE_MS):  # a bridge's timer goes on without the device
-                if not _within(moment, self.deaf):
-                    yield self._fact(moment, Reading(profile.id, "alive", 1, device_made=False))
+        yield from self._cached(profile, [self._span(act) for act in mine if act.what == "silence"])
         for moment, event in said:
             if not _within(moment, silent) and (
                 profile.says_clear or event != Reading(profile.id, "motion", 0)
             ):
                 yield self._fact(moment, event)
+
+    def _cached(self, profile: SensorProfile, silences: list[tuple[Instant, Instant]]) -> Iterator[Fact]:
+        """A bridge's timer goes on without the device."""
+        for start, end in silences:
+            for moment in range(start, end, MINUTE_MS):
+                if not _within(moment, self.deaf):
+                    yield self._fact(moment, Reading(profile.id, "alive", 1, device_made=False))
 
     def _state(
         self, profile: SensorProfile, visits: list[tuple[Instant, Instant]], moment: Instant

@@ -1321,6 +1321,41 @@ def test_an_older_clear_that_arrives_late_does_not_take_back_newer_presence() ->
     assert line.outcome("b") == "attended"
 
 
+@pytest.mark.parametrize("wrong", ["23:00", "03:00"], ids=["ahead", "behind"])
+def test_one_wrong_device_time_does_not_hide_the_people_who_come_later(wrong: str) -> None:
+    """The device's clock was wrong once, before it was set; afterwards its presence is taken as ever."""
+    line = room_with(RADAR)
+    line.until("08:30")
+    line.tell(Reading("radar", "presence", 0, made_at=at(wrong)))
+    line.until("09:01")
+    line.tell(Reading("radar", "presence", 1, made_at=at("09:01")))
+    line.until("10:00")
+    assert not line.has("release", "b")
+    assert line.outcome("b") == "attended"
+
+
+def test_a_device_clock_that_was_set_back_does_not_hide_people_either() -> None:
+    """From 09:01 on its times lie an hour before those it gave until then; presence still protects."""
+    line = room_with(RADAR)
+    line.until("08:59")
+    line.tell(Reading("radar", "presence", 0, made_at=at("08:59")))
+    line.until("09:01")
+    line.tell(Reading("radar", "presence", 1, made_at=at("08:01")))
+    line.until("10:00")
+    assert not line.has("release", "b")
+
+
+def test_a_booking_that_comes_back_unattended_has_its_whole_grace_again() -> None:
+    """Taken out at 09:02 and put back at 09:30: whoever did that may be on the way."""
+    line = room_with(RADAR, end="11:00")
+    line.until("09:02")
+    line.book(removed=("b",))
+    line.until("09:30")
+    line.book(booking("09:00", "11:00", "b"))
+    line.until("11:00")
+    assert line.times("release", "b") == ["09:40"]
+
+
 def test_facts_of_one_instant_are_concluded_together() -> None:
     """A person checks in at the very moment the release is due, whichever fact is told first."""
     for first in (True, False):

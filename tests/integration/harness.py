@@ -167,6 +167,10 @@ class World:
         if self._running.done():
             self._running.result()
 
+    async def wait_until(self, instant: Instant) -> None:
+        """As `until`, to an instant."""
+        await asyncio.sleep(self.clock.seconds_until(instant))
+
     # -- what came of it --------------------------------------------------------------------------------
 
     def decisions(self, kind: str = "") -> list[Decision]:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,24 +30,15 @@ def over(
 ) -> Decision:
     """A booking of an hour that is over; what it came to in minutes."""
     figures = {f"{name}_ms": value * MINUTE_MS for name, value in ({"booked": 60} | minutes).items()}
-    return Decision("concluded", room, at(end), key, live, tally=Tally(outcome, **figures))
+    tally = msgspec.structs.replace(Tally(outcome), **figures)
+    return Decision("concluded", room, at(end), key, live, tally=tally)
 
 
 def because(decision: Decision, cause: str) -> Decision:
     """The same with a cause."""
     tally = decision.tally
     assert tally is not None
-    told = Tally(tally.outcome, tally.booked_ms, tally.used_ms, tally.returned_ms)
-    told = Tally(
-        told.outcome,
-        told.booked_ms,
-        told.used_ms,
-        told.returned_ms,
-        tally.would_return_ms,
-        tally.ghost_ms,
-        cause,
-    )
-    return Decision("concluded", decision.room, decision.at, decision.booking, decision.live, tally=told)
+    return msgspec.structs.replace(decision, tally=msgspec.structs.replace(tally, cause=cause))
 
 
 def occupancy(clock: str, status: str, *why: Reason) -> Decision:
