@@ -1,1 +1,1 @@
-"""How fast and how small the gateway is, measured. `python -m benchmarks.bench`; see README.md beside this."""
+"""How fast and how small the gateway is, measured: `python -m benchmarks.bench`. See README.md here."""

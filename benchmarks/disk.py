@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks import gateway_process, publisher
+from benchmarks import gateway_process, office, publisher
 from benchmarks.ingest import GATE, WARM_UP, Broker, gateway, publishing, write_config
 from gateway.core.room import DRAIN_MS
 from gateway.core.units import DAY_MS, SECOND_MS
@@ -36,7 +36,13 @@ async def measure(to: Broker, folder: Path, window_s: float) -> float:
         await gate.says("up")
         await asyncio.sleep(DRAIN_MS / SECOND_MS / SPEED)
         sent = publisher.Order(
-            port=to.port, prefix=GATE, count=count, rate=rate, start_ms=start_ms, speed=SPEED
+            port=to.port,
+            prefix=GATE,
+            count=count,
+            changes=office.ORDINARY,
+            rate=rate,
+            start_ms=start_ms,
+            speed=SPEED,
         )
         async with publishing(sent, folder) as publishes:
             await publishes.says("began")

@@ -118,16 +118,16 @@ async def _announce(service: Service) -> None:
         read = all(room.state.calendar_read_at != NEVER for room in rooms)
         return bool(rooms) and read and service.intake.link_state == "up"
 
-    while not is_up():
+    while not is_up():  # noqa: ASYNC110 - nothing in a gateway tells when all is read
         await asyncio.sleep(LOOK_EVERY_S)
     say('{"up": true}')
 
 
 async def _end_with_input(service: Service) -> None:
-    loop = asyncio.get_running_loop()
-    ended = loop.create_future()
-    loop.add_reader(sys.stdin.fileno(), lambda: ended.done() or ended.set_result(None))
-    await ended
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
+    await ended.wait()
+    asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
     service.stop()
 
 

@@ -82,15 +82,13 @@ async def measure(to: Broker, folder: Path, messages: int, rounds: int) -> Inges
         config=str(config), broker_window=to.window, linger_s=LINGER_S, marks=tuple(marks)
     )
     result = Ingest()
-    bare_process = Measured(
-        "benchmarks.bare", str(to.port), BARE, *map(str, marks), log=folder / "bare.log"
-    )
+    bare_process = Measured("benchmarks.bare", str(to.port), BARE, *map(str, marks), log=folder / "bare.log")
     async with gateway(order, folder) as gate, bare_process as bare:
         await bare.says("up")
         await gate.says("up")
         drained_at = time.monotonic() + DRAIN_MS / SECOND_MS
         for prefix, consumer in ((BARE, bare), (GATE, gate)):
-            await _burst(to, folder, consumer, publisher.Order(port=to.port, prefix=prefix, count=WARM_UP))
+            await _burst(folder, consumer, _order(to, prefix, WARM_UP))
         await asyncio.sleep(drained_at - time.monotonic())  # until then nothing may be folded
         for number in range(rounds):
             skip = marks[number]
@@ -98,15 +96,19 @@ async def measure(to: Broker, folder: Path, messages: int, rounds: int) -> Inges
                 (BARE, bare, result.bare, result.bare_cpu_us),
                 (GATE, gate, result.gateway, result.gateway_cpu_us),
             ):
-                sent = publisher.Order(port=to.port, prefix=prefix, count=messages, skip=skip)
+                sent = _order(to, prefix, messages, skip)
                 cpu_before = consumer.cpu_s
-                rates.append(messages / await _burst(to, folder, consumer, sent))
+                rates.append(messages / await _burst(folder, consumer, sent))
                 cpu.append((consumer.cpu_s - cpu_before) / messages * 1e6)
         result.peak_rss_mb = gate.peak_rss_bytes / 1e6
     return result
 
 
-async def _burst(to: Broker, folder: Path, consumer: Measured, order: publisher.Order) -> float:
+def _order(to: Broker, prefix: str, count: int, skip: int = 0) -> publisher.Order:
+    return publisher.Order(port=to.port, prefix=prefix, count=count, skip=skip, changes=office.BUSY)
+
+
+async def _burst(folder: Path, consumer: Measured, order: publisher.Order) -> float:
     """Seconds from the first message published until the last one has been dealt with."""
     async with publishing(order, folder) as publishes:
         began = float((await publishes.says("began"))["began"])

@@ -32,6 +32,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     prefix: str
     count: int
+    changes: float
     skip: int = 0
     rate: float = 0.0
     """Messages a second; 0: as fast as the broker takes them."""
@@ -61,7 +62,7 @@ def main() -> None:
 def _packets(order: Order) -> list[bytes]:
     start_ms = order.start_ms or time.time_ns() // 1_000_000
     step_ms = order.speed * SECOND_MS / order.rate if order.rate else 0.0
-    messages = islice(office.told(), order.skip, order.skip + order.count)
+    messages = islice(office.told(order.changes), order.skip, order.skip + order.count)
     return [
         publish_packet(
             office.topic(one.sensor, order.prefix).encode(),

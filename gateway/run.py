@@ -56,7 +56,7 @@ async def _serve(settings: Settings) -> int:
     service = Service(settings, around)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        pass
+        loop.add_signal_handler(number, service.stop)
     await service.run()
     return 0
 

@@ -87,6 +87,7 @@ class _Conclusion:
         if proof.blocked is None and proof.until < proof.since:
             state.proof_wanted = min(state.proof_wanted, proof.since)
         state.signs = []
+        state.attentive = any(life.state in ("open", "seen", "releasing") for life in state.lives.values())
         state.settled_at = self.now
         state.dirty = False
 
@@ -268,6 +269,7 @@ class _Conclusion:
         else:
             life.booking = booking
             life.gone = False
+            life.first_seen_at = self.now  # its grace begins anew
         state.departed.pop(booking.key, None)
         state.lives[booking.key] = life
         if life.write is not None:
@@ -326,7 +328,14 @@ class _Conclusion:
     def _signs(self) -> list[Sign]:
         """The signs since the last tick, and what is being shown right now, in a fixed order."""
         showing = [
-            Sign(sensor.shown_since, self.now, profile.id, False, self.now <= sensor.well_until, False)  # noqa: FBT003 - as named in Sign
+            Sign(
+                sensor.shown_since,
+                self.now,
+                profile.id,
+                hit=False,
+                healthy=self.now <= sensor.well_until,
+                late=False,
+            )
             for profile, sensor, _ in self.room.sensors.values()
             if sensor.showing and profile.in_service
         ]

@@ -178,8 +178,9 @@ def hear(profile: SensorProfile, state: SensorState, reading: Reading, now: Inst
         state.battery = reading.value
     elif reading.kind in ("fault", "tamper"):
         state.fault = reading.value > 0
-    if reading.made_at is not None and reading.made_at > state.made_at:
-        state.made_at = reading.made_at
+    made_at = reading.made_at
+    if made_at is not None and made_at <= now and (made_at > state.made_at or reading.shows_presence):
+        state.made_at = made_at  # presence sets it back too: the device's clock may have been
     if state.flapping_until != NEVER and now >= state.flapping_until:
         state.flapping_until = NEVER
         state.rises = 0
@@ -188,10 +189,12 @@ def hear(profile: SensorProfile, state: SensorState, reading: Reading, now: Inst
 def tells_state(profile: SensorProfile, state: SensorState, reading: Reading) -> bool:
     """Whether the reading says how things are now in what the sensor senses.
 
-    Another kind of reading does not ("nobody moved" takes nobody out of their chair), nor one made
-    before what is already known.
+    Another kind of reading does not ("nobody moved" takes nobody out of their chair), nor a clear
+    that was made before what is already known. Presence always does.
     """
-    return reading.kind == profile.senses and (reading.made_at is None or reading.made_at >= state.made_at)
+    if reading.kind != profile.senses:
+        return False
+    return reading.value > 0 or reading.made_at is None or reading.made_at >= state.made_at
 
 
 def _hear_presence(profile: SensorProfile, state: SensorState, reading: Reading, now: Instant) -> None:

@@ -122,14 +122,18 @@ def effective_grace(policy: Policy, profiles: Iterable[SensorProfile]) -> Durati
     return grace
 
 
-def hold_of(profile: SensorProfile, sensors: Mapping[str, Sensor], now: Instant) -> Duration:
-    """The sensor's hold; the short one for motion while a healthy presence sensor covers the room."""
-    if profile.senses != "motion" or profile.hold_beside_presence_ms >= profile.hold_ms:
-        return profile.hold_ms
-    for other in sensors.values():
-        if other.profile.senses == "presence" and can_prove(other.profile) and other.is_healthy(now):
-            return profile.hold_beside_presence_ms
-    return profile.hold_ms
+def is_covered(sensors: Mapping[str, Sensor], now: Instant) -> bool:
+    """Whether a healthy presence sensor covers the room, also those who sit still."""
+    return any(
+        sensor.profile.senses == "presence" and can_prove(sensor.profile) and sensor.is_healthy(now)
+        for sensor in sensors.values()
+    )
+
+
+def hold_of(profile: SensorProfile, *, covered: bool) -> Duration:
+    """The sensor's hold; the short one for motion while a presence sensor covers the room."""
+    short = covered and profile.senses == "motion"
+    return min(profile.hold_beside_presence_ms, profile.hold_ms) if short else profile.hold_ms
 
 
 def prove(sensors: Mapping[str, Sensor], panel: Panel, now: Instant, before: Instant = FOREVER) -> Proof:
@@ -142,13 +146,14 @@ def prove(sensors: Mapping[str, Sensor], panel: Panel, now: Instant, before: Ins
     instant does not matter.
     """
     blocked = None if panel.provers else Reason("no_prover")
+    covered = is_covered(sensors, now)
     since = NEVER
     for name, sensor in sensors.items():
         profile, state, _ = sensor
         if not profile.in_service:
             continue
         blocked = blocked or _objection(name, sensor, now)
-        hold = hold_of(profile, sensors, now)
+        hold = hold_of(profile, covered=covered)
         since = max(since, state.sign_at(now) + hold, state.as_if_sign + hold)
     states = [sensors[prover].state for prover in panel.provers]
     proofs = [s.last_proof if s.last_proof < before else s.proof_before for s in states]
@@ -176,7 +181,8 @@ def judge(sensors: Mapping[str, Sensor], proof: Proof, deaf: Reason | None, now:
     """The room's occupancy. `deaf`: why the gateway cannot hear or trust its clock, if so."""
     if deaf is not None:
         return Occupancy("unknown", why=(deaf,))
-    shown = [_shown(name, sensor, sensors, now) for name, sensor in sensors.items()]
+    covered = is_covered(sensors, now)
+    shown = [_shown(name, sensor, covered, now) for name, sensor in sensors.items()]
     signs = tuple(reason for reason in shown if reason is not None)
     if signs:
         return Occupancy("occupied", why=signs)
@@ -189,13 +195,13 @@ def judge(sensors: Mapping[str, Sensor], proof: Proof, deaf: Reason | None, now:
     return Occupancy("unknown", why=(Reason("proof_awaited", at=proof.until, until=proof.since),))
 
 
-def _shown(name: str, sensor: Sensor, sensors: Mapping[str, Sensor], now: Instant) -> Reason | None:
+def _shown(name: str, sensor: Sensor, covered: bool, now: Instant) -> Reason | None:
     """The presence that a healthy sensor shows now or within its hold."""
     state = sensor.state
     if not sensor.is_healthy(now):
         return None
     if state.showing:
         return Reason("shows_presence", sensor=name, at=state.shown_since)
-    if state.last_sign != NEVER and now <= state.last_sign + hold_of(sensor.profile, sensors, now):
+    if state.last_sign != NEVER and now <= state.last_sign + hold_of(sensor.profile, covered=covered):
         return Reason("shown_within_hold", sensor=name, at=state.last_sign)
     return None

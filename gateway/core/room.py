@@ -54,6 +54,9 @@ FOLD_SHARE: Final = 8
 """Identical repeats within this fraction of a heartbeat are folded: small against the quarter by
 which a heartbeat may be overdue."""
 
+SIGNS_KEPT: Final = 100
+"""More signs than this are not kept waiting for a tick."""
+
 FOLD_WITHOUT_HEARTBEAT_MS: Final[Duration] = MINUTE_MS
 
 Pending = CheckedIn | Kept | Ended | ModeSet | WriteOutcome | CalendarRead
@@ -118,6 +121,9 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     pending: list[Pending] = []
     settled_at: Instant = NEVER
     dirty: bool = True
+    """Facts wait for a tick."""
+    attentive: bool = True
+    """A booking is open and not checked in: every sign may bring a conclusion at once."""
     writes: int = 0
 
 
@@ -174,21 +180,24 @@ class Room:
 
     # -- sensors ------------------------------------------------------------------------------------
 
-    def hear(self, reading: Reading, now: Instant) -> None:
-        """Record one reading; marks the room dirty where a conclusion may follow."""
+    def hear(self, reading: Reading, now: Instant) -> Instant:
+        """Record one reading; marks the room dirty where a conclusion may follow at once.
+
+        Returns when time alone may bring one because of this reading, or `FOREVER`.
+        """
         state = self.state
         profile, sensor, bridge_online = self.sensors[reading.sensor]
         if not profile.in_service:
-            return
+            return FOREVER
         late = now < state.late_until
         proof = proof_instant(sensor, reading, now, state.heard_until if late else now)
+        overdue = overdue_after(profile, sensor)
         was_well, was_showing = now <= sensor.well_until, sensor.showing
-        knew_state, shown_since, proof_before = sensor.knows_state, sensor.shown_since, sensor.last_proof
-        rises = reading.shows_presence and not was_showing
+        shown_since, proof_before = sensor.shown_since, sensor.last_proof
+        rises = reading.value > 0 and not was_showing and reading.kind in PRESENCE_KINDS
         if rises:
             self.latch_vacancy(now)
-        told = tells_state(profile, sensor, reading) and reading.device_made
-        overdue = overdue_after(profile, sensor)
+        told = reading.device_made and tells_state(profile, sensor, reading)
         hear(profile, sensor, reading, now, proof)
         if told:
             sensor.told_at = now
@@ -198,36 +207,44 @@ class Room:
             # Until now it may have been showing presence unheard: this first word counts like a clearing.
             sensor.knows_state = True
             sensor.as_if_sign = now
+            state.dirty = True
+        if returned or (was_well and now > sensor.well_until) or proof >= state.proof_wanted > proof_before:
+            state.dirty = True
         if rises:
-            self._record_rise(reading, now, late)
-        elif was_showing and not sensor.showing:
-            state.signs.append(Sign(shown_since, now, profile.id, False, was_well, late))  # noqa: FBT003 - not a hit
-            self._put_off_quiet(profile.id, now)
-            state.dirty = True
-        fell_ill = was_well and now > sensor.well_until
-        if (
-            returned
-            or fell_ill
-            or knew_state != sensor.knows_state
-            or proof >= state.proof_wanted > proof_before
-        ):
-            state.dirty = True
+            return self._record_rise(reading, now, late)
+        if was_showing and not sensor.showing:
+            sign = Sign(shown_since, now, profile.id, hit=False, healthy=was_well, late=late)
+            return self._record_sign(sign, profile)
+        return FOREVER
 
-    def _record_rise(self, reading: Reading, now: Instant, late: bool) -> None:
+    def _record_rise(self, reading: Reading, now: Instant, late: bool) -> Instant:
         state = self.state
         profile, sensor, _ = self.sensors[reading.sensor]
         healthy = now <= sensor.well_until
-        if not sensor.showing or reading.kind == "motion":
-            state.signs.append(Sign(now, now, profile.id, True, healthy, late))  # noqa: FBT003 - a hit
         if healthy and can_prove(profile):
             state.unseen_streak = 0
-        self._put_off_quiet(profile.id, now)
-        state.dirty = True
+        if state.occupancy.status != "occupied":
+            state.dirty = True
+        if not sensor.showing or reading.kind == "motion":
+            return self._record_sign(
+                Sign(now, now, profile.id, hit=True, healthy=healthy, late=late), profile
+            )
+        self._put_off_quiet(profile, now)
+        state.dirty |= state.attentive
+        return FOREVER
 
-    def _put_off_quiet(self, sensor: str, now: Instant) -> None:
-        profile = self.sensors[sensor].profile
-        hold = min(profile.hold_ms, profile.hold_beside_presence_ms)
-        self.state.quiet_from = max(self.state.quiet_from, now + hold)
+    def _record_sign(self, sign: Sign, profile: SensorProfile) -> Instant:
+        """Keep a sign for the next tick, which is due at once only if it may change anything now."""
+        state = self.state
+        state.signs.append(sign)
+        state.dirty |= state.attentive or len(state.signs) > SIGNS_KEPT
+        return self._put_off_quiet(profile, sign.end) + 1
+
+    def _put_off_quiet(self, profile: SensorProfile, now: Instant) -> Instant:
+        """Until when this sign excludes vacancy at the least."""
+        quiet_from = now + min(profile.hold_ms, profile.hold_beside_presence_ms)
+        self.state.quiet_from = max(self.state.quiet_from, quiet_from)
+        return quiet_from
 
     def latch_vacancy(self, now: Instant) -> None:
         """Remember that the room is proven empty just now, before a new sign hides it."""

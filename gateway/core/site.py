@@ -110,10 +110,13 @@ class Site:
             raise TimeRanBackwards(f"{type(event).__name__} at {now}, after {self.state.now}")
         if type(event) is Reading:  # by far the most frequent
             room = self._room_with(event.sensor)
-            room.hear(event, now)
+            wake_at = room.hear(event, now)
             self.state.now = now
+            name = room.state.config.id
             if room.state.dirty:
-                self._dirty[room.state.config.id] = room
+                self._dirty[name] = room
+            elif wake_at < self._alarms[name]:
+                self._alarms[name] = wake_at
             return []
         if type(event) is Tick:
             self.state.now = now

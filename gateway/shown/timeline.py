@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from gateway.core.decisions import Decision, DecisionKind, Write
+from gateway.core.decisions import Decision, DecisionKind, Reason, Write
 from gateway.core.explain import HEADLINES, explain, explain_reason
 from gateway.core.units import Instant
 from gateway.ledger import OutboxRow
@@ -52,7 +52,19 @@ def worded(decision: Decision, times: Times) -> str:
     """One decision in words; what a booking came to in the words of the reports."""
     if decision.kind == "concluded" and decision.tally is not None:
         return f"{HEADLINES['concluded']}: {OUTCOMES[decision.tally.outcome]}."
-    return explain(decision, times.clock)
+    try:
+        return explain(decision, times.clock)
+    except KeyError:
+        clauses = "; ".join(reason_words(reason, times) for reason in decision.reasons)
+        return f"{HEADLINES[decision.kind]}: {clauses}."
+
+
+def reason_words(reason: Reason, times: Times) -> str:
+    """One reason in words. A ledger outlives its versions: a code of another one speaks for itself."""
+    try:
+        return explain_reason(reason, times.clock)
+    except KeyError:
+        return " ".join([reason.code.replace("_", " "), reason.sensor]).rstrip()
 
 
 def write_words(write: Write, times: Times) -> str:
@@ -149,14 +161,7 @@ def decision_json(decision: Decision, times: Times) -> dict[str, Any]:
         "live": decision.live,
         "text": worded(decision, times),
         "reasons": [
-            msgspec.to_builtins(reason) | {"words": _reason_words(decision, position, times)}
-            for position, reason in enumerate(decision.reasons)
+            msgspec.to_builtins(reason) | {"words": reason_words(reason, times)}
+            for reason in decision.reasons
         ],
     }
-
-
-def _reason_words(decision: Decision, position: int, times: Times) -> str:
-    reason = decision.reasons[position]
-    if decision.kind == "concluded" and decision.tally is not None:
-        return OUTCOMES[decision.tally.outcome]
-    return explain_reason(reason, times.clock)

@@ -50,8 +50,14 @@ def test_a_file_of_rubbish_is_told_and_left_alone(folder: Path, call: Call, argu
 def test_a_ledger_damaged_in_the_middle_is_told(folder: Path, call: Call, arguments: list[str]) -> None:
     """Also where the first page is sound and the rest is not."""
     path = folder / "ledger.db"
-    sound = path.read_bytes()
-    path.write_bytes(sound[:8192] + b"\xa5" * (len(sound) - 8192))
+    with closing(sqlite3.connect(path)) as database:
+        pages = database.execute("SELECT rootpage FROM sqlite_master WHERE name IN ('decisions', 'journal')")
+        damaged = [page for (page,) in pages]
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        for page in damaged:
+            file.seek((page - 1) * size)
+            file.write(b"\xa5" * size)
     words = complaint(call(*arguments), 1)
     assert "ledger.db" in words
     assert "not been changed" in words

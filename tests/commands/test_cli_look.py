@@ -280,6 +280,12 @@ def test_the_report_for_people_words_outcomes_and_causes(call: Call) -> None:
     assert "A room was wanted after its release, or after its supposed one in shadow: once." in words
 
 
+def test_the_report_ends_where_the_record_does(call: Call) -> None:
+    """The vacancy of a gateway that stopped does not go on for ever."""
+    told_until = data(call("report", "--since", "today", "--until", "2026-10-01", "--json"))["until"]
+    assert told_until == "2026-09-21T18:00:00+02:00"
+
+
 def test_the_report_of_one_room_leaves_out_the_others(call: Call) -> None:
     """--room narrows the report and its totals."""
     lone = data(call("report", "--since", "today", "--room", "lyra", "--json"))
