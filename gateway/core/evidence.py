@@ -60,6 +60,7 @@ class SensorState(msgspec.Struct, omit_defaults=True):
     online: bool = True
     battery: int = 100
     fault: bool = False
+    tampered: bool = False
     silent_attended: int = 0
     rises: int = 0
     rises_since: Instant = NEVER
@@ -94,6 +95,7 @@ def _standing_ailment(profile: SensorProfile, state: SensorState, bridge_online:
         ("offline", not state.online),
         ("battery_dead", state.battery <= DEAD_BATTERY_PERCENT),
         ("fault", state.fault),
+        ("tampered", state.tampered),
         ("flapping", state.flapping_until != NEVER),
         ("stuck_off", state.silent_attended >= SILENT_ATTENDED_LIMIT),
     )
@@ -111,7 +113,7 @@ def refresh_health(profile: SensorProfile, state: SensorState, bridge_online: bo
         and bridge_online
         and state.online
         and state.battery > DEAD_BATTERY_PERCENT
-        and not state.fault
+        and not (state.fault or state.tampered)
         and state.flapping_until == NEVER
         and state.silent_attended < SILENT_ATTENDED_LIMIT
     )
@@ -176,8 +178,10 @@ def hear(profile: SensorProfile, state: SensorState, reading: Reading, now: Inst
         _hear_presence(profile, state, reading, now)
     elif reading.kind == "battery":
         state.battery = reading.value
-    elif reading.kind in ("fault", "tamper"):
+    elif reading.kind == "fault":
         state.fault = reading.value > 0
+    elif reading.kind == "tamper":
+        state.tampered = reading.value > 0
     made_at = reading.made_at
     if made_at is not None and made_at <= now and (made_at > state.made_at or reading.shows_presence):
         state.made_at = made_at  # presence sets it back too: the device's clock may have been

@@ -52,7 +52,8 @@ SENTENCES: Final[dict[str, str]] = {
     "offline": "{sensor} is reported offline",
     "bridge_offline": "the bridge of {sensor} is offline",
     "battery_dead": "the battery of {sensor} is empty",
-    "fault": "{sensor} reports a fault or that it was tampered with",
+    "fault": "{sensor} reports a fault",
+    "tampered": "{sensor} reports that it was opened or moved",
     "out_of_service": "{sensor} is marked out of service",
     "state_unheard": "{sensor} has not told its state since hearing began at {at}",
     # what the gateway suffers from

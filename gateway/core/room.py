@@ -350,7 +350,7 @@ class Room:
             sensor.flapping_until = NEVER
             refresh_health(profile, sensor, bridge_online)
         for life in state.lives.values():
-            life.warned_at = NEVER
+            life.warned_since = NEVER  # so the next tick takes the warning back, aloud
             life.last_hit = NEVER
             life.first_seen_at = min(life.first_seen_at, now)
             life.moved_at = min(life.moved_at, now)
