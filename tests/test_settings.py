@@ -403,7 +403,7 @@ def test_sensors_that_share_a_topic_count_as_one_device() -> None:
         'family = "json"\noptions = { path = "presence" }\ntopic = "office/orion/pir"',
     )
     radar, pir = parse(text, environ={}).site_config().rooms[0].sensors
-    assert radar.independence_group == pir.independence_group == "office/orion/pir"
+    assert set(radar.ties) & set(pir.ties) == {"unit office/orion/pir"}
 
 
 def test_the_sensors_sources_can_be_routed() -> None:

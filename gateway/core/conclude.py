@@ -539,6 +539,7 @@ class _Conclusion:
         life.withheld = ""
         if not life.live:
             life.would_release_at = self.now
+            life.warned_at = NEVER  # it has come true, as far as it does in shadow
             self._say("would_release", life, *reasons)
             return
         latest = life.booking.end - life.policy.min_remaining_ms

@@ -103,7 +103,7 @@ SENTENCES: Final[dict[str, str]] = {
     "write_expired": "it could not be written in time ({text})",
     "moved": "it was moved; before, it was at {at}",
     "over": "the booking is over",
-    "no_such_booking": "there is no such booking now {text}",
+    "no_such_booking": "there is no such booking now",
     "mode_live": "decisions are carried out from the next booking on",
     "mode_shadow": "decisions are recorded and nothing is written",
     # outcomes

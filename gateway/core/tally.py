@@ -11,10 +11,10 @@ def tally_of(life: Life, how: Outcome | str, now: Instant) -> Tally:
     outcome = _outcome(life, how)
     returned = 0
     cause = ""
-    if life.released_at != NEVER:
+    if life.released_at != NEVER and not life.restored:
         returned = max(0, life.booking.end - life.released_at)
         cause = "grace"
-    elif how == "ended_early":
+    elif how == "ended_early" and life.live:
         returned = max(0, life.booking.end - now)
     unseen = not life.is_attended and life.proved_vacant and outcome != "cancelled"
     if life.released_at == NEVER and unseen:
