@@ -142,8 +142,8 @@ class Victim:
         """Let the broker know the gateway: before its first connection nothing is queued for it."""
         process = await self.start()
         async with asyncio.timeout(20.0):
-            while "link up" not in self.log.read_text():
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 - another process writes the file
+            while "link up" not in self.log.read_text():  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.05)
         process.terminate()
         await process.wait()
 

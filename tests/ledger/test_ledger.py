@@ -211,7 +211,7 @@ def test_pruning_never_touches_what_a_restart_needs(tmp_path: Path) -> None:
     assert ledger.load().snapshot() == before
     ledger.close()
     with LedgerReader(tmp_path / "ledger.db") as reader:
-        assert next(at for _, at, _ in reader.events()) == 11, "the snapshot's own event and all after it stay"
+        assert next(at for _, at, _ in reader.events()) == 11, "what follows the snapshot stays"
 
 
 def test_what_is_written_is_synced_in_full(tmp_path: Path) -> None:
