@@ -62,6 +62,7 @@ CAUSES: Final[dict[str, Cause]] = {
     "bridge_offline": Cause("sensors", "a sensor's bridge was offline"),
     "battery_dead": Cause("sensors", "a sensor's battery was empty"),
     "fault": Cause("sensors", "a sensor reported a fault"),
+    "tampered": Cause("sensors", "a sensor was opened or moved"),
     "out_of_service": Cause("sensors", "a sensor was out of service"),
     # left alone on purpose
     "kept": Cause("exempt", "a person asked to keep it"),
