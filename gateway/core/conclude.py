@@ -71,9 +71,9 @@ class _Conclusion:
         for event in pending:
             self._heed(event)
         self._settle_restorations()
-        lives = sorted(state.lives.values(), key=lambda life: (life.booking.start, life.booking.key))
-        for life in lives:
+        for life in _in_order(life for life in state.lives.values() if life.state == "upcoming"):
             self._open(life)
+        lives = _in_order(life for life in state.lives.values() if life.state != "upcoming")
         signs = self._signs()
         for life in lives:
             self._attend(life, signs)
@@ -82,7 +82,7 @@ class _Conclusion:
         for life in lives:
             self._release(life)
         for life in lives:
-            if life.booking.end <= self.now and life.booking.key in state.lives:
+            if life.booking.end <= self.now:
                 self._finish(life, "ended")
         if proof.blocked is None and proof.until < proof.since:
             state.proof_wanted = min(state.proof_wanted, proof.since)
@@ -120,6 +120,8 @@ class _Conclusion:
         if state.occupancy.status != "occupied" or state.settled_at == NEVER:
             return
         for life in state.lives.values():
+            if life.state == "upcoming":
+                continue
             start = max(state.settled_at, life.booking.start)
             life.occupied_ms += max(0, min(self.now, life.booking.end) - start)
 
@@ -653,6 +655,11 @@ def _overlapped_by(room: Room, life: Life) -> str:
         if other is not life and overlaps and other.is_attended:
             return key
     return ""
+
+
+def _in_order(lives: Iterable[Life]) -> list[Life]:
+    """By start, then key: the same everywhere."""
+    return sorted(lives, key=lambda life: (life.booking.start, life.booking.key))
 
 
 def _codes(reasons: tuple[Reason, ...]) -> list[tuple[str, str]]:

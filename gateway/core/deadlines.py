@@ -17,36 +17,45 @@ def next_deadline(room: Room, after: Instant) -> Instant:
     state = room.state
     if state.dirty:
         return after
-    candidates = _sensor_deadlines(room)
     proof = prove(room.sensors, room.panel(room.grace_ms), after)
+    candidates = _sensor_deadlines(room)
     if proof.blocked is None:
         candidates.append(proof.since)
     for life in state.lives.values():
-        candidates += (life.opens_at, life.booking.start, life.booking.end)
+        if life.state == "upcoming":
+            candidates.append(life.opens_at)
+            continue
+        candidates += (life.booking.start, life.booking.end)
         if life.shown_again:
             candidates.append(state.released[life.booking.key].at + STALE_READ_MS + 1)
         if life.may_be_released:
-            candidates += _release_deadlines(room, life, after)
-    return min((c for c in candidates if c > after), default=FOREVER)
+            same = life.grace_ms == room.grace_ms
+            own = proof if same else prove(room.sensors, room.panel(life.grace_ms), after)
+            candidates += _release_deadlines(life, own)
+    return min([c for c in candidates if c > after], default=FOREVER)
 
 
 def _sensor_deadlines(room: Room) -> list[Instant]:
     """Health and holds run out; presence has lasted long enough for a check-in."""
     candidates: list[Instant] = []
+    open_starts = [
+        life.booking.start + life.policy.handover_ms
+        for life in room.state.lives.values()
+        if life.may_be_released
+    ]
     for profile, sensor, _ in room.sensors.values():
         candidates.append(sensor.well_until + 1)
         if not sensor.showing:
             candidates.append(sensor.last_sign + profile.hold_ms + 1)
             candidates.append(sensor.last_sign + profile.hold_beside_presence_ms + 1)
-        elif profile.senses != "count":
+        elif open_starts and profile.senses != "count":
             wait = SHOWN_FOR_CHECK_IN_MS + (profile.device_hold_ms if profile.senses == "motion" else 0)
             candidates.append(sensor.shown_since + wait)
-            lives = room.state.lives.values()
-            candidates += [life.booking.start + life.policy.handover_ms + wait for life in lives]
+            candidates += [start + wait for start in open_starts]
     return candidates
 
 
-def _release_deadlines(room: Room, life: Life, now: Instant) -> list[Instant]:
+def _release_deadlines(life: Life, proof: Proof) -> list[Instant]:
     warn_ms = life.policy.warn_before_release_ms
     candidates = [
         life.booking.start + life.policy.handover_ms,
@@ -55,7 +64,6 @@ def _release_deadlines(room: Room, life: Life, now: Instant) -> list[Instant]:
         life.warned_at + warn_ms,
         life.booking.end - life.policy.min_remaining_ms + 1,
     ]
-    proof: Proof = prove(room.sensors, room.panel(life.grace_ms), now)
     if proof.blocked is None:
         vacate = max(life.policy.vacate_ms, life.grace_ms)
         for window in (life.grace_ms, vacate, max(vacate, VACATE_MOTION_ONLY_MS)):

@@ -124,10 +124,10 @@ def effective_grace(policy: Policy, profiles: Iterable[SensorProfile]) -> Durati
 
 def is_covered(sensors: Mapping[str, Sensor], now: Instant) -> bool:
     """Whether a healthy presence sensor covers the room, also those who sit still."""
-    return any(
-        sensor.profile.senses == "presence" and can_prove(sensor.profile) and sensor.is_healthy(now)
-        for sensor in sensors.values()
-    )
+    for profile, state, _ in sensors.values():
+        if profile.senses == "presence" and now <= state.well_until and can_prove(profile):
+            return True
+    return False
 
 
 def hold_of(profile: SensorProfile, *, covered: bool) -> Duration:
@@ -152,9 +152,10 @@ def prove(sensors: Mapping[str, Sensor], panel: Panel, now: Instant, before: Ins
         profile, state, _ = sensor
         if not profile.in_service:
             continue
-        blocked = blocked or _objection(name, sensor, now)
-        hold = hold_of(profile, covered=covered)
-        since = max(since, state.sign_at(now) + hold, state.as_if_sign + hold)
+        if blocked is None and (state.showing or now > state.well_until or not state.knows_state):
+            blocked = _objection(name, sensor, now)
+        sign = now if state.showing else state.last_sign
+        since = max(since, max(sign, state.as_if_sign) + hold_of(profile, covered=covered))
     states = [sensors[prover].state for prover in panel.provers]
     proofs = [s.last_proof if s.last_proof < before else s.proof_before for s in states]
     until = (min(proofs) if panel.each_must else max(proofs)) if proofs else NEVER

@@ -19,7 +19,12 @@ from simulators.recordings import *
 from simulators.link import MemoryLink
 ROOM="orion@contoso.com"
 f=lambda t: datetime.fromtimestamp(t/1000,UTC).strftime('%a %d %b %H:%M:%S')
-def settings(folder,sensors,mode,port,dh="31s",poll="4m"):
+class Once:
+    def __init__(self,t): self.t=t; self.v=None
+    async def token(self,*,claims=None):
+        if self.v is None or claims: self.v=await self.t.token(claims=claims)
+        return self.v
+def settings(folder,sensors,mode,port,dh="31s",poll="5m"):
     (folder/"secret").write_text(CLIENT_SECRET); (folder/"secret").chmod(0o600)
     text=CONFIGURATION.format(tenant=TENANT_ID,client=CLIENT_ID,policy="",exchange=f'poll="{poll}"').replace('host = "127.0.0.1"',f'host = "127.0.0.1"\nport={port}\nkeepalive="18h"')
     text+=f'[[room]]\nid = "orion"\nmailbox = "{ROOM}"\nmode = "{mode}"\n'
@@ -27,7 +32,7 @@ def settings(folder,sensors,mode,port,dh="31s",poll="4m"):
         text+=f'[[room.sensor]]\nid="{s.lower()}"\nfamily="plain"\ntopic="uci/{s}"\nsenses="motion"\nheartbeat="60s"\nlatency="31s"\nat_qos1=true\ndevice_hold="{dh}"\n'
     return parse(text,base=folder)
 
-async def go(folder,loop,clock,rec,drawn,sensors,mode,dh="31s",poll="4m"):
+async def go(folder,loop,clock,rec,drawn,sensors,mode,dh="31s",poll="5m"):
     t0=time.monotonic()
     real=isinstance(loop,LockStepLoop)
     broker=EmbeddedBroker() if real else None
@@ -37,7 +42,7 @@ async def go(folder,loop,clock,rec,drawn,sensors,mode,dh="31s",poll="4m"):
     ev=[ex.book("ada@contoso.com",ROOM,b.start,b.end) for b in drawn]
     link=LockStepLink(_link_settings(s),loop) if real else MemoryLink()
     tr=httpx.ASGITransport(ex.app)
-    sv=Service(s,Surroundings(clock=clock,link=link,transport=tr,tokens=InProcessTokens(tr),control=False,linger_s=0.0))
+    sv=Service(s,Surroundings(clock=clock,link=link,transport=tr,tokens=Once(InProcessTokens(tr)),watch_every_s=86400.0,control=False,linger_s=0.0))
     if real:
         pub=Publisher("127.0.0.1",broker.port,loop); pub.__enter__()
         with loop.held():
