@@ -116,7 +116,9 @@ class _LockStepSelector(selectors.DefaultSelector):
         return ready
 
 
-def run_in_lock_step(main: Callable[[LockStepLoop, VirtualClock], Coroutine[Any, Any, T]], start: Instant) -> T:
+def run_in_lock_step(
+    main: Callable[[LockStepLoop, VirtualClock], Coroutine[Any, Any, T]], start: Instant
+) -> T:
     """Run what `main` makes of the loop and its clock to the end; its result. Raises what it raises."""
     with asyncio.Runner(loop_factory=LockStepLoop) as runner:
         loop = runner.get_loop()
