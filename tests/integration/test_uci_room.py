@@ -85,6 +85,7 @@ async def go(folder, loop, clock, rec, drawn, sensors, mode, dh="31s", poll="5m"
         d = clock.seconds_until(m.t)
         if d:
             await asyncio.sleep(d)
+        if real: link.hasten()
         send(m.topic, m.payload)
     await asyncio.sleep(3600)
     print("played", time.monotonic() - t0)
