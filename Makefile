@@ -33,7 +33,8 @@ test: $(VENV)/dev.stamp  ## Lint, types, architecture, tests with coverage
 	$(BIN)/coverage combine --quiet || true
 	$(BIN)/coverage report
 
-soak: $(VENV)/dev.stamp  ## The long tests: crashes and restarts by the thousand
+soak: $(VENV)/dev.stamp  ## The long tests: a thousand kills, thousands of random days
+	PROPERTY_FACTOR=20 $(BIN)/python -m pytest tests/core/test_properties.py
 	$(BIN)/python -m pytest -m soak $(TESTS)
 
 bench: $(VENV)/dev.stamp  ## Measure speed and size; writes bench.json

@@ -4,6 +4,8 @@ Always the same examples (`derandomize`), few enough for a minute; a failing one
 that reproduces it: paste the `Script(...)` into `play`.
 """
 
+import os
+
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
@@ -32,6 +34,9 @@ from gateway.core.explain import explain
 from gateway.core.site import Site
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
+FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
+"""How many times as many days are drawn; `make soak` draws more."""
+
 FIXED = settings(
     derandomize=True,
     database=None,
@@ -52,7 +57,7 @@ def assert_same(one: list[Decision], other: list[Decision]) -> None:
 # -- nobody wrongly released -----------------------------------------------------------------------
 
 
-@settings(FIXED, max_examples=900)
+@settings(FIXED, max_examples=250 * FACTOR)
 @given(SCRIPTS)
 def test_nobody_is_wrongly_released(script: Script) -> None:
     """W1 to W6 and W8, the warning, and presence that withdraws: recomputed from the events alone."""
@@ -96,7 +101,7 @@ QUIET = st.builds(
 )
 
 
-@settings(FIXED, max_examples=150)
+@settings(FIXED, max_examples=80 * FACTOR)
 @given(QUIET, st.integers(0, LENGTH_S), st.integers(0, 3))
 def test_adding_presence_never_creates_or_hastens_a_release(script: Script, second: int, number: int) -> None:
     """W9a: one more sign, with nothing else changed, makes no first release appear or come sooner.
@@ -138,7 +143,7 @@ def _first_release(record: Record) -> Instant | None:
 # -- the same events, the same decisions -----------------------------------------------------------
 
 
-@settings(FIXED, max_examples=120)
+@settings(FIXED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_the_same_events_give_the_same_decisions(script: Script) -> None:
     """Given again to a new site: every decision and the last byte of the memory."""
@@ -148,7 +153,7 @@ def test_the_same_events_give_the_same_decisions(script: Script) -> None:
     assert record.snapshot == repeated.snapshot
 
 
-@settings(FIXED, max_examples=120)
+@settings(FIXED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_a_snapshot_between_any_two_events_changes_nothing(script: Script) -> None:
     """Forgotten and restored after each single event: the same decisions and the same memory."""
@@ -158,7 +163,7 @@ def test_a_snapshot_between_any_two_events_changes_nothing(script: Script) -> No
     assert record.snapshot == restored.snapshot
 
 
-@settings(FIXED, max_examples=120)
+@settings(FIXED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_the_order_of_readings_of_one_instant_does_not_matter(script: Script) -> None:
     """Different sensors' readings of one instant, the other way round: the same decisions."""
@@ -198,7 +203,7 @@ def _reversed_within_instants(given_events: tuple[Given, ...]) -> list[tuple[Any
 # -- ticks -----------------------------------------------------------------------------------------
 
 
-@settings(FIXED, max_examples=120)
+@settings(FIXED, max_examples=50 * FACTOR)
 @given(SCRIPTS, st.sampled_from((SECOND_MS, 7 * SECOND_MS, 61 * SECOND_MS)))
 def test_a_tick_at_each_deadline_is_enough_and_more_change_nothing(script: Script, every_ms: int) -> None:
     """Ticks between the facts, as many as you like, bring the same decisions at the same instants.
@@ -218,7 +223,7 @@ def test_a_tick_at_each_deadline_is_enough_and_more_change_nothing(script: Scrip
     assert_same(record.decisions, decisions)
 
 
-@settings(FIXED, max_examples=120)
+@settings(FIXED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_the_site_is_content_after_the_tick_it_asked_for(script: Script) -> None:
     """After a tick at its deadline the next deadline lies in the future: a service never spins."""
@@ -236,7 +241,7 @@ def test_the_site_is_content_after_the_tick_it_asked_for(script: Script) -> None
 # -- reasons and health ----------------------------------------------------------------------------
 
 
-@settings(FIXED, max_examples=80)
+@settings(FIXED, max_examples=40 * FACTOR)
 @given(SCRIPTS)
 def test_every_decision_can_be_explained(script: Script) -> None:
     """Each has reasons, each reason a sentence, and no sentence a blank where a sensor belongs."""
@@ -248,7 +253,7 @@ def test_every_decision_can_be_explained(script: Script) -> None:
         assert not any(clause.startswith(" ") for clause in told.split("; "))
 
 
-@settings(FIXED, max_examples=120)
+@settings(FIXED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_a_sensor_is_healthy_up_to_well_until_and_then_has_an_ailment(script: Script) -> None:
     """`ailment` and `well_until` are two forms of one truth, now and at any later time."""

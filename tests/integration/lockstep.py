@@ -11,7 +11,6 @@ a socket) are waited for by themselves; so is each published message until the g
 import asyncio
 import concurrent.futures
 import contextlib
-import itertools
 import os
 import selectors
 import socket
@@ -82,7 +81,7 @@ class LockStepLoop(asyncio.SelectorEventLoop):
         self,
         executor: concurrent.futures.Executor | None,
         func: Callable[[Unpack[Ts]], T],
-        *args: Unpack[Ts],
+        *args: *Ts,
     ) -> asyncio.Future[T]:
         """Run on a thread as always; time stands still until the result has been handed over."""
         self.expect()
@@ -176,12 +175,12 @@ class LockStepLink(MqttLink):
 class Publisher:
     """The sensors' side of the broker: publishes at QoS 1 over a connection of its own, on a thread."""
 
-    def __init__(self, host: str, port: int, loop: LockStepLoop) -> None:
-        self._loop = loop
+    def __init__(self, host: str, port: int, loop: LockStepLoop, link: LockStepLink) -> None:
+        self._loop, self._link = loop, link
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="sensors")
         self._client.connect(host, port)
         wire = self._client.socket()
-        assert wire is not None
+        assert isinstance(wire, socket.socket)
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # two small packets: no delay between
         self.published = 0
 
@@ -195,14 +194,9 @@ class Publisher:
 
     def publish(self, topic: str, payload: str) -> None:
         """Publish; time stands still until the gateway has committed and acknowledged the message."""
+        self._link.hasten()
         self._loop.expect()
         info = self._client.publish(topic, payload, qos=1)
         if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
             raise StuckError(f"{topic} was not published: {info.rc!r}")
         self.published += 1
-
-
-def by_instant(instants: Iterator[tuple[Instant, T]]) -> Iterator[tuple[Instant, list[T]]]:
-    """Group what lies at the same instant; the input is in order of time."""
-    for at, group in itertools.groupby(instants, key=lambda pair: pair[0]):
-        yield at, [one for _, one in group]
