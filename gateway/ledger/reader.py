@@ -109,11 +109,19 @@ class LedgerReader:
         limit: int = -1,
     ) -> list[Decision]:
         """Recorded decisions, oldest first; with `limit` the newest that many. Filters combine."""
+        where = ["at >= ?", "at < ?"]
+        values: list[object] = [since, until]
+        if booking:
+            where.append("booking = ? AND booking <> ''")  # the second half lets the index be used
+            values.append(booking)
+        for column, value in (("room", room), ("kind", kind)):
+            if value:
+                where.append(f"{column} = ?")
+                values.append(value)
         rows = self._db.execute(
-            "SELECT body FROM (SELECT id, body FROM decisions WHERE at >= ? AND at < ?"
-            " AND (? = '' OR room = ?) AND (? = '' OR booking = ?) AND (? = '' OR kind = ?)"
+            f"SELECT body FROM (SELECT id, body FROM decisions WHERE {' AND '.join(where)}"  # noqa: S608 - literals
             " ORDER BY id DESC LIMIT ?) ORDER BY id",
-            (since, until, room, room, booking, booking, kind, kind, limit),
+            (*values, limit),
         )
         return [_DECISION.decode(body) for (body,) in rows]
 

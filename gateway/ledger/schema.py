@@ -21,7 +21,7 @@ CREATE TABLE decisions (
     id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, at INTEGER NOT NULL, room TEXT NOT NULL,
     booking TEXT NOT NULL, kind TEXT NOT NULL, ruleset INTEGER NOT NULL, body TEXT NOT NULL
 );
-CREATE INDEX decisions_by_booking ON decisions (room, booking);
+CREATE INDEX decisions_by_booking ON decisions (booking) WHERE booking <> '';
 CREATE TABLE outbox (
     room TEXT NOT NULL, write INTEGER NOT NULL, booking TEXT NOT NULL, body TEXT NOT NULL,
     state TEXT NOT NULL, why TEXT NOT NULL DEFAULT '', attempts INTEGER NOT NULL DEFAULT 0,
