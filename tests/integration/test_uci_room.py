@@ -58,7 +58,7 @@ LATE: Final[dict[str, str]] = {
     "Fri 22 14:30": "everybody had left at 14:16, the next person came at 15:25, after a recording gap",
     "Sat 23 11:30": "the first people came at 11:49, nine minutes after a correct no-show release",
 }
-"""Attended bookings that were released before anybody came: to the minute, as the rules say."""
+"""Attended bookings that were released before anybody came: no-shows until then, by any rule."""
 
 
 class Kept(NamedTuple):
