@@ -33,7 +33,7 @@ test: $(VENV)/dev.stamp  ## Lint, types, architecture, tests with coverage
 	$(BIN)/python -m pytest --quiet $(PROPERTIES)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "not soak" --ignore=$(PROPERTIES) $(TESTS)
-	$(BIN)/coverage combine --quiet || true
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 soak: $(VENV)/dev.stamp  ## The long tests: a thousand kills, thousands of random days
