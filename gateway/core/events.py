@@ -12,11 +12,15 @@ ReadingKind = Literal["presence", "motion", "count", "entries", "battery", "link
 RoomMode = Literal["shadow", "live"]
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="event"):
-    """Base of all facts; `tag_field` keeps them apart in the journal."""
+class Event(msgspec.Struct, frozen=True, array_like=True):
+    """Base of all facts. Journaled as JSON arrays, `["reading","orion-radar","presence",1,true,null]`:
+    half the length of objects, and with it half of what a day writes to disk.
+
+    The order of the fields is the journal's format: new ones come at the end and have a default.
+    """
 
 
-class Reading(Event, frozen=True, omit_defaults=True, tag="reading"):
+class Reading(Event, frozen=True, tag="reading"):
     """One decoded observation from a sensor.
 
     `value`: presence and motion 0 or 1; count and entries in people; battery in percent; tamper
@@ -38,27 +42,27 @@ class Reading(Event, frozen=True, omit_defaults=True, tag="reading"):
         return self.value > 0 and self.kind in ("presence", "motion", "count", "entries")
 
 
-class Availability(Event, frozen=True, omit_defaults=True, tag="availability"):
+class Availability(Event, frozen=True, tag="availability"):
     """A sensor's last will or availability topic spoke. Never a proof of life."""
 
     sensor: str
     online: bool
 
 
-class BridgeState(Event, frozen=True, omit_defaults=True, tag="bridge_state"):
+class BridgeState(Event, frozen=True, tag="bridge_state"):
     """The radio bridge behind several sensors said that it is on- or offline."""
 
     bridge: str
     online: bool
 
 
-class Configured(Event, frozen=True, omit_defaults=True, tag="configured"):
+class Configured(Event, frozen=True, tag="configured"):
     """The site's configuration, in full, whenever it differs from the one before."""
 
     site: SiteConfig
 
 
-class Booted(Event, frozen=True, omit_defaults=True, tag="booted"):
+class Booted(Event, frozen=True, tag="booted"):
     """The process started. `down_since`: the newest instant in the ledger before it (or now)."""
 
     down_since: Instant
@@ -66,29 +70,29 @@ class Booted(Event, frozen=True, omit_defaults=True, tag="booted"):
     """The machine itself kept running: only then can a broker on it still hold its queue."""
 
 
-class LinkUp(Event, frozen=True, omit_defaults=True, tag="link_up"):
+class LinkUp(Event, frozen=True, tag="link_up"):
     """Connected to the broker and subscribed. `session_present` as the broker's CONNACK says."""
 
     session_present: bool
 
 
-class LinkDown(Event, frozen=True, omit_defaults=True, tag="link_down"):
+class LinkDown(Event, frozen=True, tag="link_down"):
     """The connection to the broker was lost."""
 
 
-class ClockStepped(Event, frozen=True, omit_defaults=True, tag="clock_stepped"):
+class ClockStepped(Event, frozen=True, tag="clock_stepped"):
     """The wall clock moved against the monotonic one by `by_ms` (forwards positive), over 2 s."""
 
     by_ms: int
 
 
-class ClockTrust(Event, frozen=True, omit_defaults=True, tag="clock_trust"):
+class ClockTrust(Event, frozen=True, tag="clock_trust"):
     """Whether the wall clock can be believed; nothing is released while it cannot."""
 
     trusted: bool
 
 
-class CalendarRead(Event, frozen=True, omit_defaults=True, tag="calendar_read"):
+class CalendarRead(Event, frozen=True, tag="calendar_read"):
     """A complete, paged read of a room's calendar between two instants, as the difference to what was known.
 
     `changed` holds new and altered bookings, `removed` the keys of bookings that overlap the
@@ -102,14 +106,14 @@ class CalendarRead(Event, frozen=True, omit_defaults=True, tag="calendar_read"):
     removed: tuple[str, ...] = ()
 
 
-class CalendarUnreadable(Event, frozen=True, omit_defaults=True, tag="calendar_unreadable"):
+class CalendarUnreadable(Event, frozen=True, tag="calendar_unreadable"):
     """A room's calendar could not be read completely. Never "no bookings"."""
 
     room: str
     why: str
 
 
-class CheckedIn(Event, frozen=True, omit_defaults=True, tag="checked_in"):
+class CheckedIn(Event, frozen=True, tag="checked_in"):
     """A person said "we are here" (panel, QR, API, command). `booking` empty: the current one."""
 
     room: str
@@ -117,7 +121,7 @@ class CheckedIn(Event, frozen=True, omit_defaults=True, tag="checked_in"):
     by: str = "command"
 
 
-class Kept(Event, frozen=True, omit_defaults=True, tag="kept"):
+class Kept(Event, frozen=True, tag="kept"):
     """A person asked that no automatic rule touches this booking. `booking` empty: current or next."""
 
     room: str
@@ -125,7 +129,7 @@ class Kept(Event, frozen=True, omit_defaults=True, tag="kept"):
     by: str = "command"
 
 
-class Ended(Event, frozen=True, omit_defaults=True, tag="ended"):
+class Ended(Event, frozen=True, tag="ended"):
     """A person said "we are done". `booking` empty: the current one."""
 
     room: str
@@ -133,7 +137,7 @@ class Ended(Event, frozen=True, omit_defaults=True, tag="ended"):
     by: str = "command"
 
 
-class ModeSet(Event, frozen=True, omit_defaults=True, tag="mode_set"):
+class ModeSet(Event, frozen=True, tag="mode_set"):
     """A person set a room live or back to shadow; live holds from the next booking on."""
 
     room: str
@@ -141,7 +145,7 @@ class ModeSet(Event, frozen=True, omit_defaults=True, tag="mode_set"):
     by: str = "command"
 
 
-class WriteOutcome(Event, frozen=True, omit_defaults=True, tag="write_outcome"):
+class WriteOutcome(Event, frozen=True, tag="write_outcome"):
     """How an intended write to Exchange ended. `applied` only after a read that shows it."""
 
     room: str
@@ -150,7 +154,7 @@ class WriteOutcome(Event, frozen=True, omit_defaults=True, tag="write_outcome"):
     why: str = ""
 
 
-class Tick(Event, frozen=True, omit_defaults=True, tag="tick"):
+class Tick(Event, frozen=True, tag="tick"):
     """Time has moved on: conclude from everything recorded so far."""
 
 

@@ -18,7 +18,12 @@ from gateway.ledger.errors import LedgerDamaged, LedgerError, LedgerInUse, Ledge
 from gateway.ledger.reader import open_rows, replay_from
 
 SNAPSHOTS_KEPT: Final = 3
-WAL_PAGES_BEFORE_CHECKPOINT: Final = 1000
+PAGE_BYTES: Final = 1024
+"""A commit rewrites whole pages, and most hold one or two seconds of readings: small pages write about
+a third less to disk in a day than SQLite's default of 4096."""
+
+WAL_PAGES_BEFORE_CHECKPOINT: Final = 4_000
+"""4 MB, as SQLite's default is with its own page size."""
 
 Checkpoint = Callable[[str], None]
 """Called with the name of a point in the life of a commit; crash tests stop the process there."""
@@ -219,6 +224,7 @@ def _open(path: Path) -> sqlite3.Connection:
         if existed:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         missing = schema.pending(connection, str(path))
+        connection.execute(f"PRAGMA page_size={PAGE_BYTES}")  # of a new file; no effect on an old one
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_BEFORE_CHECKPOINT}")

@@ -5,7 +5,8 @@ Theory of operation
 * `tell` hands a fact to the core at once and puts it into the batch in the making. When the event
   loop has drained what was ready, one tick concludes from all of it.
 * A batch is committed at once if a write to Exchange depends on it or half of the broker's window is
-  filled; otherwise after a linger of about a second (a lone commit costs 8 KiB of disk writes).
+  filled; otherwise after a linger of two seconds (a commit costs some 12 KiB of disk writes
+  at the least, and a day has many seconds).
 * What waits for a commit (acknowledgements, writes to Exchange, commands) is done after it.
 * If a commit fails, nothing of it happened: the link is dropped so that the broker delivers again,
   the core's memory is discarded and reloaded from the ledger, and after a pause it goes on.
@@ -26,7 +27,7 @@ from gateway.ledger import Batch, Counts, LedgerError, LedgerWorker, OutboxChang
 
 log = structlog.get_logger()
 
-LINGER_S: Final = 1.0
+LINGER_S: Final = 2.0
 """How long a fact that nothing depends on may wait for its commit (wall time)."""
 
 SNAPSHOT_EVERY: Final = 20_000
