@@ -71,8 +71,10 @@ class _Conclusion:
         for event in pending:
             self._heed(event)
         self._settle_restorations()
-        for life in _in_order(life for life in state.lives.values() if life.state == "upcoming"):
-            self._open(life)
+        if pending or self.room.next_opening <= self.now:
+            for life in _in_order(life for life in state.lives.values() if self._may_open(life)):
+                self._open(life)
+            self.room.look_ahead()
         lives = _in_order(life for life in state.lives.values() if life.state != "upcoming")
         signs = self._signs()
         for life in lives:
@@ -80,7 +82,7 @@ class _Conclusion:
         proof = self._watch(lives)
         state.proof_wanted = FOREVER
         for life in lives:
-            self._release(life)
+            self._release(life, proof)
         for life in lives:
             if life.booking.end <= self.now:
                 self._finish(life, "ended")
@@ -317,9 +319,12 @@ class _Conclusion:
 
     # -- 2. opening and attendance --------------------------------------------------------------------
 
+    def _may_open(self, life: Life) -> bool:
+        return life.state == "upcoming" and life.opens_at <= self.now
+
     def _open(self, life: Life, *, at_once: bool = False) -> None:
         """Pin policy and mode, `early_arrival` before the start (or when a person acts on it)."""
-        if life.state != "upcoming" or (self.now < life.opens_at and not at_once):
+        if life.state != "upcoming" or not (at_once or self._may_open(life)):
             return
         life.policy = self.state.config.policy
         life.grace_ms = effective_grace(life.policy, self.room.profiles)
@@ -371,10 +376,11 @@ class _Conclusion:
         """Attribute signs of presence to the booking: seen, checked in."""
         if life.state in ("upcoming", "released", "over"):
             return
-        start, end = life.booking.start, life.booking.end
-        eligible = self._eligible_from(life)
+        start, end, opens_at = life.booking.start, life.booking.end, life.opens_at
+        settled = life.state == "checked_in" and life.seen_at != NEVER  # no sign can add to that
+        eligible = FOREVER if settled else self._eligible_from(life)
         for sign in signs:
-            if sign.end < life.opens_at or sign.start >= end:
+            if sign.end < opens_at or sign.start >= end:
                 continue
             if sign.end >= start:
                 life.last_presence = max(life.last_presence, min(sign.end, end))
@@ -476,14 +482,16 @@ class _Conclusion:
 
     # -- 4. release -----------------------------------------------------------------------------------
 
-    def _release(self, life: Life) -> None:
+    def _release(self, life: Life, proof: Proof) -> None:
+        if life.grace_ms != self.room.grace_ms:
+            proof = prove(self.room.sensors, self.room.panel(life.grace_ms), self.now)
         if life.state == "releasing" and not life.withdrawn:
-            reason = stops_release_under_way(case_of(self.room, life, self.now))
+            reason = stops_release_under_way(case_of(self.room, life, self.now, proof))
             if reason is not None:
                 self._drop_release(life, reason)
         if not life.may_be_released or self.now < life.booking.start or life.would_release_at != NEVER:
             return
-        case = case_of(self.room, life, self.now)
+        case = case_of(self.room, life, self.now, proof)
         never = first_objection(case, "never")
         if never is not None:
             life.withheld = never[1].code
@@ -628,14 +636,14 @@ def _release_method(booking: Booking) -> Method:
     return "cancel" if booking.has_attendees else "delete"
 
 
-def case_of(room: Room, life: Life, now: Instant) -> Case:
-    """What the release rules look at for this booking at this moment."""
+def case_of(room: Room, life: Life, now: Instant, proof: Proof | None = None) -> Case:
+    """What the release rules look at for this booking at this moment. `proof` if it is known already."""
     state = room.state
     return Case(
         now=now,
         room=state.config,
         life=life,
-        proof=prove(room.sensors, room.panel(life.grace_ms), now),
+        proof=proof or prove(room.sensors, room.panel(life.grace_ms), now),
         deaf=room.deaf,
         calendar_read_at=state.calendar_read_at,
         calendar_why=state.calendar_why,

@@ -6,24 +6,31 @@ A deadline too many costs a tick that finds nothing; a deadline too few costs a 
 from gateway.core.conclude import SHOWN_FOR_CHECK_IN_MS, STALE_READ_MS
 from gateway.core.evidence import FOREVER
 from gateway.core.life import Life
-from gateway.core.occupancy import Proof, prove
+from gateway.core.occupancy import Proof, hold_of, prove
 from gateway.core.room import Room
 from gateway.core.rules import VACATE_MOTION_ONLY_MS
 from gateway.core.units import Instant
 
 
-def next_deadline(room: Room, after: Instant) -> Instant:
-    """The next instant after `after` worth a tick; `after` itself if facts are waiting, else `FOREVER`."""
+def health_deadline(room: Room, after: Instant) -> Instant:
+    """When the first sensor falls ill if it says nothing more. Each of its messages puts this off.
+
+    After `FOREVER` if none can.
+    """
+    instants = [sensor.well_until for _, sensor, _ in room.sensors.values() if sensor.well_until >= after]
+    return min(instants, default=FOREVER) + 1
+
+
+def firm_deadline(room: Room, after: Instant) -> Instant:
+    """The next instant after `after` that no mere heartbeat moves; `FOREVER` if there is none."""
     state = room.state
-    if state.dirty:
-        return after
     proof = prove(room.sensors, room.panel(room.grace_ms), after)
-    candidates = _sensor_deadlines(room)
+    candidates = _sensor_deadlines(room, covered=proof.covered)
     if proof.blocked is None:
         candidates.append(proof.since)
+    candidates.append(room.next_opening)
     for life in state.lives.values():
         if life.state == "upcoming":
-            candidates.append(life.opens_at)
             continue
         candidates += (life.booking.start, life.booking.end)
         if life.shown_again:
@@ -35,8 +42,8 @@ def next_deadline(room: Room, after: Instant) -> Instant:
     return min([c for c in candidates if c > after], default=FOREVER)
 
 
-def _sensor_deadlines(room: Room) -> list[Instant]:
-    """Health and holds run out; presence has lasted long enough for a check-in."""
+def _sensor_deadlines(room: Room, *, covered: bool) -> list[Instant]:
+    """Holds run out; presence has lasted long enough for a check-in."""
     candidates: list[Instant] = []
     open_starts = [
         life.booking.start + life.policy.handover_ms
@@ -44,10 +51,8 @@ def _sensor_deadlines(room: Room) -> list[Instant]:
         if life.may_be_released
     ]
     for profile, sensor, _ in room.sensors.values():
-        candidates.append(sensor.well_until + 1)
         if not sensor.showing:
-            candidates.append(sensor.last_sign + profile.hold_ms + 1)
-            candidates.append(sensor.last_sign + profile.hold_beside_presence_ms + 1)
+            candidates.append(sensor.last_sign + hold_of(profile, covered=covered) + 1)
         elif open_starts and profile.senses != "count":
             wait = SHOWN_FOR_CHECK_IN_MS + (profile.device_hold_ms if profile.senses == "motion" else 0)
             candidates.append(sensor.shown_since + wait)

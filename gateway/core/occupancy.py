@@ -41,6 +41,8 @@ class Proof(NamedTuple):
     lone: bool
     """All of `provers` can fail at once (one sensor, one radio, one bridge)."""
     motion_only: bool
+    covered: bool = False
+    """A healthy presence sensor covers those who sit still."""
 
     @property
     def vacant(self) -> bool:
@@ -155,11 +157,15 @@ def prove(sensors: Mapping[str, Sensor], panel: Panel, now: Instant, before: Ins
         if blocked is None and (state.showing or now > state.well_until or not state.knows_state):
             blocked = _objection(name, sensor, now)
         sign = now if state.showing else state.last_sign
-        since = max(since, max(sign, state.as_if_sign) + hold_of(profile, covered=covered))
+        if state.as_if_sign > sign:
+            sign = state.as_if_sign
+        hold = hold_of(profile, covered=True) if covered and profile.senses == "motion" else profile.hold_ms
+        if sign + hold > since:
+            since = sign + hold
     states = [sensors[prover].state for prover in panel.provers]
     proofs = [s.last_proof if s.last_proof < before else s.proof_before for s in states]
     until = (min(proofs) if panel.each_must else max(proofs)) if proofs else NEVER
-    return Proof(blocked, since, until, panel.provers, panel.lone, panel.motion_only)
+    return Proof(blocked, since, until, panel.provers, panel.lone, panel.motion_only, covered)
 
 
 def _objection(name: str, sensor: Sensor, now: Instant) -> Reason | None:
@@ -182,8 +188,7 @@ def judge(sensors: Mapping[str, Sensor], proof: Proof, deaf: Reason | None, now:
     """The room's occupancy. `deaf`: why the gateway cannot hear or trust its clock, if so."""
     if deaf is not None:
         return Occupancy("unknown", why=(deaf,))
-    covered = is_covered(sensors, now)
-    shown = [_shown(name, sensor, covered, now) for name, sensor in sensors.items()]
+    shown = [_shown(name, sensor, proof.covered, now) for name, sensor in sensors.items()]
     signs = tuple(reason for reason in shown if reason is not None)
     if signs:
         return Occupancy("occupied", why=signs)

@@ -137,7 +137,10 @@ class Room:
         self.grace_ms: Duration = 0
         """The effective grace of the room's present policy."""
         self._panels: dict[Duration, Panel] = {}
+        self.next_opening: Instant = FOREVER
+        """When the next booking opens."""
         self._index()
+        self.look_ahead()
 
     def _index(self) -> None:
         state = self.state
@@ -154,6 +157,11 @@ class Room:
         if panel is None:
             panel = self._panels[grace_ms] = panel_of(self.profiles, grace_ms)
         return panel
+
+    def look_ahead(self) -> None:
+        """Work out when the next booking opens; after anything that changes what is upcoming."""
+        upcoming = (life.opens_at for life in self.state.lives.values() if life.state == "upcoming")
+        self.next_opening = min(upcoming, default=FOREVER)
 
     # -- configuration ------------------------------------------------------------------------------
 
@@ -176,6 +184,7 @@ class Room:
             else:
                 life.policy = lengthened(life.policy, config.policy)
                 life.grace_ms = max(life.grace_ms, effective_grace(life.policy, self.profiles))
+        self.look_ahead()
         state.dirty = True
 
     # -- sensors ------------------------------------------------------------------------------------

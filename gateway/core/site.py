@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.conclude import conclude
-from gateway.core.deadlines import next_deadline
+from gateway.core.deadlines import firm_deadline, health_deadline
 from gateway.core.decisions import Decision
 from gateway.core.events import (
     AnyEvent,
@@ -74,7 +74,10 @@ class Site:
         self._room_of: dict[str, Room] = {}
         self._rooms_of_bridge: dict[str, list[Room]] = {}
         self._dirty: dict[str, Room] = {}
+        self._firm: dict[str, Instant] = {}
+        """Per room: before this instant only a sensor's silence can bring a conclusion."""
         self._alarms: dict[str, Instant] = {}
+        """Per room: before this instant nothing can; it may lie early, never late."""
         self._index()
 
     # -- memory ---------------------------------------------------------------------------------------
@@ -96,7 +99,9 @@ class Site:
             for bridge in sorted({p.bridge for p in room.profiles if p.bridge}):
                 self._rooms_of_bridge.setdefault(bridge, []).append(room)
         self._dirty = {name: room for name, room in self.rooms.items() if room.state.dirty}
-        self._alarms = {name: next_deadline(room, room.state.settled_at) for name, room in self.rooms.items()}
+        self._firm, self._alarms = {}, {}
+        for name, room in self.rooms.items():
+            self._set_alarm(name, room)
 
     # -- facts ----------------------------------------------------------------------------------------
 
@@ -115,8 +120,9 @@ class Site:
             name = room.state.config.id
             if room.state.dirty:
                 self._dirty[name] = room
-            elif wake_at < self._alarms[name]:
-                self._alarms[name] = wake_at
+            elif wake_at < self._firm[name]:
+                self._firm[name] = wake_at
+                self._alarms[name] = min(wake_at, self._alarms[name])
             return []
         if type(event) is Tick:
             self.state.now = now
@@ -220,16 +226,28 @@ class Site:
         due = set(self._dirty)
         self._dirty = {}
         for name in [name for name, at in self._alarms.items() if at <= now and name not in due]:
-            room = self.rooms[name]
-            self._alarms[name] = next_deadline(room, room.state.settled_at)
-            if self._alarms[name] <= now:
+            if self._true_alarm(name, now) <= now:
                 due.add(name)
         decisions: list[Decision] = []
         for name in sorted(due):
             room = self.rooms[name]
             decisions += conclude(room, now)
-            self._alarms[name] = next_deadline(room, now)
+            self._set_alarm(name, room)
         return decisions
+
+    def _set_alarm(self, name: str, room: Room) -> None:
+        settled_at = room.state.settled_at
+        firm = self._firm[name] = firm_deadline(room, settled_at)
+        self._alarms[name] = min(firm, health_deadline(room, settled_at))
+
+    def _true_alarm(self, name: str, now: Instant) -> Instant:
+        """Work out an alarm anew that has gone off: mostly a heartbeat has put it off meanwhile."""
+        room = self.rooms[name]
+        if self._firm[name] <= now:
+            self._set_alarm(name, room)
+        else:
+            self._alarms[name] = min(self._firm[name], health_deadline(room, room.state.settled_at))
+        return self._alarms[name]
 
     def next_deadline(self) -> Instant | None:
         """When to ask again: a tick is worth giving once this has been reached; None if never.
@@ -244,11 +262,9 @@ class Site:
             at = self._alarms[name]
             if at > now:
                 return at if at < FOREVER else None
-            room = self.rooms[name]
-            true_at = next_deadline(room, room.state.settled_at)
+            true_at = self._true_alarm(name, now)
             if true_at <= now:
                 return true_at
-            self._alarms[name] = true_at  # a heartbeat has come meanwhile: nothing to see yet
         return None
 
     @property
