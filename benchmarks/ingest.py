@@ -76,7 +76,9 @@ class Ingest:
 
 async def measure(to: Broker, folder: Path, messages: int, rounds: int) -> Ingest:
     """Bare, gateway, bare, gateway, ...: each receives the same messages, from a publisher of its own."""
-    marks = [WARM_UP + number * messages for number in range(rounds + 1)]
+    tail = to.window
+    starts = [WARM_UP + number * (messages + tail) for number in range(rounds + 1)]
+    marks = sorted({*starts, *(start + messages for start in starts)})
     config = write_config(folder, to.port)
     order = gateway_process.Order(
         config=str(config), broker_window=to.window, linger_s=LINGER_S, marks=tuple(marks)
@@ -88,18 +90,18 @@ async def measure(to: Broker, folder: Path, messages: int, rounds: int) -> Inges
         await gate.says("up")
         drained_at = time.monotonic() + DRAIN_MS / SECOND_MS
         for prefix, consumer in ((BARE, bare), (GATE, gate)):
-            await _burst(folder, consumer, _order(to, prefix, WARM_UP))
+            await _burst(folder, consumer, _order(to, prefix, WARM_UP), timed=WARM_UP)
         await asyncio.sleep(drained_at - time.monotonic())  # until then nothing may be folded
         for number in range(rounds):
-            skip = marks[number]
+            skip = starts[number]
             for prefix, consumer, rates, cpu in (
                 (BARE, bare, result.bare, result.bare_cpu_us),
                 (GATE, gate, result.gateway, result.gateway_cpu_us),
             ):
-                sent = _order(to, prefix, messages, skip)
+                sent = _order(to, prefix, messages + tail, skip)
                 cpu_before = consumer.cpu_s
-                rates.append(messages / await _burst(folder, consumer, sent))
-                cpu.append((consumer.cpu_s - cpu_before) / messages * 1e6)
+                rates.append(messages / await _burst(folder, consumer, sent, timed=messages))
+                cpu.append((consumer.cpu_s - cpu_before) / (messages + tail) * 1e6)
         result.peak_rss_mb = gate.peak_rss_bytes / 1e6
     return result
 
@@ -108,11 +110,16 @@ def _order(to: Broker, prefix: str, count: int, skip: int = 0) -> publisher.Orde
     return publisher.Order(port=to.port, prefix=prefix, count=count, skip=skip, changes=office.BUSY)
 
 
-async def _burst(folder: Path, consumer: Measured, order: publisher.Order) -> float:
-    """Seconds from the first message published until the last one has been dealt with."""
+async def _burst(folder: Path, consumer: Measured, order: publisher.Order, timed: int) -> float:
+    """Seconds from the first message published until `timed` messages have been dealt with.
+
+    The rest keeps them coming until then: the last few of all wait for the linger, as they should.
+    """
     async with publishing(order, folder) as publishes:
         began = float((await publishes.says("began"))["began"])
-        ended = await consumer.reaches(order.skip + order.count)
+        ended = await consumer.reaches(order.skip + timed)
+        if timed < order.count:
+            await consumer.reaches(order.skip + order.count)
         await publishes.ends()
     return ended - began
 

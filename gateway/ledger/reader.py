@@ -1,6 +1,7 @@
 """Reading a ledger: for a restart, and for everybody who looks, with or without a running gateway."""
 
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -35,12 +36,12 @@ def replay_from(connection: sqlite3.Connection, path: str) -> Site:
     seq = 0
     try:
         row = connection.execute("SELECT seq, body FROM snapshots ORDER BY seq DESC LIMIT 1").fetchone()
-        site = Site() if row is None else Site.restore(row[1].encode())
+        site = Site() if row is None else Site.restore(zlib.decompress(row[1]))
         seq = 0 if row is None else row[0]
         for number, at, event in events_after(connection, seq):
             seq = number
             site.handle(event, at)
-    except (msgspec.MsgspecError, CoreError, sqlite3.DatabaseError) as error:
+    except (msgspec.MsgspecError, zlib.error, CoreError, sqlite3.DatabaseError) as error:
         raise LedgerDamaged(
             f"{path}: event {seq} of the journal cannot be replayed ({error}). Restore a backup, or move "
             "the file away to start a new one. It has not been changed."

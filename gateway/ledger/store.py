@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,7 +119,7 @@ class Ledger:
             at = batch.events[-1][0] if batch.events else 0
             self._db.execute(
                 "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)",
-                (seq, at, RULESET, batch.snapshot.decode()),
+                (seq, at, RULESET, zlib.compress(batch.snapshot)),
             )
             self._db.execute(
                 "DELETE FROM snapshots WHERE seq NOT IN"

@@ -31,8 +31,7 @@ LINGER_S: Final = 2.0
 """How long a fact that nothing depends on may wait for its commit (wall time)."""
 
 SNAPSHOT_EVERY: Final = 20_000
-"""Events between snapshots: bounds what a restart replays (about 10 ms per 1,000). Each costs as much
-disk as 5,000 events on a large site."""
+"""Events between snapshots: bounds what a restart replays (about 10 ms per 1,000)."""
 
 COUNTS_EVERY_S: Final = 60.0
 """Message counts touch a page per sensor, so they are written now and then, not with every commit."""
