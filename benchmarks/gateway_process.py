@@ -3,7 +3,7 @@
 The service, the link and the ledger are the real ones. Only Exchange is not there: its calendars
 are answered in the process, and msal is imported (the memory that it takes is real) but not asked.
 
-`python -m benchmarks.gateway_process <Order as JSON>`: prints a line of JSON once every room is heard
+`python -m benchmarks.gateway_start <Order as JSON>`: prints a line of JSON once every room is heard
 and every calendar read, and one each time that the number of acknowledged messages reaches a mark.
 Ends in good order with its input.
 """
@@ -135,7 +135,3 @@ def say(line: str) -> None:
     """One line to whoever measures."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

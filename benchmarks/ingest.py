@@ -137,7 +137,7 @@ def write_config(folder: Path, port: int) -> Path:
 def gateway(order: gateway_process.Order, folder: Path) -> Measured:
     """The gateway's process."""
     text = msgspec.json.encode(order).decode()
-    return Measured("benchmarks.gateway_process", text, log=folder / "gateway.log")
+    return Measured("benchmarks.gateway_start", text, log=folder / "gateway.log")
 
 
 def publishing(order: publisher.Order, folder: Path) -> Measured:

@@ -4,7 +4,8 @@
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 HELP: Final = frozenset({"--help", "-h"})
@@ -25,15 +26,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _load_run() -> Callable[[Sequence[str]], int]:
-    """The service, loaded while what it needs not is hidden; a migration may still load click later."""
+    with lean_imports():
+        from gateway.run import main as run  # noqa: PLC0415 - only now
+    return run
+
+
+@contextmanager
+def lean_imports() -> Iterator[None]:
+    """While the service is loaded, hide what it needs not; a migration may still load click later."""
     hidden = [name for name in FOR_TERMINALS_ONLY if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment] # None: an import finds that there is none
-    from gateway.run import main as run  # noqa: PLC0415 - only now
-
-    for name in hidden:
-        del sys.modules[name]
-    return run
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 if __name__ == "__main__":

@@ -48,11 +48,13 @@ STALE_READ_MS: Final[Duration] = 2 * MINUTE_MS
 REMEMBER_RELEASES_MS: Final[Duration] = 30 * DAY_MS
 
 
-def conclude(room: Room, now: Instant) -> list[Decision]:
-    """Conclude from everything recorded for this room, at `now`; deterministic, no I/O."""
+def conclude(room: Room, now: Instant) -> tuple[list[Decision], Proof]:
+    """Conclude from everything recorded for this room, at `now`; deterministic, no I/O.
+
+    Returns the decisions, and how far the room's vacancy is proven under its present policy.
+    """
     tick = _Conclusion(room, now)
-    tick.run()
-    return tick.decisions
+    return tick.decisions, tick.run()
 
 
 class _Conclusion:
@@ -64,7 +66,7 @@ class _Conclusion:
         self.now = now
         self.decisions: list[Decision] = []
 
-    def run(self) -> None:
+    def run(self) -> Proof:
         state = self.state
         self._account_occupied_time()
         pending, state.pending = state.pending, []
@@ -92,6 +94,7 @@ class _Conclusion:
         state.attentive = any(life.state in ("open", "seen", "releasing") for life in state.lives.values())
         state.settled_at = self.now
         state.dirty = False
+        return proof
 
     def _say(
         self,

@@ -21,10 +21,13 @@ def health_deadline(room: Room, after: Instant) -> Instant:
     return min(instants, default=FOREVER) + 1
 
 
-def firm_deadline(room: Room, after: Instant) -> Instant:
-    """The next instant after `after` that no mere heartbeat moves; `FOREVER` if there is none."""
+def firm_deadline(room: Room, after: Instant, proof: Proof | None = None) -> Instant:
+    """The next instant after `after` that no mere heartbeat moves; `FOREVER` if there is none.
+
+    `proof` of the room under its present policy, if it is known already.
+    """
     state = room.state
-    proof = prove(room.sensors, room.panel(room.grace_ms), after)
+    proof = proof or prove(room.sensors, room.panel(room.grace_ms), after)
     candidates = _sensor_deadlines(room, covered=proof.covered)
     if proof.blocked is None:
         candidates.append(proof.since)

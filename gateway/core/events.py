@@ -13,10 +13,10 @@ RoomMode = Literal["shadow", "live"]
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
-    """Base of all facts. Journaled as JSON arrays, `["reading","orion-radar","presence",1,true,null]`:
-    half the length of objects, and with it half of what a day writes to disk.
+    """Base of all facts, journaled as JSON arrays: `["reading","orion-radar","presence",1,true,null]`.
 
-    The order of the fields is the journal's format: new ones come at the end and have a default.
+    Arrays have half the length of objects, and halve what a day writes to disk. The order of the fields
+    is the journal's format: new ones come at the end and have a default.
     """
 
 

@@ -170,12 +170,23 @@ def proof_instant(state: SensorState, reading: Reading, now: Instant, heard_unti
     return min(now, heard_until if reading.made_at is None else reading.made_at)
 
 
-def hear(profile: SensorProfile, state: SensorState, reading: Reading, now: Instant, proof: Instant) -> None:
-    """Fold one reading into the state; health is refreshed by the caller (`recover`)."""
+def hear(
+    profile: SensorProfile,
+    state: SensorState,
+    reading: Reading,
+    now: Instant,
+    *,
+    proof: Instant,
+    current: bool,
+) -> None:
+    """Fold one reading into the state; health is refreshed by the caller (`recover`).
+
+    `proof` as `proof_instant`, `current` as `tells_state` say.
+    """
     if proof > state.last_proof:
         state.proof_before, state.last_proof = state.last_proof, proof
     if reading.kind in PRESENCE_KINDS:
-        _hear_presence(profile, state, reading, now)
+        _hear_presence(profile, state, reading, now, current=current)
     elif reading.kind == "battery":
         state.battery = reading.value
     elif reading.kind == "fault":
@@ -201,8 +212,9 @@ def tells_state(profile: SensorProfile, state: SensorState, reading: Reading) ->
     return reading.value > 0 or reading.made_at is None or reading.made_at >= state.made_at
 
 
-def _hear_presence(profile: SensorProfile, state: SensorState, reading: Reading, now: Instant) -> None:
-    current = tells_state(profile, state, reading)
+def _hear_presence(
+    profile: SensorProfile, state: SensorState, reading: Reading, now: Instant, *, current: bool
+) -> None:
     if current:
         state.value = reading.value
     if reading.value > 0:

@@ -157,11 +157,9 @@ def prove(sensors: Mapping[str, Sensor], panel: Panel, now: Instant, before: Ins
         if blocked is None and (state.showing or now > state.well_until or not state.knows_state):
             blocked = _objection(name, sensor, now)
         sign = now if state.showing else state.last_sign
-        if state.as_if_sign > sign:
-            sign = state.as_if_sign
+        sign = max(sign, state.as_if_sign)
         hold = hold_of(profile, covered=True) if covered and profile.senses == "motion" else profile.hold_ms
-        if sign + hold > since:
-            since = sign + hold
+        since = max(since, sign + hold)
     states = [sensors[prover].state for prover in panel.provers]
     proofs = [s.last_proof if s.last_proof < before else s.proof_before for s in states]
     until = (min(proofs) if panel.each_must else max(proofs)) if proofs else NEVER

@@ -200,14 +200,15 @@ class Room:
             return FOREVER
         late = now < state.late_until
         proof = proof_instant(sensor, reading, now, state.heard_until if late else now)
-        overdue = overdue_after(profile, sensor)
         was_well, was_showing = now <= sensor.well_until, sensor.showing
+        overdue = FOREVER if was_well else overdue_after(profile, sensor)
         shown_since, proof_before = sensor.shown_since, sensor.last_proof
         rises = reading.value > 0 and not was_showing and reading.kind in PRESENCE_KINDS
         if rises:
             self.latch_vacancy(now)
-        told = reading.device_made and tells_state(profile, sensor, reading)
-        hear(profile, sensor, reading, now, proof)
+        current = tells_state(profile, sensor, reading)
+        told = reading.device_made and current
+        hear(profile, sensor, reading, now, proof=proof, current=current)
         if told:
             sensor.told_at = now
         unheard_from = overdue if now > overdue else FOREVER

@@ -29,6 +29,7 @@ from gateway.core.events import (
     WriteOutcome,
 )
 from gateway.core.evidence import FOREVER, SensorState
+from gateway.core.occupancy import Proof
 from gateway.core.policy import RoomConfig, SiteConfig
 from gateway.core.room import Room, RoomState
 from gateway.core.units import NEVER, Instant
@@ -231,13 +232,14 @@ class Site:
         decisions: list[Decision] = []
         for name in sorted(due):
             room = self.rooms[name]
-            decisions += conclude(room, now)
-            self._set_alarm(name, room)
+            concluded, proof = conclude(room, now)
+            decisions += concluded
+            self._set_alarm(name, room, proof)
         return decisions
 
-    def _set_alarm(self, name: str, room: Room) -> None:
+    def _set_alarm(self, name: str, room: Room, proof: Proof | None = None) -> None:
         settled_at = room.state.settled_at
-        firm = self._firm[name] = firm_deadline(room, settled_at)
+        firm = self._firm[name] = firm_deadline(room, settled_at, proof)
         self._alarms[name] = min(firm, health_deadline(room, settled_at))
 
     def _true_alarm(self, name: str, now: Instant) -> Instant:

@@ -179,7 +179,7 @@ def test_a_journal_that_cannot_be_replayed_names_the_event(tmp_path: Path) -> No
     ledger.commit(events(2))
     ledger.close()
     with sqlite3.connect(tmp_path / "ledger.db") as connection:
-        connection.execute('UPDATE journal SET event = \'["no such"]\' WHERE seq = 3')
+        connection.execute("UPDATE journal SET event = '[\"no such\"]' WHERE seq = 3")
     connection.close()
     ledger = Ledger(tmp_path / "ledger.db")
     with pytest.raises(LedgerDamaged, match="cannot be replayed"):
