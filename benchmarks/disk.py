@@ -24,8 +24,7 @@ async def measure(to: Broker, folder: Path, window_s: float) -> float:
     """Megabytes a day, from `window_s` seconds of the wall."""
     start_ms = time.time_ns() // 1_000_000
     order = gateway_process.Order(
-        config=str(write_config(folder, to.port)),
-        broker_window=to.window,
+        config=str(write_config(folder, to)),
         linger_s=LINGER_S / SPEED,
         start_ms=start_ms,
         speed=SPEED,

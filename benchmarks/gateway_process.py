@@ -32,7 +32,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """How to run the gateway."""
 
     config: str
-    broker_window: int
     linger_s: float
     marks: tuple[int, ...] = ()
     start_ms: Instant = 0
@@ -78,7 +77,6 @@ async def _run(order: Order) -> None:
             transport=Calendars(clock.now()),
             tokens=Tokens(),
             linger_s=order.linger_s,
-            broker_window=order.broker_window,
         ),
     )
     _count_acknowledgements(service, order.marks)

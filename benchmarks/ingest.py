@@ -79,10 +79,8 @@ async def measure(to: Broker, folder: Path, messages: int, rounds: int) -> Inges
     tail = to.window
     starts = [WARM_UP + number * (messages + tail) for number in range(rounds + 1)]
     marks = sorted({*starts, *(start + messages for start in starts)})
-    config = write_config(folder, to.port)
-    order = gateway_process.Order(
-        config=str(config), broker_window=to.window, linger_s=LINGER_S, marks=tuple(marks)
-    )
+    config = write_config(folder, to)
+    order = gateway_process.Order(config=str(config), linger_s=LINGER_S, marks=tuple(marks))
     result = Ingest()
     bare_process = Measured("benchmarks.bare", str(to.port), BARE, *map(str, marks), log=folder / "bare.log")
     async with gateway(order, folder) as gate, bare_process as bare:
@@ -124,13 +122,13 @@ async def _burst(folder: Path, consumer: Measured, order: publisher.Order, timed
     return ended - began
 
 
-def write_config(folder: Path, port: int) -> Path:
+def write_config(folder: Path, to: Broker) -> Path:
     """The configuration file of the measured gateway and the secret beside it."""
     secret = folder / "secret"
     secret.write_text("an-invented-secret\n", encoding="utf-8")
     secret.chmod(0o600)
     config = folder / "gateway.toml"
-    config.write_text(office.configuration(folder, port, GATE), encoding="utf-8")
+    config.write_text(office.configuration(folder, to.port, to.window, GATE), encoding="utf-8")
     return config
 
 

@@ -80,6 +80,7 @@ path = "{folder}/ledger.db"
 [mqtt]
 host = "127.0.0.1"
 port = {port}
+max_in_flight = {window}
 client_id = "measured-gateway"
 [exchange]
 tenant_id = "contoso.com"
@@ -106,9 +107,9 @@ loss_detectable = {seq}
 """
 
 
-def configuration(folder: Path, port: int, prefix: str) -> str:
+def configuration(folder: Path, port: int, window: int, prefix: str) -> str:
     """The gateway's configuration file for this office, its topics below `prefix`."""
-    parts = [_HEAD.format(folder=folder, port=port)]
+    parts = [_HEAD.format(folder=folder, port=port, window=window)]
     room = ""
     for sensor in sensors():
         if sensor.room != room:

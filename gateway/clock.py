@@ -4,10 +4,17 @@ Only decision time comes from here. Commit linger, socket time-outs and token ex
 the machine and stay on the event loop's and the operating system's own time.
 """
 
+import ctypes
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.core.units import Instant
+
+TIME_ERROR: Final = 5
+"""What adjtimex(2) returns while the clock is not synchronised to a reliable server."""
+
+TIMEX_BYTES: Final = 512
+"""More than any `struct timex`; all zero it asks and changes nothing, so it needs no privilege."""
 
 
 class Clock(Protocol):
@@ -25,6 +32,10 @@ class Clock(Protocol):
         """How many seconds of the event loop's time until `instant` (0.0 if it has passed)."""
         ...
 
+    def is_synchronised(self) -> bool:
+        """Whether something keeps `now` right (NTP, PTP, a radio clock). Nothing is released while not."""
+        ...
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -40,3 +51,8 @@ class SystemClock:
     def seconds_until(self, instant: Instant) -> float:
         """See `Clock.seconds_until`."""
         return max(0.0, (instant - self.now()) / 1_000)
+
+    def is_synchronised(self) -> bool:
+        """What the kernel says of its clock; True where it does not tell (no Linux, or not allowed)."""
+        adjtimex = getattr(ctypes.CDLL(None), "adjtimex", None)
+        return adjtimex is None or adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)) != TIME_ERROR

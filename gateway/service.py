@@ -18,7 +18,7 @@ import structlog
 
 from gateway.clock import Clock, SystemClock
 from gateway.core.decisions import Decision
-from gateway.core.events import Booted, CheckedIn, Configured, Ended, Kept, ModeSet
+from gateway.core.events import Booted, CheckedIn, ClockTrust, Configured, Ended, Kept, ModeSet
 from gateway.core.explain import explain
 from gateway.core.site import CoreError
 from gateway.core.units import Instant
@@ -44,10 +44,13 @@ from gateway.settings import Settings
 
 log = structlog.get_logger()
 
-BROKER_WINDOW: Final = 20
-"""Messages that a broker sends without acknowledgement: Mosquitto's default `max_inflight_messages`."""
+CLOCK_TROUBLE: Final = (
+    "the machine's clock is not synchronised: look at its NTP service (timedatectl), "
+    'or say clock = "trusted" under [site] if it is kept right in another way'
+)
 
 PRUNE_EVERY_S: Final = 3_600.0
+SITE_COMMANDS: Final = ("status", "resume-writing")
 BOOT_NOTE: Final = "machine_boot"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -64,7 +67,6 @@ class Surroundings:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     checkpoint: Callable[[str], None] = lambda _: None
     linger_s: float = LINGER_S
-    broker_window: int = BROKER_WINDOW
     control: bool = True
     watch: Callable[[str], None] = lambda _: None
     """Told "ready", "alive" and "stopping" (systemd's notifications)."""
@@ -84,7 +86,7 @@ class Service:
         self.brain = Brain(
             self.ledger,
             around.clock,
-            half_window=max(1, around.broker_window // 2),
+            half_window=max(1, settings.mqtt.max_in_flight // 2),
             linger_s=around.linger_s,
             checkpoint=around.checkpoint,
         )
@@ -155,6 +157,7 @@ class Service:
             self.brain.tell(Configured(config))
         down_since = self.brain.now() if newest is None else newest
         self.brain.note(BOOT_NOTE, boot)
+        self._look_at_clock()
         await self.brain.record(Booted(down_since, same_machine_boot=bool(boot) and boot == known_boot))
         await self.dispatch.start()
         log.info("awake", rooms=len(self.places), ledger=str(self.settings.ledger.path))
@@ -194,10 +197,21 @@ class Service:
                     await self._around.sleep(1.0)
 
     async def _keep_watch(self) -> None:
-        """Tell systemd that the event loop still turns."""
+        """Tell systemd that the event loop still turns; look at the clock."""
         while True:
             self._around.watch("alive")
             await self._around.sleep(self._around.watch_every_s)
+            with contextlib.suppress(Paused):
+                self._look_at_clock()
+
+    def _look_at_clock(self) -> None:
+        trusted = self.settings.site.clock == "trusted" or self._clock.is_synchronised()
+        if trusted != self.brain.site.state.clock_trusted:
+            if trusted:
+                log.info("the clock is synchronised")
+            else:
+                log.error("the clock is not synchronised", mend=CLOCK_TROUBLE)
+            self.brain.tell(ClockTrust(trusted))
 
     # -- what the parts tell each other ---------------------------------------------------------------
 
@@ -260,6 +274,8 @@ class Service:
         name = request["command"]
         if name == "status":
             return await self.status()
+        if name == "resume-writing":
+            return await self._resume_writing(str(request.get("by", "command")))
         room = str(request.get("room", ""))
         if room not in self.places:
             known = ", ".join(sorted(self.places))
@@ -273,12 +289,25 @@ class Service:
             "shadow": lambda: ModeSet(room, "shadow", by),
         }
         if name not in facts:
-            return {"error": f"there is no command {name!r}; there are: status, {', '.join(facts)}"}
+            return {
+                "error": f"there is no command {name!r}; there are: {', '.join([*SITE_COMMANDS, *facts])}"
+            }
         try:
             decisions = await self.brain.record(facts[name]())
         except (Paused, CoreError) as error:
             return {"error": str(error)}
         return self._told(room, decisions)
+
+    async def _resume_writing(self, by: str) -> Json:
+        why = self.dispatch.halted
+        if not why:
+            return {"said": ["Writing is not halted."]}
+        try:
+            await self.dispatch.resume()
+        except Paused as error:
+            return {"error": str(error)}
+        log.warning("writing resumed", by=by, was=why)
+        return {"said": [f"Writing is allowed again. It was halted because {why}."]}
 
     def _told(self, room: str, decisions: Sequence[Decision]) -> Json:
         clock = clock_in(self.places[room].zone)
@@ -297,6 +326,7 @@ class Service:
             "paused": self.brain.paused_because,
             "link": self.intake.link_state,
             "writing_halted": self.dispatch.halted,
+            "clock": "" if self.brain.site.state.clock_trusted else CLOCK_TROUBLE,
             "writes_under_way": self.dispatch.under_way,
             "calendars_in_trouble": dict(sorted(self.troubles.items())),
             "graph_requests": {

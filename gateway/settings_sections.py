@@ -201,6 +201,8 @@ class SiteSettings(Section):
     """What people call the place."""
     time_zone: TimeZone
     """The IANA time zone of the place, such as "Europe/Berlin"."""
+    clock: Literal["synchronised", "trusted"] = "synchronised"
+    """Nothing is released while the machine's clock is not synchronised ; "trusted": it is right anyway."""
 
 
 class LedgerSettings(Section):
@@ -237,6 +239,8 @@ class MqttSettings(Section):
     """After this long without a word the connection counts as broken after half as long again."""
     topic_prefix: Annotated[str, AfterValidator(_prefix)] = "occupancy"
     """What all topics begin with that the gateway publishes."""
+    max_in_flight: Annotated[int, Field(ge=1, le=65_535)] = 20
+    """How many messages the broker sends unacknowledged, such as Mosquitto's max_inflight_messages."""
     queue_covers: Annotated[DurationMs, _between(0, DAY_MS)] = 60 * SECOND_MS
     """For how long the broker can queue every sensor's messages while the gateway restarts."""
 

@@ -71,6 +71,10 @@ class ScaledClock:
         remaining_ms = instant - self._start_ms - self._elapsed_ms()
         return max(0.0, remaining_ms / SECOND_MS / self._speed) if remaining_ms > ROUNDING_MS else 0.0
 
+    def is_synchronised(self) -> bool:
+        """It is right by definition."""
+        return True
+
     def _elapsed_ms(self) -> float:
         return (self._loop_time() - self._origin_s) * self._speed * SECOND_MS
 
@@ -81,6 +85,7 @@ class ManualClock:
     def __init__(self, start_ms: Instant) -> None:
         self._now = start_ms
         self._monotonic_ms = 0
+        self.synchronised = True
 
     def now(self) -> Instant:
         """The present, in ms since 1970 UTC."""
@@ -93,6 +98,10 @@ class ManualClock:
     def seconds_until(self, instant: Instant) -> float:
         """Seconds of loop time until `instant`, or 0.0."""
         return max(0, instant - self._now) / SECOND_MS
+
+    def is_synchronised(self) -> bool:
+        """As `synchronised` is set."""
+        return self.synchronised
 
     def advance(self, ms: Duration) -> None:
         """Let time pass. Raises ValueError for less than nothing: time only goes backwards by `step`."""
@@ -184,6 +193,7 @@ class VirtualClock:
         self._loop = loop
         self._start_ms = start_ms
         self._stepped_ms = 0
+        self.synchronised = True
 
     def now(self) -> Instant:
         """The present, in ms since 1970 UTC."""
@@ -197,6 +207,10 @@ class VirtualClock:
         """Seconds of loop time until `instant`, or 0.0."""
         remaining_ms = instant - self._start_ms - self._stepped_ms - self._loop.time() * SECOND_MS
         return remaining_ms / SECOND_MS if remaining_ms > ROUNDING_MS else 0.0
+
+    def is_synchronised(self) -> bool:
+        """As `synchronised` is set."""
+        return self.synchronised
 
     def step(self, ms: int) -> None:
         """Somebody sets the wall clock (forwards positive); `monotonic_ms` does not see it."""

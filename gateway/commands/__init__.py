@@ -82,6 +82,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     act.end,
     act.live,
     act.shadow,
+    act.resume_writing,
 )
 app.callback(help=with_examples(program))(program)
 for command in COMMANDS:

@@ -100,6 +100,24 @@ def shadow(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOptio
     _give("shadow", room, "", config, json=json)
 
 
+def resume_writing(*, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
+    """Write to Exchange again after writing was halted.
+
+    It stops when the release of one occurrence of a series made others vanish, and `status` then says
+    "Nothing is written". First compare the series in the room's calendar and in its organizer's, restore
+    what is missing, and find out why it happened.
+
+    Example:
+      occupancy-gateway resume-writing
+    """
+    answer = call(Office(config).settings.control_socket, {"command": "resume-writing"})
+    if json:
+        print_json(answer)
+        return
+    for sentence in answer["said"]:
+        console().print(text(sentence))
+
+
 def _give(command: str, room: str, booking: str, config: Path, *, json: bool) -> None:
     office = Office(config)
     office.room(room)

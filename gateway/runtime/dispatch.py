@@ -124,6 +124,12 @@ class Dispatch:
                         self._evidence[decision.room, decision.write.id] = (reason.at, reason.until)
                 self._begin(OutboxRow(decision.room, decision.booking, decision.write, "pending"))
 
+    async def resume(self) -> None:
+        """A person has looked: write again, also after a restart. Raises Paused."""
+        self._brain.note(HALT_NOTE, "")
+        await self._brain.record()
+        self.halted = ""
+
     @property
     def under_way(self) -> int:
         """Rows that have not ended."""

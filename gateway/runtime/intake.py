@@ -1,6 +1,7 @@
 """Messages from a link become facts. Nothing that arrives can crash the gateway or make it decide."""
 
 import asyncio
+from collections import Counter
 from typing import Final
 
 import structlog
@@ -18,6 +19,9 @@ UNKNOWN: Final = "(unknown topic)"
 """What messages on topics that no sensor has are counted under."""
 
 SAMPLE_CHARACTERS: Final = 200
+FAULTS_BEFORE_SET_ASIDE: Final = 3
+"""A message that the core has failed on so often is kept as a sample and not asked for again."""
+
 BURST_S: Final = 600.0
 """A sensor that sends rubbish is logged once, and again after this long."""
 
@@ -29,6 +33,7 @@ class Intake:
         self._brain = brain
         self._router = router
         self._logged_at: dict[str, float] = {}
+        self._faults: Counter[tuple[str, bytes]] = Counter()
         self.link_state = "down"
         """In a word, for people."""
 
@@ -54,6 +59,16 @@ class Intake:
         if brain.paused_because:
             return  # unacknowledged: the broker keeps it
         now = brain.now()
+        faults = self._faults[message.topic, message.payload] if self._faults else 0
+        if faults >= FAULTS_BEFORE_SET_ASIDE:
+            self._reject(
+                self._router.sensor_of(message.topic) or message.topic,
+                f"the core failed on it {faults} times",
+                message,
+                now,
+            )
+            brain.heard(message.receipt)
+            return
         speaker = ""
         try:
             decoded = self._router.decode(message.topic, message.payload, message.retained, now)
@@ -68,6 +83,7 @@ class Intake:
         try:
             self._record(decoded, speaker, now)
         except Exception as error:  # noqa: BLE001 - no message may take the link or the process down (W10)
+            self._faults[message.topic, message.payload] += 1
             brain.fail(error)
             return
         brain.heard(message.receipt)

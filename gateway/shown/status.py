@@ -35,6 +35,14 @@ def paint_status(console: Console, picture: Json, site: str, *, sensors: bool) -
         _sensors(console, picture)
 
 
+STANDSTILLS: Final = (
+    ("paused", "Nothing is recorded"),
+    ("writing_halted", "Nothing is written"),
+    ("clock", "Nothing is released"),
+)
+"""What in the gateway's own state stands still, in which case `status` begins with why."""
+
+
 def _heading(console: Console, picture: Json, site: str) -> None:
     gateway = picture["gateway"]
     console.print(text(site, NAME), text(_moment(picture["at"])), sep="  ")
@@ -42,7 +50,7 @@ def _heading(console: Console, picture: Json, site: str) -> None:
         console.print(text(f"The gateway is not running. {_as_of(picture)}", WARN))
     else:
         console.print(_running(gateway))
-        for key, words in (("paused", "Nothing is recorded"), ("writing_halted", "Nothing is written")):
+        for key, words in STANDSTILLS:
             if gateway.get(key):
                 console.print(text(f"{words}: {gateway[key]}", BAD))
         for room, why in gateway.get("calendars_in_trouble", {}).items():

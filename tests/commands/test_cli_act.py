@@ -24,6 +24,7 @@ RUNNING_WELL: Json = {
     "paused": "",
     "link": "up",
     "writing_halted": "",
+    "clock": "",
     "writes_under_way": 1,
     "calendars_in_trouble": {},
     "graph_requests": {"read": 240, "write": 3, "throttled": 0},
@@ -55,8 +56,10 @@ class Gateway:
             zone = Times(self._settings.zone(self._settings.rooms[0])).zone
             return site_picture(self._day.site, self._day.now, zone) | {"gateway": self.health}
         self.told.append(request)
-        if request["booking"] == "" and request["room"] == "lyra":
+        if request.get("booking") == "" and request["room"] == "lyra":
             return {"error": "The request could not be followed: there is no such booking now no details."}
+        if request["command"] == "resume-writing":
+            return {"said": ["Writing is allowed again."]}
         return {"room": request["room"], "said": ["Checked in: a person said so (command)."]}
 
     def __enter__(self) -> Self:
@@ -86,6 +89,13 @@ def test_each_command_reaches_the_gateway_and_its_answer_is_told(
     assert result.exit_code == 0, result.stderr
     assert gateway.told == [{"command": command, "room": "orion", "booking": ""}]
     assert result.stdout == "Orion: Checked in: a person said so (command).\n"
+
+
+def test_resume_writing_is_for_the_whole_gateway(gateway: Gateway, call: Call) -> None:
+    """It names no room, and tells what the gateway answered, in words or as JSON."""
+    assert call("resume-writing").stdout == "Writing is allowed again.\n"
+    assert gateway.told == [{"command": "resume-writing"}]
+    assert json.loads(call("resume-writing", "--json").stdout) == {"said": ["Writing is allowed again."]}
 
 
 def test_part_of_a_key_is_sent_as_the_whole_key(gateway: Gateway, call: Call) -> None:
@@ -127,6 +137,7 @@ def test_status_shows_what_keeps_a_gateway_from_working(gateway: Gateway, call: 
     gateway.health |= {
         "paused": "ledger.db: could not write (disk full)",
         "writing_halted": "nothing is written until somebody has looked",
+        "clock": "the machine's clock is not synchronised",
         "link": "down: connection refused",
         "calendars_in_trouble": {"lyra": "403: the mailbox may not be read"},
     }
@@ -134,6 +145,7 @@ def test_status_shows_what_keeps_a_gateway_from_working(gateway: Gateway, call: 
     words = " ".join(call("status").stdout.split())
     assert "Nothing is recorded: ledger.db: could not write (disk full)" in words
     assert "Nothing is written: nothing is written until somebody has looked" in words
+    assert "Nothing is released: the machine's clock is not synchronised" in words
     assert "broker down: connection refused" in words
     assert "Calendar of lyra: 403: the mailbox may not be read" in words
     assert "(7 throttled)" in words

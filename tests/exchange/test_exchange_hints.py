@@ -30,6 +30,9 @@ class LoopClock:
         self.steady += left  # waiting takes no time in tests: it has passed already
         return 0.0
 
+    def is_synchronised(self) -> bool:
+        return True
+
 
 async def take(hints: TimerHints, clock: LoopClock, count: int) -> list[tuple[str, int]]:
     """The next rooms and when they came."""
@@ -87,6 +90,9 @@ class _Still:
 
     def seconds_until(self, instant: int) -> float:
         return instant / 1000
+
+    def is_synchronised(self) -> bool:
+        return True
 
 
 async def test_all_rooms_can_be_nudged_when_a_connection_returns(clock: LoopClock) -> None:

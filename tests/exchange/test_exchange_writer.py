@@ -56,6 +56,9 @@ class ManualClock:
     def seconds_until(self, at: int) -> float:
         return max(0.0, (at - self.time) / 1000)
 
+    def is_synchronised(self) -> bool:
+        return True
+
 
 class Calendar:
     """A room's calendar behind Graph's API: what the writer may see and do, and no more.

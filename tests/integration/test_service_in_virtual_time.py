@@ -5,10 +5,14 @@ import sqlite3
 from pathlib import Path
 
 import msgspec
+import pytest
 from harness import World, at, in_world
 
-from gateway.core.events import ClockStepped, LinkDown, Reading
+from gateway.core.decisions import Decision
+from gateway.core.events import AnyEvent, ClockStepped, LinkDown, Reading
 from gateway.core.explain import explain
+from gateway.core.site import Site
+from gateway.core.units import Instant
 from gateway.ledger import LedgerReader
 from simulators.exchange.faults import Refuse
 
@@ -227,6 +231,56 @@ def test_a_clock_that_is_set_is_a_fact_and_starts_the_vacancy_clock_anew(tmp_pat
         await world.until("09:00")
         steps = [event.by_ms for event in world.events() if isinstance(event, ClockStepped)]
         assert steps == [600_000, -600_000]
+
+    in_world(tmp_path, story)
+
+
+def test_nothing_is_released_while_the_clock_is_not_synchronised(tmp_path: Path) -> None:
+    """Without NTP no release, and status says why; regained trust starts the vacancy clock anew."""
+
+    async def story(world: World) -> None:
+        ghost = world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
+        await world.until("08:30")
+        world.clock.synchronised = False
+        await world.until("09:20")
+        assert world.service is not None
+        assert "NTP" in (await world.service.status())["gateway"]["clock"]
+        assert "clock_untrusted" in {r.code for d in world.decisions("withheld") for r in d.reasons}
+        world.clock.synchronised = True
+        await world.until("09:30")
+        assert world.exchange.status(ghost, ORION).response == "accepted"
+        await world.until("09:35")
+        assert world.exchange.status(ghost, ORION).response == "declined"
+        assert (await world.service.status())["gateway"]["clock"] == ""
+
+    in_world(tmp_path, story)
+
+
+def test_a_message_that_the_core_fails_on_is_set_aside_after_some_tries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not stop the gateway for ever: kept as a sample, acknowledged, and all others are heard."""
+    sound = Site.handle
+
+    def fragile(site: Site, event: AnyEvent, now: Instant) -> list[Decision]:
+        if isinstance(event, Reading) and event.kind == "presence" and event.value:
+            raise ZeroDivisionError("a fault of the core")
+        return sound(site, event, now)
+
+    async def story(world: World) -> None:
+        await world.until("08:10")
+        monkeypatch.setattr(Site, "handle", fragile)
+        world.link.send("orion/radar", "ON")
+        await world.until("08:12")
+        assert world.service is not None
+        assert "a fault of the core" in world.service.brain.paused_because
+        await world.until("08:30:30")
+        assert world.service.brain.paused_because == ""
+        assert world.link.unacknowledged == 0
+        with LedgerReader(tmp_path / "ledger.db") as reader:
+            counts = reader.counts()["orion-radar"]
+        assert counts.rejected == 1
+        assert counts.last_sample == "ON"
 
     in_world(tmp_path, story)
 

@@ -61,6 +61,30 @@ def test_if_more_of_a_series_vanishes_than_was_asked_writing_stops(tmp_path: Pat
     in_world(tmp_path, story)
 
 
+def test_writing_resumes_when_a_person_says_so_also_after_a_restart(tmp_path: Path) -> None:
+    """Halted writing ends by command, which is remembered; before it nothing was written."""
+
+    async def story(world: World) -> None:
+        ghost = world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
+        later = world.exchange.book(ANA, ORION, at("11:00"), at("12:00"))
+        assert world.service is not None
+        world.service.dispatch.halted = "others of its series vanished"
+        world.service.brain.note("writing_halted", world.service.dispatch.halted)
+        await world.until("10:30")
+        assert world.exchange.status(ghost, ORION).response == "accepted"
+        answer = await world.service.command({"command": "resume-writing"})
+        assert "others of its series vanished" in answer["said"][0]
+        await world.stop()
+        await world.start()
+        await world.until("11:45")
+        assert world.exchange.status(later, ORION).response == "declined"
+        assert await world.service.command({"command": "resume-writing"}) == {
+            "said": ["Writing is not halted."]
+        }
+
+    in_world(tmp_path, story)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
