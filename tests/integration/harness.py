@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.ledger import LedgerReader
-from gateway.service import Service, Surroundings
+from gateway.service import Service
 from gateway.settings import Settings, parse
 from simulators.clock import VirtualClock, run_virtual
 from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSimulator
+from simulators.in_process import surroundings
 from simulators.link import MemoryLink
 
 MONDAY: Instant = 20_723 * DAY_MS  # 2026-09-28
@@ -67,20 +66,6 @@ def configuration(
     return parse(text, base=folder)
 
 
-class InProcessTokens:
-    """Asks the simulator's identity service without a socket, as msal would over one."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def token(self, *, claims: str | None = None) -> str:  # noqa: ARG002 - the interface names it
-        form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-        form["scope"] = "https://graph.microsoft.com/.default"
-        async with httpx.AsyncClient(transport=self._transport) as client:
-            answer = await client.post(f"https://exchange.invalid/{TENANT_ID}/oauth2/v2.0/token", data=form)
-        return str(answer.json()["access_token"])
-
-
 @dataclass
 class World:
     """One service and everything around it. Times in ms since 1970 UTC; `at("09:05")` on the test day."""
@@ -100,15 +85,7 @@ class World:
 
     async def start(self) -> None:
         """Start the gateway (again, on the same ledger) and the sensors' heartbeats."""
-        transport = httpx.ASGITransport(self.exchange.app)
-        around = Surroundings(
-            clock=self.clock,
-            link=self.link,
-            transport=transport,
-            tokens=InProcessTokens(transport),
-            control=False,
-            checkpoint=self._pass,
-        )
+        around = surroundings(self.clock, self.link, self.exchange, self._pass)
         self.service = Service(self.settings, around)
         self._running = asyncio.create_task(self.service.run())
         if self._beating is None:

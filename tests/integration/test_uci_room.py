@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import httpx
 import pytest
-from harness import CONFIGURATION, InProcessTokens
+from harness import CONFIGURATION
 from lockstep import LockStepLink, LockStepLoop, Publisher, run_in_lock_step, until
 
 from gateway.clock import Clock
@@ -34,6 +34,7 @@ from gateway.settings import Settings, parse
 from simulators.broker import EmbeddedBroker
 from simulators.clock import VirtualClock, run_virtual
 from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSimulator
+from simulators.in_process import InProcessTokens
 from simulators.link import MemoryLink
 from simulators.recordings import (
     BOTH,
