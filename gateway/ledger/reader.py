@@ -62,6 +62,10 @@ def _rows(connection: sqlite3.Connection, where: str, values: tuple[object, ...]
     ]
 
 
+def _damaged(path: Path, error: sqlite3.Error) -> LedgerDamaged:
+    return LedgerDamaged(f"{path}: not readable as a ledger ({error}). It has not been changed.")
+
+
 class LedgerReader:
     """Looks into a ledger without touching it; fine beside a running gateway.
 
@@ -76,12 +80,17 @@ class LedgerReader:
             )
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, error) from error
+        try:
             if schema.pending(self._db, str(path)):
                 raise LedgerError(f"{path}: not a ledger yet. Start the gateway once to prepare it.")
         except sqlite3.DatabaseError as error:
-            raise LedgerDamaged(
-                f"{path}: not readable as a ledger ({error}). It has not been changed."
-            ) from error
+            self._db.close()
+            raise _damaged(path, error) from error
+        except BaseException:
+            self._db.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
