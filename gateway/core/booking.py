@@ -8,7 +8,8 @@ from gateway.core.units import Duration, Instant
 
 Response = Literal["none", "organizer", "tentative", "accepted", "declined"]
 ShowAs = Literal["free", "tentative", "busy", "oof", "elsewhere", "unknown"]
-Mark = Literal["organizer", "category"]
+Mark = Literal["organizer", "category", "hours", "hold", "walk_up"]
+"""`hours`: outside the policy's hours; `hold` and `walk_up`: the gateway itself booked it."""
 
 
 class Booking(msgspec.Struct, frozen=True):

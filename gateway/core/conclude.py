@@ -11,7 +11,7 @@ What they came to is counted in `gateway.core.tally`; when to look again is in `
 
 import copy
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
 
 from gateway.core.booking import Booking
 from gateway.core.decisions import (
@@ -24,14 +24,24 @@ from gateway.core.decisions import (
     Tally,
     Write,
 )
-from gateway.core.events import CalendarRead, CheckedIn, Ended, Kept, ModeSet, WriteOutcome
+from gateway.core.events import (
+    CalendarRead,
+    CheckedIn,
+    Ended,
+    Kept,
+    ModeSet,
+    Reviewed,
+    WereHere,
+    WriteOutcome,
+)
 from gateway.core.evidence import FOREVER, SILENT_ATTENDED_LIMIT, refresh_health
-from gateway.core.life import Life, Previous, Released
+from gateway.core.life import Cause, Life, Previous, Released
 from gateway.core.occupancy import Proof, effective_grace, judge, prove
-from gateway.core.room import Pending, Room, Sign
+from gateway.core.room import GAPS_KEPT, LONGEST_GAP_MS, Pending, Room, SeriesCount, Sign, WalkUp
 from gateway.core.rules import Case, Weight, first_objection, stops_release_under_way
 from gateway.core.tally import tally_of
 from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
+from gateway.core.walk_up import HITS_NEEDED, extended_end, is_over, next_start, wanted
 
 SHOWN_FOR_CHECK_IN_MS: Final[Duration] = 30 * SECOND_MS
 HITS_FOR_CHECK_IN_WITHIN_MS: Final[Duration] = 5 * MINUTE_MS
@@ -45,23 +55,34 @@ RETRY_AFTER_MS: Final[Duration] = 2 * MINUTE_MS
 STALE_READ_MS: Final[Duration] = 2 * MINUTE_MS
 """Exchange may show a declined occurrence for a while; only later does it count as restored."""
 
+SERIES_KEPT_MS: Final[Duration] = 60 * DAY_MS
+"""A series without a counted occurrence for so long is forgotten."""
+
+RETURN_WITHIN_MS: Final[Duration] = 15 * MINUTE_MS
+"""People who come this soon after a release were probably on their way: it was probably wrong."""
+
 REMEMBER_RELEASES_MS: Final[Duration] = 30 * DAY_MS
 
 
-def conclude(room: Room, now: Instant) -> tuple[list[Decision], Proof]:
+def conclude(
+    room: Room, now: Instant, *, breaker: Reason | None = None, holiday: bool = False
+) -> tuple[list[Decision], Proof]:
     """Conclude from everything recorded for this room, at `now`; deterministic, no I/O.
 
+    `breaker`: why nothing is released on the whole site. `holiday`: empty rooms are no ghosts of a series.
     Returns the decisions, and how far the room's vacancy is proven under its present policy.
     """
-    tick = _Conclusion(room, now)
+    tick = _Conclusion(room, now, breaker, holiday=holiday)
     return tick.decisions, tick.run()
 
 
 class _Conclusion:
     """One tick in one room."""
 
-    def __init__(self, room: Room, now: Instant) -> None:
+    def __init__(self, room: Room, now: Instant, breaker: Reason | None, *, holiday: bool) -> None:
         self.room = room
+        self.breaker = breaker
+        self.holiday = holiday
         self.state = room.state
         self.now = now
         self.decisions: list[Decision] = []
@@ -79,19 +100,22 @@ class _Conclusion:
             self.room.look_ahead()
         lives = _in_order(life for life in state.lives.values() if life.state != "upcoming")
         signs = self._signs()
+        self._count_hits(signs)
         for life in lives:
             self._attend(life, signs)
         proof = self._watch(lives)
         state.proof_wanted = FOREVER
         for life in lives:
             self._release(life, proof)
+        self._serve_walk_ups(lives, proof)
         for life in lives:
-            if life.booking.end <= self.now:
+            if life.booking.end <= self.now and life.state != "over":
                 self._finish(life, "ended")
+        self._announce_doubt()
         if proof.blocked is None and proof.until < proof.since:
             state.proof_wanted = min(state.proof_wanted, proof.since)
         state.signs = []
-        state.attentive = any(life.state in ("open", "seen", "releasing") for life in state.lives.values())
+        state.attentive = any(life.is_undecided for life in state.lives.values())
         state.settled_at = self.now
         state.dirty = False
         return proof
@@ -143,6 +167,10 @@ class _Conclusion:
                 self._settle_write(event)
             case ModeSet():
                 self._set_mode(event)
+            case WereHere():
+                self._believe(event)
+            case Reviewed():
+                self._review(event)
             case CheckedIn() | Kept() | Ended():
                 self._obey(event)
 
@@ -181,11 +209,39 @@ class _Conclusion:
         self._say("ended", life, Reason("by_person", text=by), write=write)
         self._finish(life, "ended_early")
 
-    def _set_mode(self, event: ModeSet) -> None:
+    def _believe(self, event: WereHere) -> None:
+        """We were here: file the release as wrong, stop releasing, give back what is still free."""
+        lives = _in_order(life for life in self.state.lives.values() if life.state == "released")
+        meant = [life for life in lives if event.booking in ("", life.booking.key)]
+        if not meant:
+            self._say("refused", None, Reason("no_such_release", text=event.booking))
+            return
+        life = meant[-1]
+        self.state.wrong_releases += 1
+        self.state.paused_at = self.now
+        write: Write | None = None
+        end = min(life.booking.end, next_start(self.room, self.now))
+        free = not any(o.booking.start <= self.now < o.booking.end for o in self._holding())
+        if life.live and free and end > self.now:
+            write = self._booking_of_our_own("hold", end)
+        given = Reason("not_free") if write is None else Reason("given_back", until=end)
+        self._say("wrong_release", life, Reason("by_person", text=event.by), given, write=write)
+
+    def _review(self, event: Reviewed) -> None:
+        if self.state.paused_at == NEVER:
+            return
+        reasons = (Reason("by_person", text=event.by), Reason("paused", at=self.state.paused_at))
+        self.state.paused_at = NEVER
+        self._say("reviewed", None, *reasons)
+
+    def _holding(self) -> list[Life]:
+        return [life for life in self.state.lives.values() if life.state not in ("released", "over")]
+
+    def _set_mode(self, event: ModeSet, reason: Reason | None = None) -> None:
         if event.mode == self.state.mode:
             return
         self.state.mode = event.mode
-        reason = Reason("by_person", text=event.by)
+        reason = reason or Reason("by_person", text=event.by)
         if event.mode == "shadow":
             for life in self.state.lives.values():
                 self._drop_release(life, reason)
@@ -193,6 +249,10 @@ class _Conclusion:
         self._say("mode", None, reason, Reason(f"mode_{event.mode}"))
 
     def _settle_write(self, event: WriteOutcome) -> None:
+        if self.state.walk_up is not None and self.state.walk_up.write == event.write:
+            if event.result != "applied":
+                self.state.walk_up.asked_at = self.now
+            return
         loose = self.state.loose_writes.pop(event.write, None)
         if loose is not None and event.result == "applied":
             self._remember_release(*loose)
@@ -206,6 +266,9 @@ class _Conclusion:
                 return
 
     def _confirm(self, life: Life) -> None:
+        if life.release_kind == "end_early":
+            self._finish(life, "ended_early")
+            return
         life.move("confirmed")
         life.released_at = self.now
         life.shown_again = False
@@ -220,7 +283,7 @@ class _Conclusion:
 
     def _keep(self, life: Life, reason: Reason) -> None:
         """The release did not come to pass: the booking lives on, or goes if the calendar says so."""
-        life.move("kept_seen" if life.seen_at != NEVER else "kept_unseen")
+        life.move(_kept_as(life))
         life.withdrawn = False
         life.warned_at = NEVER
         life.retry_at = self.now + RETRY_AFTER_MS
@@ -269,11 +332,13 @@ class _Conclusion:
             return
         life = state.departed.get(booking.key)
         same_time = life is not None and life.booking.start == booking.start
-        if life is not None and life.ended and same_time:
-            return  # a person ended it: our own mark on it, or its shortened end, is no new booking
-        if life is None or life.ended or booking.key in state.released:
+        if life is not None and life.ended and same_time and not _lengthened_again(life, booking):
+            return  # it was ended: our own mark on it, or its shortened end, is no new booking
+        if life is None or (life.ended and not same_time) or booking.key in state.released:
             life = Life(booking, self.now, policy=state.config.policy)
         else:
+            life.restored |= life.ended
+            life.ended = False
             life.booking = booking
             life.gone = False
             life.first_seen_at = self.now  # its grace begins anew
@@ -351,6 +416,12 @@ class _Conclusion:
         ]
         return sorted(self.state.signs + showing)
 
+    def _count_hits(self, signs: list[Sign]) -> None:
+        """How surely the room is in use: a sensor that shows presence all the time counts as two hits."""
+        for sign in signs:
+            if sign.healthy and not sign.late:
+                self.state.hits += 1 if sign.hit else HITS_NEEDED
+
     def _eligible_from(self, life: Life) -> Instant:
         """From when on presence counts for this booking: its early window, or the end of a handover.
 
@@ -372,11 +443,29 @@ class _Conclusion:
         if self.state.previous is not None and self.state.previous.start < life.booking.start:
             yield self.state.previous
         for other in self.state.lives.values():
-            if other.is_attended and other.booking.start < life.booking.start:
+            if other.is_attended and not other.is_walk_up and other.booking.start < life.booking.start:
                 yield Previous(other.booking.start, other.booking.end, other.last_presence)
+
+    def _note_gap(self, life: Life, sign: Sign) -> None:
+        """How quiet people are: between two signs in one booking they were probably there."""
+        gap = sign.start - life.last_presence
+        if life.last_presence != NEVER and LONGEST_GAP_MS >= gap > life.longest_gap_ms:
+            life.longest_gap_ms = gap
+
+    def _note_return(self, life: Life, signs: list[Sign]) -> None:
+        """Somebody came after the release: offer the room back, and count it against shadow's record."""
+        since = max(life.released_at, life.would_release_at)
+        if since == NEVER or life.returned_at != NEVER:
+            return
+        after = [s for s in signs if s.healthy and s.end > since and s.start < life.booking.end]
+        if after:
+            life.returned_at = max(after[0].start, since)
+            if life.state == "released" and life.returned_at <= since + RETURN_WITHIN_MS:
+                self._say("offered_back", life, Reason("shown", after[0].sensor, at=life.returned_at))
 
     def _attend(self, life: Life, signs: list[Sign]) -> None:
         """Attribute signs of presence to the booking: seen, checked in."""
+        self._note_return(life, signs)
         if life.state in ("upcoming", "released", "over"):
             return
         start, end, opens_at = life.booking.start, life.booking.end, life.opens_at
@@ -386,6 +475,7 @@ class _Conclusion:
             if sign.end < opens_at or sign.start >= end:
                 continue
             if sign.end >= start:
+                self._note_gap(life, sign)
                 life.last_presence = max(life.last_presence, min(sign.end, end))
             if sign.healthy and sign.end >= eligible:
                 self._weigh(life, sign, eligible)
@@ -477,6 +567,10 @@ class _Conclusion:
         changed = occupancy.status != state.occupancy.status or (
             occupancy.status == "unknown" and _codes(occupancy.why) != _codes(state.occupancy.why)
         )
+        if occupancy.status != "occupied":
+            state.occupied_since, state.hits = NEVER, 0
+        elif state.occupied_since == NEVER:
+            state.occupied_since = self.now
         state.occupancy = occupancy
         if changed:
             at = None if occupancy.since == NEVER else occupancy.since
@@ -489,15 +583,16 @@ class _Conclusion:
         if life.grace_ms != self.room.grace_ms:
             proof = prove(self.room.sensors, self.room.panel(life.grace_ms), self.now)
         if life.state == "releasing" and not life.withdrawn:
-            reason = stops_release_under_way(case_of(self.room, life, self.now, proof))
+            reason = stops_release_under_way(case_of(self.room, life, self.now, proof, self.breaker))
             if reason is not None:
                 self._drop_release(life, reason)
         if not life.may_be_released or self.now < life.booking.start or life.would_release_at != NEVER:
             return
-        case = case_of(self.room, life, self.now, proof)
+        case = case_of(self.room, life, self.now, proof, self.breaker)
         never = first_objection(case, "never")
         if never is not None:
-            life.withheld = never[1].code
+            if not life.may_end_early:
+                life.withheld = never[1].code
             return
         if case.proof.until < case.earliest:
             self.state.proof_wanted = min(self.state.proof_wanted, case.earliest)
@@ -529,8 +624,8 @@ class _Conclusion:
 
     def _withhold(self, case: Case, weight: Weight, reason: Reason) -> None:
         """Announce once per cause why a due release is not done; plain waiting needs no words."""
-        if self.now < case.life.due:
-            return
+        if self.now < case.life.due or case.life.may_end_early:
+            return  # that a booking is not ended early needs no words
         cause = f"{reason.code} {reason.sensor}".rstrip()
         worth_saying = weight == "doubt" or reason.code == "vacancy_too_young"
         if worth_saying and cause != case.life.announced:
@@ -541,7 +636,7 @@ class _Conclusion:
 
     def _let_go(self, case: Case) -> None:
         life, proof = case.life, case.proof
-        life.release_kind = "brief_visit" if life.seen_at != NEVER else "no_show"
+        life.release_kind = _release_kind(life)
         reasons = (
             Reason(life.release_kind, value=case.window_ms),
             Reason("proven_vacant", at=proof.since, until=proof.until, text=", ".join(proof.provers)),
@@ -557,8 +652,12 @@ class _Conclusion:
             return
         latest = life.booking.end - life.policy.min_remaining_ms
         deadline = min(self.now + WRITE_PATIENCE_MS, latest)
-        write = self._write(life, "release", _release_method(life.booking), deadline)
-        life.move("release")
+        if life.release_kind == "end_early":
+            write = self._write(life, "end_early", "patch_end", deadline, new_end=self.now)
+            life.move("end_early")
+        else:
+            write = self._write(life, "release", _release_method(life.booking), deadline)
+            life.move("release")
         life.write = write.id
         self._say("release", life, *reasons, write=write)
 
@@ -592,6 +691,52 @@ class _Conclusion:
             new_end=new_end,
         )
 
+    # -- walk-ups ------------------------------------------------------------------------------------
+
+    def _serve_walk_ups(self, lives: list[Life], proof: Proof) -> None:
+        """Book, extend and free the room for those who use it without a booking."""
+        if not self.state.config.policy.walk_up:
+            return
+        for life in lives:
+            if not life.is_walk_up or life.state == "over" or not life.booking.start <= self.now:
+                continue
+            self.state.walk_up = None
+            new_end = extended_end(self.room, life, self.now)
+            if is_over(life, proof, self.now):
+                self._end_walk_up(life, proof)
+            elif new_end is not None and life.live and life.extended_to < new_end:
+                life.extended_to = new_end
+                write = self._write(
+                    life, "extend", "patch_end", self.now + WRITE_PATIENCE_MS, new_end=new_end
+                )
+                self._say("extended", life, Reason("in_use", until=new_end), write=write)
+        want = wanted(self.room, self.now)
+        if want is not None:
+            since = Reason("in_use_since", at=self.state.occupied_since, until=want.end)
+            asked = self._booking_of_our_own("walk_up", want.end) if self.state.mode == "live" else None
+            self.state.walk_up = WalkUp(0 if asked is None else asked.id, self.now)
+            self._say("walk_up", None, since, write=asked)
+
+    def _end_walk_up(self, life: Life, proof: Proof) -> None:
+        write = None
+        if life.live:
+            deadline = self.now + WRITE_PATIENCE_MS
+            write = self._write(life, "shorten", "patch_end", deadline, new_end=self.now)
+        proven = Reason("proven_vacant", at=proof.since, until=proof.until, text=", ".join(proof.provers))
+        self._say("ended", life, proven, write=write)
+        self._finish(life, "ended_early")
+
+    def _booking_of_our_own(self, action: Action, end: Instant) -> Write:
+        """A booking that the room itself organises, from now on."""
+        self.state.writes += 1
+        deadline = min(self.now + WRITE_PATIENCE_MS, end)
+        return Write(self.state.writes, action, "create", "", self.now, end, deadline, room_organises=True)
+
+    def _announce_doubt(self) -> None:
+        doubted = self.state.doubted
+        if doubted is not None and self.state.doubted_at == self.now:
+            self._say("calendar_doubted", None, Reason("bookings_missing", value=len(doubted.removed)))
+
     # -- 5. the end -----------------------------------------------------------------------------------
 
     def _finish(self, life: Life, how: Outcome | str) -> None:
@@ -605,19 +750,57 @@ class _Conclusion:
         del state.lives[life.booking.key]
         self._say("concluded", life, Reason(f"outcome_{tally.outcome}"), tally=tally)
         end = min(life.booking.end, self.now)
-        if life.is_attended:
+        if life.is_attended and not life.is_walk_up:
             if state.previous is None or end >= state.previous.end:
                 state.previous = Previous(life.booking.start, end, life.last_presence)
             if life.checked_in_at != NEVER and tally.outcome != "cancelled":
                 self._note_silent_sensors(life)
-        elif not life.booking.all_day and tally.outcome != "cancelled":
+                state.gaps = [*state.gaps, life.longest_gap_ms][-GAPS_KEPT:]
+        elif not (life.booking.all_day or life.is_ours or life.is_attended or tally.outcome == "cancelled"):
             state.unseen_streak += 1
+        if tally.outcome != "cancelled":
+            self._count_series(life, ghost=tally.ghost_ms > 0 and not life.is_attended)
+        if life.would_release_at != NEVER:
+            self._judge_shadow(life)
+
+    def _count_series(self, life: Life, *, ghost: bool) -> None:
+        """Ghosts in a row of one series are reported once; nothing is done to a series without a word."""
+        series, limit = life.booking.series_id, self.state.config.policy.series_ghosts
+        if not series or not limit or (ghost and self.holiday):
+            return
+        if not ghost:
+            if life.is_attended:
+                self.state.series.pop(series, None)
+            return
+        count = self.state.series.setdefault(series, SeriesCount())
+        count.ghosts += 1
+        count.booked_ms += life.booking.length_ms
+        count.last = life.booking.start
+        if count.ghosts >= limit and not count.reported:
+            count.reported = True
+            told = Reason("ghosts_in_a_row", value=count.ghosts)
+            self._say("series_reported", life, told, Reason("series_booked", value=count.booked_ms))
+        stale = [key for key, c in self.state.series.items() if c.last < self.now - SERIES_KEPT_MS]
+        for key in stale:
+            del self.state.series[key]
+
+    def _judge_shadow(self, life: Life) -> None:
+        """Count how shadow's release would have gone; a good record may set the room live."""
+        record, policy = self.state.record, self.state.config.policy
+        record.judged += 1
+        soon = life.would_release_at + RETURN_WITHIN_MS
+        record.wrong += life.returned_at != NEVER and life.returned_at <= soon
+        passed = policy.live_after and record.judged >= policy.live_after
+        if passed and record.wrong <= policy.live_if_wrong_at_most:
+            room = self.state.config.id
+            self._set_mode(ModeSet(room, "live"), Reason("shadow_record", value=record.judged))
 
     def _let_depart(self, life: Life, how: Outcome | str) -> None:
         """Keep it as it is for a day: an update of its organizer may bring it back."""
         departed = self.state.departed
         life.ended = how == "ended_early"
-        if life.write is not None:
+        life.ended_at = self.now
+        if life.write is not None and life.release_kind != "end_early":
             self.state.loose_writes[life.write] = (life.booking.key, life.booking.event_id)
         if life.state != "released":
             departed[life.booking.key] = copy.copy(life)
@@ -639,7 +822,30 @@ def _release_method(booking: Booking) -> Method:
     return "cancel" if booking.has_attendees else "delete"
 
 
-def case_of(room: Room, life: Life, now: Instant, proof: Proof | None = None) -> Case:
+def _release_kind(life: Life) -> Literal["no_show", "brief_visit", "end_early"]:
+    if life.may_end_early:
+        return "end_early"
+    return "brief_visit" if life.seen_at != NEVER else "no_show"
+
+
+def _kept_as(life: Life) -> Cause:
+    """How a booking goes on whose release did not come to pass."""
+    if life.release_kind == "end_early":
+        return "kept_checked_in"
+    return "kept_seen" if life.seen_at != NEVER else "kept_unseen"
+
+
+def _lengthened_again(life: Life, booking: Booking) -> bool:
+    """Somebody has made it longer after it was ended early, and not just not shortened it yet."""
+    if booking.end <= life.ended_at + MINUTE_MS:
+        life.shown_short = True
+        return False
+    return life.shown_short
+
+
+def case_of(
+    room: Room, life: Life, now: Instant, proof: Proof | None = None, breaker: Reason | None = None
+) -> Case:
     """What the release rules look at for this booking at this moment. `proof` if it is known already."""
     state = room.state
     return Case(
@@ -653,6 +859,10 @@ def case_of(room: Room, life: Life, now: Instant, proof: Proof | None = None) ->
         unseen_streak=state.unseen_streak,
         overlapped_by=_overlapped_by(room, life),
         released=state.released.get(life.booking.key),
+        usual_gap_ms=room.usual_gap_ms,
+        paused_at=state.paused_at,
+        doubted_at=state.doubted_at,
+        breaker=breaker,
     )
 
 
@@ -665,6 +875,11 @@ def _overlapped_by(room: Room, life: Life) -> str:
         overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
         if other is not life and overlaps and other.is_attended:
             return key
+    for relative in room.relatives:
+        for key, other in sorted(relative.state.lives.items()):
+            overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
+            if overlaps and other.is_attended and other.state != "released":
+                return key
     return ""
 
 

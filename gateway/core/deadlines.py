@@ -9,7 +9,8 @@ from gateway.core.life import Life
 from gateway.core.occupancy import Proof, hold_of, prove
 from gateway.core.room import Room
 from gateway.core.rules import VACATE_MOTION_ONLY_MS
-from gateway.core.units import Instant
+from gateway.core.units import NEVER, Duration, Instant
+from gateway.core.walk_up import ASK_AGAIN_AFTER_MS, EXTEND_BEFORE_MS
 
 
 def health_deadline(room: Room, after: Instant) -> Instant:
@@ -41,7 +42,10 @@ def firm_deadline(room: Room, after: Instant, proof: Proof | None = None) -> Ins
         if life.may_be_released:
             same = life.grace_ms == room.grace_ms
             own = proof if same else prove(room.sensors, room.panel(life.grace_ms), after)
-            candidates += _release_deadlines(life, own)
+            candidates += _release_deadlines(life, own, room.usual_gap_ms)
+        if life.is_walk_up:
+            candidates += (life.booking.end - EXTEND_BEFORE_MS, proof.since + life.policy.vacate_ms)
+    candidates += _walk_up_deadlines(room)
     return min([c for c in candidates if c > after], default=FOREVER)
 
 
@@ -63,7 +67,17 @@ def _sensor_deadlines(room: Room, *, covered: bool) -> list[Instant]:
     return candidates
 
 
-def _release_deadlines(life: Life, proof: Proof) -> list[Instant]:
+def _walk_up_deadlines(room: Room) -> list[Instant]:
+    """An unbooked room has been in use for long enough; a booking that was asked for did not come."""
+    state, policy = room.state, room.state.config.policy
+    if not policy.walk_up or state.occupied_since == NEVER:
+        return []
+    ended = state.previous.end if state.previous is not None else NEVER
+    asked = state.walk_up.asked_at if state.walk_up is not None else NEVER
+    return [max(state.occupied_since, ended) + policy.walk_up_after_ms, asked + ASK_AGAIN_AFTER_MS]
+
+
+def _release_deadlines(life: Life, proof: Proof, usual_gap_ms: Duration) -> list[Instant]:
     warn_ms = life.policy.warn_before_release_ms
     candidates = [
         life.booking.start + life.policy.handover_ms,
@@ -73,8 +87,9 @@ def _release_deadlines(life: Life, proof: Proof) -> list[Instant]:
         life.booking.end - life.policy.min_remaining_ms + 1,
     ]
     if proof.blocked is None:
-        vacate = max(life.policy.vacate_ms, life.grace_ms)
-        for window in (life.grace_ms, vacate, max(vacate, VACATE_MOTION_ONLY_MS)):
+        vacate = max(life.policy.vacate_ms, life.grace_ms, usual_gap_ms)
+        early = max(life.policy.end_early_vacate_ms, life.grace_ms, usual_gap_ms)
+        for window in (life.grace_ms, vacate, max(vacate, VACATE_MOTION_ONLY_MS), early):
             earliest = max(life.due, proof.since + window)
             candidates += (earliest, earliest - warn_ms)
     return candidates

@@ -26,10 +26,21 @@ DecisionKind = Literal[
     "occupancy",
     "mode",
     "refused",
+    "offered_back",
+    "wrong_release",
+    "reviewed",
+    "walk_up",
+    "extended",
+    "series_reported",
+    "calendar_doubted",
+    "breaker_opened",
+    "breaker_closed",
 ]
 
-Action = Literal["check_in", "release", "shorten"]
-Method = Literal["category", "decline", "cancel", "delete", "patch_end"]
+Action = Literal["check_in", "release", "shorten", "end_early", "extend", "hold", "walk_up"]
+"""`shorten`: a person is done, or a walk-up is over; `end_early`: everybody has left. `hold` gives a
+room back to those who lost it, `walk_up` shows unbooked use; both are bookings of the room itself."""
+Method = Literal["category", "decline", "cancel", "delete", "patch_end", "create"]
 Outcome = Literal[
     "attended",
     "brief_visit",
@@ -75,7 +86,12 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
     series_id: str = ""
     room_organises: bool = False
     new_end: Instant | None = None
-    """For `shorten`: the new end of the room's copy."""
+    """For `shorten`, `end_early` and `extend`: the new end of the room's copy."""
+
+    @property
+    def takes_time_away(self) -> bool:
+        """An automatic rule gives the room, or the rest of its time, to others."""
+        return self.action in ("release", "end_early")
 
 
 class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -96,7 +112,10 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One conclusion about one room, and about one of its bookings unless `booking` is empty."""
+    """One conclusion about one room, and about one of its bookings unless `booking` is empty.
+
+    `room` is empty where it concerns the whole site.
+    """
 
     kind: DecisionKind
     room: str

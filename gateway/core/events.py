@@ -145,6 +145,30 @@ class ModeSet(Event, frozen=True, tag="mode_set"):
     by: str = "command"
 
 
+class WereHere(Event, frozen=True, tag="were_here"):
+    """A person says that a booking was released although they were there, or about to come.
+
+    `booking` empty: the one released last.
+    """
+
+    room: str
+    booking: str = ""
+    by: str = "command"
+
+
+class Reviewed(Event, frozen=True, tag="reviewed"):
+    """A person has looked at a wrong release: the room may be released automatically again."""
+
+    room: str
+    by: str = "command"
+
+
+class BreakerClosed(Event, frozen=True, tag="breaker_closed"):
+    """A person has looked at the silence of several rooms and finds it right."""
+
+    by: str = "command"
+
+
 class WriteOutcome(Event, frozen=True, tag="write_outcome"):
     """How an intended write to Exchange ended. `applied` only after a read that shows it."""
 
@@ -174,6 +198,9 @@ AnyEvent = (
     | Kept
     | Ended
     | ModeSet
+    | WereHere
+    | Reviewed
+    | BreakerClosed
     | WriteOutcome
     | Tick
 )

@@ -20,8 +20,10 @@ Cause = Literal[
     "check_in",
     "moved",
     "release",
+    "end_early",
     "kept_unseen",
     "kept_seen",
+    "kept_checked_in",
     "confirmed",
     "restored",
     "ended",
@@ -37,6 +39,8 @@ TRANSITIONS: Final[dict[tuple[State, Cause], State]] = {
     ("seen", "release"): "releasing",
     ("releasing", "kept_unseen"): "open",
     ("releasing", "kept_seen"): "seen",
+    ("releasing", "kept_checked_in"): "checked_in",
+    ("checked_in", "end_early"): "releasing",
     ("releasing", "confirmed"): "released",
     ("released", "restored"): "checked_in",
     ("open", "moved"): "upcoming",
@@ -56,8 +60,10 @@ CAUSES: Final[dict[Cause, str]] = {
     "check_in": "lasting presence, or a person",
     "moved": "the organizer chose another time",
     "release": "every release rule permits",
+    "end_early": "every release rule permits, and the policy ends bookings early",
     "kept_unseen": "the release was withdrawn or not applied, nobody seen",
     "kept_seen": "the release was withdrawn or not applied, somebody seen",
+    "kept_checked_in": "end early was withdrawn or not applied",
     "confirmed": "Exchange shows the occurrence gone or declined",
     "restored": "it came back after its release",
     "ended": "its end, its cancellation, or a person",
@@ -97,7 +103,7 @@ class Life(msgspec.Struct, omit_defaults=True):
     """Why it is not released: a reason code, with its sensor. The cause that reports count."""
     announced: str = ""
     """The cause that was last announced."""
-    release_kind: Literal["", "no_show", "brief_visit"] = ""
+    release_kind: Literal["", "no_show", "brief_visit", "end_early"] = ""
     write: int | None = None
     """The id of the release write under way."""
     withdrawn: bool = False
@@ -110,7 +116,16 @@ class Life(msgspec.Struct, omit_defaults=True):
     shown_again: bool = False
     """The calendar shows it after its release: back, unless that read was a stale one."""
     ended: bool = False
-    """A person ended it."""
+    """It was ended before its time: by a person, or because everybody had left."""
+    ended_at: Instant = NEVER
+    shown_short: bool = False
+    """The calendar has shown it with its early end."""
+    returned_at: Instant = NEVER
+    """The first sign of presence after it was released, or would have been (shadow)."""
+    extended_to: Instant = NEVER
+    """The end that a walk-up was last asked to have."""
+    longest_gap_ms: Duration = 0
+    """The longest quiet between two signs in its own time."""
     occupied_ms: Duration = 0
     proved_vacant: bool = False
     """At some moment in its own time the room was proven empty."""
@@ -132,8 +147,33 @@ class Life(msgspec.Struct, omit_defaults=True):
 
     @property
     def may_be_released(self) -> bool:
-        """In a state that a release can start from."""
-        return self.state in ("open", "seen")
+        """In a state that a release can start from (end early included, where the policy has it)."""
+        return self.state in ("open", "seen") or self.may_end_early
+
+    @property
+    def may_end_early(self) -> bool:
+        """Checked in, and the policy ends bookings early whose people have left."""
+        return self.state == "checked_in" and self.policy.end_early
+
+    @property
+    def is_undecided(self) -> bool:
+        """Each sign may bring a conclusion about it at once."""
+        return self.state == "releasing" or self.may_be_released
+
+    @property
+    def ends_early(self) -> bool:
+        """What may be, or is being, taken from it is only its rest."""
+        return self.may_end_early or (self.state == "releasing" and self.release_kind == "end_early")
+
+    @property
+    def is_ours(self) -> bool:
+        """The gateway itself booked it: a hold or a walk-up."""
+        return "hold" in self.booking.marks or "walk_up" in self.booking.marks
+
+    @property
+    def is_walk_up(self) -> bool:
+        """It stands for unbooked use."""
+        return "walk_up" in self.booking.marks
 
     def move(self, cause: Cause) -> None:
         """Follow the table; a missing entry is a fault of ours and stops the decision."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration
+from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
 
 Senses = Literal["motion", "presence", "count"]
 Role = Literal["room", "door", "seat"]
@@ -59,6 +59,21 @@ class Policy(msgspec.Struct, frozen=True):
     exempt_longer_than_ms: Duration = 3 * HOUR_MS
     release_own_bookings: bool = True
     """Whether bookings that the room itself organises may be released (by cancelling them)."""
+    end_early: bool = False
+    """Whether a booking that was checked in and left for good is shortened."""
+    end_early_vacate_ms: Duration = 25 * MINUTE_MS
+    walk_up: bool = False
+    """Whether unbooked use is shown as busy in Exchange."""
+    walk_up_after_ms: Duration = 5 * MINUTE_MS
+    """How long an unbooked room is in use before it is shown as busy."""
+    walk_up_length_ms: Duration = 30 * MINUTE_MS
+    """How far ahead of the present a walk-up keeps the room, at first and each time that it is extended."""
+    series_ghosts: int = 3
+    """So many occurrences of a series in a row without anybody, and the series is reported; 0: never."""
+    live_after: int = 0
+    """So many releases judged in shadow, and the room goes live by itself; 0: only by hand."""
+    live_if_wrong_at_most: int = 0
+    """With at most so many of them followed by people."""
 
 
 class RoomConfig(msgspec.Struct, frozen=True):
@@ -70,6 +85,18 @@ class RoomConfig(msgspec.Struct, frozen=True):
     exempt: bool = False
     policy: Policy = Policy()
     sensors: tuple[SensorProfile, ...] = ()
+    parts: tuple[str, ...] = ()
+    """The rooms that this one is put together from; their sensors are its own too."""
+
+
+class BreakerPolicy(msgspec.Struct, frozen=True):
+    """When rooms that fall silent together stop all releases (DESIGN: "Breaker")."""
+
+    on: bool = True
+    at_least: int = 3
+    """Never with fewer silent rooms than this."""
+    share_percent: int = 50
+    """Before there is history: with this share of the rooms that have a booking just now."""
 
 
 class SiteConfig(msgspec.Struct, frozen=True):
@@ -78,6 +105,13 @@ class SiteConfig(msgspec.Struct, frozen=True):
     rooms: tuple[RoomConfig, ...] = ()
     queue_covers_ms: Duration = 60 * SECOND_MS
     """How long the broker can queue every sensor's messages for an absent gateway."""
+    breaker: BreakerPolicy = BreakerPolicy()
+    holidays: tuple[tuple[Instant, Instant], ...] = ()
+    """Days on which empty rooms are expected, each from its midnight to the next, in order."""
+
+    def is_holiday(self, now: Instant) -> bool:
+        """Whether empty rooms are expected."""
+        return any(start <= now < end for start, end in self.holidays)
 
 
 def lengthened(pinned: Policy, new: Policy) -> Policy:
@@ -92,4 +126,12 @@ def lengthened(pinned: Policy, new: Policy) -> Policy:
         min_remaining_ms=max(pinned.min_remaining_ms, new.min_remaining_ms),
         exempt_longer_than_ms=min(pinned.exempt_longer_than_ms, new.exempt_longer_than_ms),
         release_own_bookings=pinned.release_own_bookings and new.release_own_bookings,
+        end_early=pinned.end_early and new.end_early,
+        end_early_vacate_ms=max(pinned.end_early_vacate_ms, new.end_early_vacate_ms),
+        walk_up=new.walk_up,
+        walk_up_after_ms=new.walk_up_after_ms,
+        walk_up_length_ms=new.walk_up_length_ms,
+        series_ghosts=new.series_ghosts,
+        live_after=new.live_after,
+        live_if_wrong_at_most=new.live_if_wrong_at_most,
     )

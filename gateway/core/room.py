@@ -19,7 +19,9 @@ from gateway.core.events import (
     LinkUp,
     ModeSet,
     Reading,
+    Reviewed,
     RoomMode,
+    WereHere,
     WriteOutcome,
 )
 from gateway.core.evidence import (
@@ -59,7 +61,17 @@ SIGNS_KEPT: Final = 100
 
 FOLD_WITHOUT_HEARTBEAT_MS: Final[Duration] = MINUTE_MS
 
-Pending = CheckedIn | Kept | Ended | ModeSet | WriteOutcome | CalendarRead
+Pending = CheckedIn | Kept | Ended | ModeSet | WereHere | Reviewed | WriteOutcome | CalendarRead
+
+DOUBTED_SHARE: Final = 2
+DOUBTED_AT_LEAST: Final = 3
+"""A read that drops at least three bookings and more than one in two is believed when it comes again."""
+
+BELIEVED_AFTER_MS: Final[Duration] = MINUTE_MS
+
+GAPS_KEPT: Final = 20
+LONGEST_GAP_MS: Final[Duration] = 60 * MINUTE_MS
+"""A longer quiet is an absence, not a gap."""
 
 
 class Sign(msgspec.Struct, frozen=True, order=True):
@@ -83,6 +95,32 @@ def _same_as_before(reading: Reading, profile: SensorProfile, sensor: SensorStat
     if reading.kind == "battery":
         return reading.value == sensor.battery
     return reading.kind in ("alive", "link")
+
+
+class WalkUp(msgspec.Struct):
+    """Unbooked use that Exchange was asked to show, until its booking is in the calendar."""
+
+    write: int
+    asked_at: Instant
+
+
+class SeriesCount(msgspec.Struct):
+    """Ghosts in a row of one series."""
+
+    ghosts: int = 0
+    booked_ms: Duration = 0
+    """The booked time of those ghosts."""
+    last: Instant = NEVER
+    """When the newest counted occurrence started."""
+    reported: bool = False
+
+
+class ShadowRecord(msgspec.Struct):
+    """What shadow mode would have released, and how that would have gone."""
+
+    judged: int = 0
+    wrong: int = 0
+    """Followed by people soon after."""
 
 
 class RoomState(msgspec.Struct, omit_defaults=True):
@@ -114,6 +152,21 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     quiet_from: Instant = NEVER
     """Before this instant a recent sign excludes proven vacancy (saves looking)."""
     unseen_streak: int = 0
+    occupied_since: Instant = NEVER
+    """Since when the room has been occupied without a break."""
+    hits: int = 0
+    """Signs since then."""
+    gaps: list[Duration] = []
+    """The longest quiet within each of the newest attended bookings."""
+    series: dict[str, SeriesCount] = {}
+    record: ShadowRecord = msgspec.field(default_factory=ShadowRecord)
+    paused_at: Instant = NEVER
+    """A person said that a release was wrong; nothing is released until somebody has looked."""
+    wrong_releases: int = 0
+    walk_up: WalkUp | None = None
+    doubted: CalendarRead | None = None
+    """A read that dropped an implausible share of the bookings."""
+    doubted_at: Instant = NEVER
     proof_wanted: Instant = FOREVER
     """The first proof of life from here on may bring a conclusion: it is never folded."""
     occupancy: Occupancy = Occupancy("unknown", why=(Reason("not_hearing", text="boot"),))
@@ -137,6 +190,8 @@ class Room:
         self.grace_ms: Duration = 0
         """The effective grace of the room's present policy."""
         self._panels: dict[Duration, Panel] = {}
+        self.relatives: tuple[Room, ...] = ()
+        """The rooms that it is part of, or that are part of it: they share its space."""
         self.next_opening: Instant = FOREVER
         """When the next booking opens."""
         self._index()
@@ -283,6 +338,11 @@ class Room:
         sparse = profile.heartbeat_ms // FOLD_SHARE if profile.heartbeat_ms else FOLD_WITHOUT_HEARTBEAT_MS
         return now - sensor.last_proof < sparse
 
+    @property
+    def usual_gap_ms(self) -> Duration:
+        """The longest quiet that this room has known while people were there."""
+        return max(self.state.gaps, default=0)
+
     def set_available(self, sensor_id: str, online: bool, now: Instant) -> None:
         """Record a sensor's last will or availability topic."""
         profile, sensor, bridge_online = self.sensors[sensor_id]
@@ -384,8 +444,14 @@ class Room:
     # -- calendar and people --------------------------------------------------------------------------
 
     def read_calendar(self, event: CalendarRead, now: Instant) -> None:
-        """Record a complete read; the bookings' lives follow on the next tick."""
+        """Record a complete read; the bookings' lives follow on the next tick.
+
+        A read that drops an implausible share of the bookings is believed when it comes again.
+        """
         state = self.state
+        if self._is_doubtful(event, now):
+            return
+        state.doubted, state.doubted_at = None, NEVER
         state.calendar_read_at, state.calendar_why = now, ""
         for key in event.removed:
             state.calendar.pop(key, None)
@@ -398,6 +464,20 @@ class Room:
             state.dirty = True
         elif any(life.may_be_released for life in state.lives.values()):
             state.dirty = True
+
+    def _is_doubtful(self, event: CalendarRead, now: Instant) -> bool:
+        state = self.state
+        held = [b for b in state.calendar.values() if b.is_decided_on and b.end > now]
+        dropped = [b for b in held if b.key in event.removed]
+        if len(dropped) < DOUBTED_AT_LEAST or DOUBTED_SHARE * len(dropped) <= len(held):
+            return False
+        if state.doubted is None:
+            state.doubted_at = now
+        elif now - state.doubted_at >= BELIEVED_AFTER_MS:
+            return False
+        state.doubted = event
+        state.dirty = True
+        return True
 
     def remember(self, event: Pending) -> None:
         """Record a person's word or a write's outcome; concluded on the next tick."""

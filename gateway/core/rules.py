@@ -40,13 +40,22 @@ class Case(NamedTuple):
     overlapped_by: str
     """The key of an attended booking that overlaps this one, or empty."""
     released: Released | None
+    usual_gap_ms: Duration = 0
+    """The longest quiet that this room has known while people were there."""
+    paused_at: Instant = NEVER
+    doubted_at: Instant = NEVER
+    """Since when the calendar has been implausible."""
+    breaker: Reason | None = None
+    """Why nothing is released anywhere on the site."""
 
     @property
     def window_ms(self) -> Duration:
         """How long vacancy must be proven. Never shorter for a visited booking than for an unseen one."""
+        if self.life.ends_early:
+            return max(self.life.policy.end_early_vacate_ms, self.usual_gap_ms, self.life.grace_ms)
         if self.life.seen_at == NEVER:
             return self.life.grace_ms
-        vacate = self.life.policy.vacate_ms
+        vacate = max(self.life.policy.vacate_ms, self.usual_gap_ms)
         if self.proof.motion_only:
             vacate = max(vacate, VACATE_MOTION_ONLY_MS)
         return max(vacate, self.life.grace_ms)
@@ -96,7 +105,9 @@ def own_booking(case: Case) -> Reason | None:
 
 
 def never_twice(case: Case) -> Reason | None:
-    """A booking that came back after its release is not released again."""
+    """A booking that came back after its release, or was made long again, is not taken twice."""
+    if case.life.restored and case.released is None:
+        return Reason("lengthened_again")
     return Reason("released_before", at=case.released.at) if case.released else None
 
 
@@ -106,13 +117,33 @@ def too_short(case: Case) -> Reason | None:
     return Reason("too_short", value=shortest) if case.life.booking.length_ms < shortest else None
 
 
+def both_kinds_prove(case: Case) -> Reason | None:
+    """A booking that people attended is cut short only on the word of a presence and a motion sensor."""
+    if not case.life.ends_early:
+        return None
+    kinds = {p.senses for p in case.room.sensors if p.id in case.proof.provers}
+    return None if {"presence", "motion"} <= kinds else Reason("no_second_kind")
+
+
+def room_paused(case: Case) -> Reason | None:
+    """Somebody said that a release was wrong, and nobody has looked yet."""
+    return Reason("paused", at=case.paused_at) if case.paused_at != NEVER else None
+
+
+def breaker_closed(case: Case) -> Reason | None:
+    """Many rooms that fall silent at once are more likely blind than empty."""
+    return case.breaker
+
+
 def hearing(case: Case) -> Reason | None:
     """Nothing is released while deaf or without a trusted clock."""
     return case.deaf
 
 
 def calendar_fresh(case: Case) -> Reason | None:
-    """What cannot be read is never "no change"."""
+    """What cannot be read is never "no change", nor is a calendar that has lost most of its bookings."""
+    if case.doubted_at != NEVER:
+        return Reason("calendar_doubted", at=case.doubted_at)
     if case.now - case.calendar_read_at <= CALENDAR_FRESH_MS:
         return None
     at = None if case.calendar_read_at == NEVER else case.calendar_read_at
@@ -149,9 +180,6 @@ def not_retrying(case: Case) -> Reason | None:
     return Reason("write_failed", until=case.life.retry_at) if case.now < case.life.retry_at else None
 
 
-# The breaker's rule belongs here, between doubt and time, when the site counts its rooms together.
-
-
 def due_reached(case: Case) -> Reason | None:
     """The grace period is over."""
     return Reason("not_due", until=case.life.due) if case.now < case.life.due else None
@@ -184,6 +212,7 @@ RELEASE_RULES: Final[tuple[tuple[Weight, Rule], ...]] = (
     ("never", own_booking),
     ("never", never_twice),
     ("never", too_short),
+    ("never", both_kinds_prove),
     # doubt: something is missing that may come (back); a due release is withheld
     ("doubt", hearing),
     ("doubt", calendar_fresh),
@@ -192,6 +221,8 @@ RELEASE_RULES: Final[tuple[tuple[Weight, Rule], ...]] = (
     ("doubt", nothing_shown),
     ("doubt", time_left),
     ("doubt", not_retrying),
+    ("doubt", room_paused),
+    ("doubt", breaker_closed),
     # time: only a matter of waiting
     ("time", due_reached),
     ("time", vacant_long_enough),
@@ -214,7 +245,7 @@ def stops_release_under_way(case: Case) -> Reason | None:
     never = first_objection(case, "never")
     if never is not None:
         return never[1]
-    for rule in (hearing, not_overlapped, nothing_shown, vacant_now):
+    for rule in (hearing, room_paused, breaker_closed, not_overlapped, nothing_shown, vacant_now):
         reason = rule(case)
         if reason is not None:
             return reason

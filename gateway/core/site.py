@@ -1,10 +1,11 @@
 """The site: all rooms, one memory, one way in. Everything the gateway decides is decided here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
+from gateway.core.breaker import Breaker, BreakerState
 from gateway.core.conclude import conclude
 from gateway.core.deadlines import firm_deadline, health_deadline
 from gateway.core.decisions import Decision
@@ -12,6 +13,7 @@ from gateway.core.events import (
     AnyEvent,
     Availability,
     Booted,
+    BreakerClosed,
     BridgeState,
     CalendarRead,
     CalendarUnreadable,
@@ -25,12 +27,14 @@ from gateway.core.events import (
     LinkUp,
     ModeSet,
     Reading,
+    Reviewed,
     Tick,
+    WereHere,
     WriteOutcome,
 )
 from gateway.core.evidence import FOREVER, SensorState
 from gateway.core.occupancy import Proof
-from gateway.core.policy import RoomConfig, SiteConfig
+from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
 from gateway.core.room import Room, RoomState
 from gateway.core.units import NEVER, Instant
 
@@ -64,6 +68,7 @@ class SiteState(msgspec.Struct, omit_defaults=True):
     hearing_since: Instant = NEVER
     clock_trusted: bool = True
     offline_bridges: list[str] = []
+    breaker: BreakerState = msgspec.field(default_factory=BreakerState)
 
 
 class Site:
@@ -72,7 +77,8 @@ class Site:
     def __init__(self, state: SiteState | None = None) -> None:
         self.state = state or SiteState()
         self.rooms: dict[str, Room] = {}
-        self._room_of: dict[str, Room] = {}
+        self.breaker = Breaker(self.state.breaker)
+        self._rooms_of: dict[str, tuple[Room, ...]] = {}
         self._rooms_of_bridge: dict[str, list[Room]] = {}
         self._dirty: dict[str, Room] = {}
         self._firm: dict[str, Instant] = {}
@@ -94,15 +100,27 @@ class Site:
 
     def _index(self) -> None:
         self.rooms = {name: self.rooms.get(name) or Room(s) for name, s in self.state.rooms.items()}
-        self._room_of = {p.id: room for room in self.rooms.values() for p in room.profiles}
+        self._rooms_of = {}
+        for room in self.rooms.values():
+            for profile in room.profiles:
+                self._rooms_of[profile.id] = (*self._rooms_of.get(profile.id, ()), room)
+            room.relatives = tuple(self._relatives(room.state.config))
         self._rooms_of_bridge = {}
         for room in self.rooms.values():
             for bridge in sorted({p.bridge for p in room.profiles if p.bridge}):
                 self._rooms_of_bridge.setdefault(bridge, []).append(room)
         self._dirty = {name: room for name, room in self.rooms.items() if room.state.dirty}
         self._firm, self._alarms = {}, {}
+        self.breaker.forget(self.rooms)
         for name, room in self.rooms.items():
             self._set_alarm(name, room)
+            self.breaker.count(room, room.state.settled_at)
+
+    def _relatives(self, config: RoomConfig) -> Iterable[Room]:
+        """The rooms that share space with this one."""
+        for name, other in self.rooms.items():
+            if name in config.parts or config.id in other.state.config.parts:
+                yield other
 
     # -- facts ----------------------------------------------------------------------------------------
 
@@ -115,15 +133,15 @@ class Site:
         if now < self.state.now and type(event) is not ClockStepped:
             raise TimeRanBackwards(f"{type(event).__name__} at {now}, after {self.state.now}")
         if type(event) is Reading:  # by far the most frequent
-            room = self._room_with(event.sensor)
-            wake_at = room.hear(event, now)
+            for room in self._rooms_with(event.sensor):
+                wake_at = room.hear(event, now)
+                name = room.state.config.id
+                if room.state.dirty:
+                    self._dirty[name] = room
+                elif wake_at < self._firm[name]:
+                    self._firm[name] = wake_at
+                    self._alarms[name] = min(wake_at, self._alarms[name])
             self.state.now = now
-            name = room.state.config.id
-            if room.state.dirty:
-                self._dirty[name] = room
-            elif wake_at < self._firm[name]:
-                self._firm[name] = wake_at
-                self._alarms[name] = min(wake_at, self._alarms[name])
             return []
         if type(event) is Tick:
             self.state.now = now
@@ -139,9 +157,10 @@ class Site:
         """Hand a fact to the rooms that it concerns, and name them."""
         match event:
             case Availability():
-                room = self._room_with(event.sensor)
-                room.set_available(event.sensor, event.online, now)
-                return (room,)
+                rooms_with = self._rooms_with(event.sensor)
+                for room in rooms_with:
+                    room.set_available(event.sensor, event.online, now)
+                return rooms_with
             case CalendarRead():
                 room = self._room(event.room)
                 room.read_calendar(event, now)
@@ -149,7 +168,7 @@ class Site:
             case CalendarUnreadable():
                 self._room(event.room).fail_calendar(event.why)
                 return ()
-            case CheckedIn() | Kept() | Ended() | ModeSet() | WriteOutcome():
+            case CheckedIn() | Kept() | Ended() | ModeSet() | WereHere() | Reviewed() | WriteOutcome():
                 room = self._room(event.room)
                 room.remember(event)
                 return (room,)
@@ -179,16 +198,23 @@ class Site:
                 state.hearing_since = now
                 for room in rooms:
                     room.hear_again(event, state.config.queue_covers_ms, now)
-            case ClockStepped():
-                for room in rooms:
-                    room.step_clock(event, now)
-            case ClockTrust():
-                state.clock_trusted = event.trusted
-                for room in rooms:
-                    room.trust_clock(event.trusted, now)
+            case BreakerClosed():
+                state.breaker.asked_to_close = event.by
+                self._look_everywhere()
+            case ClockStepped() | ClockTrust():
+                self._hear_of_clock(event, now)
             case _:
                 raise CoreError(f"{type(event).__name__} is no fact for a site")
         return list(self.rooms.values())
+
+    def _hear_of_clock(self, event: ClockStepped | ClockTrust, now: Instant) -> None:
+        for room in self.rooms.values():
+            if isinstance(event, ClockStepped):
+                room.step_clock(event, now)
+            else:
+                room.trust_clock(event.trusted, now)
+        if isinstance(event, ClockTrust):
+            self.state.clock_trusted = event.trusted
 
     def _fall_deaf(self, since: Instant, by: str) -> None:
         self.state.hearing_since = NEVER
@@ -198,13 +224,15 @@ class Site:
     def _configure(self, config: SiteConfig, now: Instant) -> None:
         state = self.state
         state.config = config
+        parts = {room.id: room.sensors for room in config.rooms}
+        rooms = [_with_parts(room, parts) for room in config.rooms]
         known = state.rooms
         state.rooms = {}
-        for room_config in config.rooms:
+        for room_config in rooms:
             old = known.get(room_config.id)
             state.rooms[room_config.id] = old or self._new_room(room_config)
         self.rooms = {name: self.rooms.get(name) or Room(s) for name, s in state.rooms.items()}
-        for room_config in config.rooms:
+        for room_config in rooms:
             is_new = room_config.id not in known
             self.rooms[room_config.id].configure(room_config, now, is_new=is_new)
         self._index()
@@ -226,16 +254,43 @@ class Site:
         """Conclude for every room that has new facts or whose deadline has passed, in a fixed order."""
         due = set(self._dirty)
         self._dirty = {}
+        due |= {r.state.config.id for name in due for r in self.rooms[name].relatives}
         for name in [name for name, at in self._alarms.items() if at <= now and name not in due]:
             if self._true_alarm(name, now) <= now:
                 due.add(name)
-        decisions: list[Decision] = []
+        holiday = self.state.config.is_holiday(now)
+        decisions = self._watch_for_silence(due, now, holiday=holiday)
+        objection = self.breaker.objection
         for name in sorted(due):
             room = self.rooms[name]
-            concluded, proof = conclude(room, now)
+            concluded, proof = conclude(room, now, breaker=objection, holiday=holiday)
             decisions += concluded
             self._set_alarm(name, room, proof)
+            self.breaker.count(room, now)
+            if room.state.occupancy.status == "occupied":
+                decisions += self._note_presence(name, now)
         return decisions
+
+    def _watch_for_silence(self, due: set[str], now: Instant, *, holiday: bool) -> list[Decision]:
+        """Count the rooms before any of them concludes: many may come due in the same instant."""
+        for name in due:
+            self.breaker.count(self.rooms[name], now)
+        opened = self.breaker.judge(self.state.config.breaker, now, holiday=holiday)
+        if opened:
+            due.update(self.rooms)
+        return opened
+
+    def _note_presence(self, name: str, now: Instant) -> list[Decision]:
+        closed = self.breaker.note_presence(name, now)
+        if closed:
+            self._look_everywhere()
+        return closed
+
+    def _look_everywhere(self) -> None:
+        """What was withheld for a reason of the whole site may be due now."""
+        for name, room in self.rooms.items():
+            room.state.dirty = True
+            self._dirty[name] = room
 
     def _set_alarm(self, name: str, room: Room, proof: Proof | None = None) -> None:
         settled_at = room.state.settled_at
@@ -276,27 +331,37 @@ class Site:
 
     def is_repeat(self, reading: Reading, now: Instant) -> bool:
         """Whether a reading adds nothing to what was recorded lately and may be folded."""
-        return self._room_with(reading.sensor).is_repeat(reading, now)
+        return all(room.is_repeat(reading, now) for room in self._rooms_with(reading.sensor))
 
     def is_known(self, event: Availability | BridgeState) -> bool:
         """Whether this availability is what the core already goes by."""
         if isinstance(event, Availability):
-            return self._room_with(event.sensor).state.sensors[event.sensor].online == event.online
+            room = self._rooms_with(event.sensor)[0]
+            return room.state.sensors[event.sensor].online == event.online
         rooms = self._rooms_of_bridge.get(event.bridge, [])
         return all((event.bridge not in room.state.offline_bridges) == event.online for room in rooms)
 
     def has_sensor(self, sensor: str) -> bool:
         """Whether a room has this sensor."""
-        return sensor in self._room_of
+        return sensor in self._rooms_of
 
-    def _room_with(self, sensor: str) -> Room:
-        room = self._room_of.get(sensor)
-        if room is None:
+    def _rooms_with(self, sensor: str) -> tuple[Room, ...]:
+        """The room of a sensor, and the rooms that it is a part of."""
+        rooms = self._rooms_of.get(sensor)
+        if rooms is None:
             raise UnknownName(f"no room has a sensor {sensor!r}")
-        return room
+        return rooms
 
     def _room(self, name: str) -> Room:
         room = self.rooms.get(name)
         if room is None:
             raise UnknownName(f"there is no room {name!r}")
         return room
+
+
+def _with_parts(room: RoomConfig, sensors: Mapping[str, tuple[SensorProfile, ...]]) -> RoomConfig:
+    """A combined room hears what its parts hear."""
+    if not room.parts:
+        return room
+    shared = (profile for part in room.parts for profile in sensors.get(part, ()))
+    return msgspec.structs.replace(room, sensors=(*room.sensors, *shared))

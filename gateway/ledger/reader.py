@@ -83,14 +83,16 @@ class LedgerReader:
         except sqlite3.DatabaseError as error:
             raise _damaged(path, error) from error
         try:
-            if schema.pending(self._db, str(path)):
-                raise LedgerError(f"{path}: not a ledger yet. Start the gateway once to prepare it.")
+            missing = schema.pending(self._db, str(path))
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise _damaged(path, error) from error
         except BaseException:
             self._db.close()
             raise
+        if missing:
+            self._db.close()
+            raise LedgerError(f"{path}: not a ledger yet. Start the gateway once to prepare it.")
 
     def __enter__(self) -> Self:
         return self

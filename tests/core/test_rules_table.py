@@ -74,6 +74,10 @@ def _booked(**changes: object) -> Life:
     return life(booking=booking("09:00", "10:00", "b", **changes))
 
 
+def _left_early() -> Life:
+    return life(state="checked_in", policy=Policy(end_early=True), release_kind="end_early")
+
+
 OBJECTIONS = (
     Objection("kept", "kept", case(life=life(kept=True))),
     Objection("room_exempt", "exempt_room", case(room=RoomConfig("orion", exempt=True))),
@@ -97,6 +101,15 @@ OBJECTIONS = (
         "too_short",
         case(life=life(grace_ms=51 * MINUTE_MS), proof=proof(since=at("08:00"), until=at("09:51"))),
     ),
+    Objection("never_twice", "lengthened_again", case(life=life(restored=True))),
+    Objection(
+        "both_kinds_prove",
+        "no_second_kind",
+        case(life=_left_early(), proof=proof(until=at("09:40"), provers=("radar",))),
+    ),
+    Objection("room_paused", "paused", case(paused_at=at("09:00"))),
+    Objection("breaker_closed", "breaker_open", case(breaker=Reason("breaker_open", at=at("09:00")))),
+    Objection("calendar_fresh", "calendar_doubted", case(doubted_at=at("09:12"))),
     Objection("hearing", "not_hearing", case(deaf=Reason("not_hearing", text="boot"))),
     Objection("hearing", "clock_untrusted", case(deaf=Reason("clock_untrusted"))),
     Objection("calendar_fresh", "calendar_stale", case(calendar_read_at=at("09:07:59"))),
@@ -164,6 +177,7 @@ def test_the_table_lists_each_rule_once_in_its_order() -> None:
         "own_booking",
         "never_twice",
         "too_short",
+        "both_kinds_prove",
         "hearing",
         "calendar_fresh",
         "not_overlapped",
@@ -171,6 +185,8 @@ def test_the_table_lists_each_rule_once_in_its_order() -> None:
         "nothing_shown",
         "time_left",
         "not_retrying",
+        "room_paused",
+        "breaker_closed",
         "due_reached",
         "vacant_long_enough",
         "warned",
@@ -316,13 +332,10 @@ def test_every_cause_is_used_and_worded() -> None:
     assert {cause for _, cause in TRANSITIONS} == set(ALL_CAUSES) == set(CAUSES)
 
 
-def test_nothing_leads_from_attended_to_release() -> None:
-    """W3 in the table itself: a checked-in booking has no way to be released."""
-    assert ("checked_in", "release") not in TRANSITIONS
-    assert {target for (state, _), target in TRANSITIONS.items() if state == "checked_in"} == {
-        "upcoming",
-        "over",
-    }
+def test_nothing_leads_from_attended_to_release_but_end_early() -> None:
+    """W3 in the table itself: a checked-in booking is moved, ends, or is ended early where that is on."""
+    assert {cause for state, cause in TRANSITIONS if state == "checked_in"} == {"moved", "ended", "end_early"}
+    assert [state for state, cause in TRANSITIONS if cause == "end_early"] == ["checked_in"]
 
 
 def test_released_comes_only_from_exchanges_confirmation() -> None:
