@@ -41,7 +41,7 @@ from gateway.core.room import GAPS_KEPT, LONGEST_GAP_MS, Pending, Room, SeriesCo
 from gateway.core.rules import Case, Weight, first_objection, stops_release_under_way
 from gateway.core.tally import tally_of
 from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
-from gateway.core.walk_up import HITS_NEEDED, extended_end, is_over, next_start, wanted
+from gateway.core.walk_up import ASK_AGAIN_AFTER_MS, HITS_NEEDED, extended_end, is_over, next_start, wanted
 
 SHOWN_FOR_CHECK_IN_MS: Final[Duration] = 30 * SECOND_MS
 HITS_FOR_CHECK_IN_WITHIN_MS: Final[Duration] = 5 * MINUTE_MS
@@ -251,7 +251,7 @@ class _Conclusion:
     def _settle_write(self, event: WriteOutcome) -> None:
         if self.state.walk_up is not None and self.state.walk_up.write == event.write:
             if event.result != "applied":
-                self.state.walk_up.asked_at = self.now
+                self.state.walk_up.again_at = self.now + ASK_AGAIN_AFTER_MS
             return
         loose = self.state.loose_writes.pop(event.write, None)
         if loose is not None and event.result == "applied":
@@ -328,9 +328,11 @@ class _Conclusion:
     def _meet(self, booking: Booking) -> None:
         """A booking seen for the first time, or back after it had left."""
         state = self.state
+        life = state.departed.get(booking.key)
+        if life is not None and life.ended and booking.end <= life.ended_at + MINUTE_MS:
+            life.shown_short = True
         if not booking.is_decided_on or booking.end <= self.now:
             return
-        life = state.departed.get(booking.key)
         same_time = life is not None and life.booking.start == booking.start
         if life is not None and life.ended and same_time and not _lengthened_again(life, booking):
             return  # it was ended: our own mark on it, or its shortened end, is no new booking
@@ -419,8 +421,9 @@ class _Conclusion:
     def _count_hits(self, signs: list[Sign]) -> None:
         """How surely the room is in use: a sensor that shows presence all the time counts as two hits."""
         for sign in signs:
+            lasts = self.room.sensors[sign.sensor].profile.senses != "motion"
             if sign.healthy and not sign.late:
-                self.state.hits += 1 if sign.hit else HITS_NEEDED
+                self.state.hits += 1 if sign.hit else HITS_NEEDED * lasts
 
     def _eligible_from(self, life: Life) -> Instant:
         """From when on presence counts for this booking: its early window, or the end of a handover.
@@ -714,7 +717,7 @@ class _Conclusion:
         if want is not None:
             since = Reason("in_use_since", at=self.state.occupied_since, until=want.end)
             asked = self._booking_of_our_own("walk_up", want.end) if self.state.mode == "live" else None
-            self.state.walk_up = WalkUp(0 if asked is None else asked.id, self.now)
+            self.state.walk_up = WalkUp(0 if asked is None else asked.id, want.end)
             self._say("walk_up", None, since, write=asked)
 
     def _end_walk_up(self, life: Life, proof: Proof) -> None:
@@ -837,10 +840,7 @@ def _kept_as(life: Life) -> Cause:
 
 def _lengthened_again(life: Life, booking: Booking) -> bool:
     """Somebody has made it longer after it was ended early, and not just not shortened it yet."""
-    if booking.end <= life.ended_at + MINUTE_MS:
-        life.shown_short = True
-        return False
-    return life.shown_short
+    return life.shown_short and booking.end > life.ended_at + MINUTE_MS
 
 
 def case_of(

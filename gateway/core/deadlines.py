@@ -10,7 +10,7 @@ from gateway.core.occupancy import Proof, hold_of, prove
 from gateway.core.room import Room
 from gateway.core.rules import VACATE_MOTION_ONLY_MS
 from gateway.core.units import NEVER, Duration, Instant
-from gateway.core.walk_up import ASK_AGAIN_AFTER_MS, EXTEND_BEFORE_MS
+from gateway.core.walk_up import EXTEND_BEFORE_MS
 
 
 def health_deadline(room: Room, after: Instant) -> Instant:
@@ -73,8 +73,8 @@ def _walk_up_deadlines(room: Room) -> list[Instant]:
     if not policy.walk_up or state.occupied_since == NEVER:
         return []
     ended = state.previous.end if state.previous is not None else NEVER
-    asked = state.walk_up.asked_at if state.walk_up is not None else NEVER
-    return [max(state.occupied_since, ended) + policy.walk_up_after_ms, asked + ASK_AGAIN_AFTER_MS]
+    again = state.walk_up.again_at if state.walk_up is not None else NEVER
+    return [max(state.occupied_since, ended) + policy.walk_up_after_ms, again]
 
 
 def _release_deadlines(life: Life, proof: Proof, usual_gap_ms: Duration) -> list[Instant]:

@@ -101,7 +101,8 @@ class WalkUp(msgspec.Struct):
     """Unbooked use that Exchange was asked to show, until its booking is in the calendar."""
 
     write: int
-    asked_at: Instant
+    again_at: Instant
+    """When it may be asked again: its own end, or sooner if it could not be written."""
 
 
 class SeriesCount(msgspec.Struct):

@@ -15,7 +15,7 @@ HITS_NEEDED: Final = 2
 
 EXTEND_BEFORE_MS: Final[Duration] = 5 * MINUTE_MS
 ASK_AGAIN_AFTER_MS: Final[Duration] = 5 * MINUTE_MS
-"""A booking that was asked for should be in the calendar by then."""
+"""After a booking that could not be written."""
 
 
 class Wanted(NamedTuple):
@@ -41,7 +41,7 @@ def wanted(room: Room, now: Instant) -> Wanted | None:
     since = in_use_since(room, now)
     if not policy.walk_up or since == NEVER or now < since + policy.walk_up_after_ms:
         return None
-    if state.walk_up is not None and now < state.walk_up.asked_at + ASK_AGAIN_AFTER_MS:
+    if state.walk_up is not None and now < state.walk_up.again_at:
         return None
     end = min(now + policy.walk_up_length_ms, next_start(room, now))
     return Wanted(end) if end - now >= policy.min_remaining_ms else None
