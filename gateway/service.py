@@ -18,8 +18,8 @@ import structlog
 
 from gateway.clock import Clock, SystemClock
 from gateway.core.decisions import Decision
-from gateway.core.events import Booted, CheckedIn, ClockTrust, Configured, Ended, Kept, ModeSet
-from gateway.core.explain import explain
+from gateway.core.events import Booted, BreakerClosed, CheckedIn, ClockTrust, Configured, Ended, Kept, ModeSet
+from gateway.core.explain import explain, explain_reason
 from gateway.core.site import CoreError
 from gateway.core.units import Instant
 from gateway.exchange.auth import MsalTokens, TokenSource
@@ -50,7 +50,7 @@ CLOCK_TROUBLE: Final = (
 )
 
 PRUNE_EVERY_S: Final = 3_600.0
-SITE_COMMANDS: Final = ("status", "resume-writing")
+SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing")
 BOOT_NOTE: Final = "machine_boot"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -233,6 +233,9 @@ class Service:
     def decided(self, decisions: Sequence[Decision]) -> None:
         """From the brain: show it at once."""
         for decision in decisions:
+            if not decision.room:
+                clock = clock_in(self._site_zone())
+                log.warning("breaker", decision=decision.kind, why=explain(decision, clock))
             if decision.booking:
                 log.info(
                     decision.kind,
@@ -274,13 +277,13 @@ class Service:
         name = request["command"]
         if name == "status":
             return await self.status()
-        if name == "resume-writing":
-            return await self._resume_writing(str(request.get("by", "command")))
-        room = str(request.get("room", ""))
+        room, by = str(request.get("room", "")), str(request.get("by", "command"))
+        if name in ("close-breaker", "resume-writing"):
+            return await (self._close_breaker(by) if name == "close-breaker" else self._resume_writing(by))
         if room not in self.places:
             known = ", ".join(sorted(self.places))
             return {"error": f"there is no room {room!r}; the rooms are: {known}"}
-        booking, by = str(request.get("booking", "")), str(request.get("by", "command"))
+        booking = str(request.get("booking", ""))
         facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet]] = {
             "check-in": lambda: CheckedIn(room, booking, by),
             "keep": lambda: Kept(room, booking, by),
@@ -297,6 +300,21 @@ class Service:
         except (Paused, CoreError) as error:
             return {"error": str(error)}
         return self._told(room, decisions)
+
+    def _breaker(self) -> str:
+        """Why nothing is released on the whole site, in words; empty if nothing holds it up."""
+        objection = self.brain.site.breaker.objection
+        return "" if objection is None else explain_reason(objection, clock_in(self._site_zone()))
+
+    async def _close_breaker(self, by: str) -> Json:
+        if not self._breaker():
+            return {"said": ["The breaker is closed already."]}
+        try:
+            decisions = await self.brain.record(BreakerClosed(by))
+        except Paused as error:
+            return {"error": str(error)}
+        clock = clock_in(self._site_zone())
+        return {"said": [explain(d, clock) for d in decisions if not d.room]}
 
     async def _resume_writing(self, by: str) -> Json:
         why = self.dispatch.halted
@@ -326,6 +344,7 @@ class Service:
             "paused": self.brain.paused_because,
             "link": self.intake.link_state,
             "writing_halted": self.dispatch.halted,
+            "breaker": self._breaker(),
             "clock": "" if self.brain.site.state.clock_trusted else CLOCK_TROUBLE,
             "writes_under_way": self.dispatch.under_way,
             "calendars_in_trouble": dict(sorted(self.troubles.items())),

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
+from gateway.core.policy import BreakerPolicy, RoomConfig, SensorProfile, SiteConfig
 from gateway.exchange.models import Exemptions
 from gateway.sensors import SensorSource
 from gateway.settings_checks import (
@@ -42,6 +42,7 @@ from gateway.settings_problems import (
 )
 from gateway.settings_sections import (
     SLUG,
+    BreakerSettings,
     ControlSettings,
     ExchangeSettings,
     LedgerSettings,
@@ -73,6 +74,7 @@ __all__ = [
 
 SECTIONS: Final[Mapping[str, type[Section]]] = {
     "site": SiteSettings,
+    "breaker": BreakerSettings,
     "ledger": LedgerSettings,
     "mqtt": MqttSettings,
     "exchange": ExchangeSettings,
@@ -81,7 +83,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {
 }
 """The tables that a file has once; `policy` and `room` come several times."""
 
-OPTIONAL: Final = frozenset({"ledger", "control", "log"})
+OPTIONAL: Final = frozenset({"breaker", "ledger", "control", "log"})
 """Tables that may be left out; calendars and a broker are always needed."""
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
@@ -103,6 +105,7 @@ class Settings:
 
     file: str
     site: SiteSettings
+    breaker: BreakerSettings
     ledger: LedgerSettings
     mqtt: MqttSettings
     exchange: ExchangeSettings
@@ -175,6 +178,7 @@ class Settings:
                 for room in self.rooms
             ),
             queue_covers_ms=self.mqtt.queue_covers,
+            breaker=BreakerPolicy(self.breaker.on, self.breaker.at_least, self.breaker.share),
         )
 
     def sensor_sources(self) -> list[SensorSource]:
@@ -238,6 +242,7 @@ def parse(
     if problems or (
         # Never so without a problem; spelled out because what follows depends on it.
         draft.site is None
+        or draft.breaker is None
         or draft.ledger is None
         or draft.mqtt is None
         or draft.exchange is None
@@ -249,6 +254,7 @@ def parse(
     return Settings(
         file=file,
         site=draft.site,
+        breaker=draft.breaker,
         ledger=draft.ledger,
         mqtt=draft.mqtt,
         exchange=draft.exchange,
@@ -295,6 +301,7 @@ class _Reader:
         named = _tables_in(data.get("policy"))
         return Draft(
             site=self._one(SiteSettings, data, "site"),
+            breaker=self._one(BreakerSettings, data, "breaker"),
             ledger=self._one(LedgerSettings, data, "ledger"),
             mqtt=self._one(MqttSettings, data, "mqtt"),
             exchange=self._one(ExchangeSettings, data, "exchange"),

@@ -17,6 +17,7 @@ from gateway.sensors import FAMILIES, OptionError, SensorSource
 from gateway.settings_problems import KeyPath, Problem, did_you_mean, dotted, shown, unknown_key
 from gateway.settings_sections import (
     CREDENTIALS,
+    BreakerSettings,
     ControlSettings,
     ExchangeSettings,
     LedgerSettings,
@@ -39,6 +40,7 @@ class Draft(NamedTuple):
     """The sound tables of a file. None: missing or faulty. Keys say where in the file each stands."""
 
     site: SiteSettings | None
+    breaker: BreakerSettings | None
     ledger: LedgerSettings | None
     mqtt: MqttSettings | None
     exchange: ExchangeSettings | None

@@ -30,7 +30,6 @@ NOT_YET: Final[Mapping[str, str]] = {
     "blackout": "blackout periods",
     "blackouts": "blackout periods",
     "booking_rules": "booking rules",
-    "breaker": "the breaker over all rooms",
     "capacity": "booking rules by capacity",
     "combined_room": "rooms that can be combined",
     "combined_rooms": "rooms that can be combined",

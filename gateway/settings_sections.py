@@ -205,6 +205,17 @@ class SiteSettings(Section):
     """Nothing is released while the machine's clock is not synchronised ; "trusted": it is right anyway."""
 
 
+class BreakerSettings(Section):
+    """``[breaker]``: rooms that fall silent together stop all releases until somebody has looked."""
+
+    on: bool = True
+    """Whether silence of many rooms at once stops releases."""
+    at_least: Annotated[int, Field(ge=2, le=1_000)] = 3
+    """Never with fewer silent rooms than this."""
+    share: Annotated[int, Field(ge=10, le=100)] = 50
+    """Percent of the rooms with a booking just now, until four weeks have shown what is usual."""
+
+
 class LedgerSettings(Section):
     """``[ledger]``."""
 

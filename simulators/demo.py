@@ -232,6 +232,8 @@ def gateway_toml(office: Office, port: int, connection: Connection) -> str:
         "[site]",
         'name = "Contoso"',
         f'time_zone = "{ZONE}"',
+        "[breaker]",  # in six rooms, three ghosts at once are an ordinary morning
+        "at_least = 6",
         "[ledger]",
         'path = "ledger.db"',
         "[mqtt]",

@@ -82,6 +82,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     act.end,
     act.live,
     act.shadow,
+    act.close_breaker,
     act.resume_writing,
 )
 app.callback(help=with_examples(program))(program)

@@ -100,6 +100,19 @@ def shadow(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOptio
     _give("shadow", room, "", config, json=json)
 
 
+def close_breaker(*, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
+    """Say that many empty rooms at once are right.
+
+    When many rooms fall silent together, nothing is given back until somebody has looked, because one
+    dead radio looks the same. Walk past some of the rooms, or look at `status --sensors`, first. It also
+    closes by itself when half of those rooms show presence again.
+
+    Example:
+      occupancy-gateway close-breaker
+    """
+    _give_site("close-breaker", config, json=json)
+
+
 def resume_writing(*, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
     """Write to Exchange again after writing was halted.
 
@@ -110,7 +123,11 @@ def resume_writing(*, config: ConfigOption = CONFIG, json: JsonOption = False) -
     Example:
       occupancy-gateway resume-writing
     """
-    answer = call(Office(config).settings.control_socket, {"command": "resume-writing"})
+    _give_site("resume-writing", config, json=json)
+
+
+def _give_site(command: str, config: Path, *, json: bool) -> None:
+    answer = call(Office(config).settings.control_socket, {"command": command})
     if json:
         print_json(answer)
         return

@@ -223,7 +223,7 @@ class _Conclusion:
         end = min(life.booking.end, next_start(self.room, self.now))
         free = not any(o.booking.start <= self.now < o.booking.end for o in self._holding())
         if life.live and free and end > self.now:
-            write = self._booking_of_our_own("hold", end)
+            write = self._booking_of_our_own("hold", end, linked=life.booking.event_id)
         given = Reason("not_free") if write is None else Reason("given_back", until=end)
         self._say("wrong_release", life, Reason("by_person", text=event.by), given, write=write)
 
@@ -729,11 +729,14 @@ class _Conclusion:
         self._say("ended", life, proven, write=write)
         self._finish(life, "ended_early")
 
-    def _booking_of_our_own(self, action: Action, end: Instant) -> Write:
+    def _booking_of_our_own(self, action: Action, end: Instant, linked: str = "") -> Write:
         """A booking that the room itself organises, from now on."""
         self.state.writes += 1
         deadline = min(self.now + WRITE_PATIENCE_MS, end)
-        return Write(self.state.writes, action, "create", "", self.now, end, deadline, room_organises=True)
+        number = self.state.writes
+        return Write(
+            number, action, "create", "", self.now, end, deadline, room_organises=True, linked=linked
+        )
 
     def _announce_doubt(self) -> None:
         doubted = self.state.doubted

@@ -87,6 +87,8 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
     room_organises: bool = False
     new_end: Instant | None = None
     """For `shorten`, `end_early` and `extend`: the new end of the room's copy."""
+    linked: str = ""
+    """For `hold`: the event id of the booking that was released."""
 
     @property
     def takes_time_away(self) -> bool:

@@ -127,9 +127,11 @@ class Writer:
         """Whether the item itself shows the effect of a check-in or a shortening."""
         if write.action == "check_in":
             return event.has_category(self._category)
-        if write.action == "shorten" and write.new_end is not None:
-            return booking.is_decided_on and booking.start == write.start and booking.end <= write.new_end
-        return False
+        if write.new_end is None or not booking.is_decided_on or booking.start != write.start:
+            return False
+        if write.action == "extend":
+            return booking.end >= write.new_end
+        return write.action in ("shorten", "end_early") and booking.end <= write.new_end
 
     async def send(
         self,
@@ -192,6 +194,8 @@ class Writer:
                 return "DELETE", (), None
             case "category":
                 return "PATCH", (), {"categories": [*verified.categories, self._category]}
+            case "create":
+                raise ValueError(f"write {write.id} creates a booking: no setting allows that yet")
             case "patch_end":
                 if write.new_end is None:
                     raise ValueError(f"write {write.id} shortens without a new end")
@@ -238,7 +242,7 @@ def superseded_by(write: Write, booking: Booking) -> str:
         "organizer_changed": booking.room_organises != write.room_organises,
         "moved": (booking.start, booking.end) != (write.start, write.end),
         "other_occurrence": booking.original_start != write.original_start,
-        "exempt": bool(booking.marks) and write.action != "check_in",
+        "exempt": bool(booking.marks) and write.action not in ("check_in", "extend"),
     }
     return next((why for why, differs in differences.items() if differs), "")
 

@@ -39,6 +39,7 @@ STANDSTILLS: Final = (
     ("paused", "Nothing is recorded"),
     ("writing_halted", "Nothing is written"),
     ("clock", "Nothing is released"),
+    ("breaker", "Nothing is released"),
 )
 """What in the gateway's own state stands still, in which case `status` begins with why."""
 

@@ -69,11 +69,18 @@ def reason_words(reason: Reason, times: Times) -> str:
 
 def write_words(write: Write, times: Times) -> str:
     """What a write does, with the way it is done."""
-    if write.action == "shorten" and write.new_end is not None:
-        return f"shorten it to {times.clock(write.new_end)}"
-    does = {"check_in": "mark it as checked in", "release": "give the room back", "shorten": "shorten it"}
+    if write.new_end is not None:
+        verb = "extend" if write.action == "extend" else "shorten"
+        return f"{verb} it to {times.clock(write.new_end)}"
+    does = {
+        "check_in": "mark it as checked in",
+        "release": "give the room back",
+        "hold": "hold the room for those who lost it",
+        "walk_up": "show the room as in use",
+    }
     how = {"decline": "decline", "cancel": "cancel", "delete": "delete"}.get(write.method, "")
-    return f"{does[write.action]} ({how})" if how else does[write.action]
+    what = does.get(write.action, write.action)
+    return f"{what} ({how})" if how else what
 
 
 def write_state(row: OutboxRow) -> tuple[str, str]:

@@ -326,3 +326,31 @@ def test_the_ledger_replays_to_the_very_state_that_the_service_has(tmp_path: Pat
         assert any(isinstance(event, Reading) for event in world.events())
 
     in_world(tmp_path, story)
+
+
+def test_the_breaker_stops_every_release_until_a_person_closes_it(tmp_path: Path) -> None:
+    """Three silent rooms at once: status says why nothing is released, and one command ends it."""
+
+    async def story(world: World) -> None:
+        rooms = ("lyra", "orion", "vega")
+        ghosts = [world.exchange.book(ANA, f"{r}@contoso.com", at("09:00"), at("10:00")) for r in rooms]
+        for room in rooms:
+            world.leave(room)
+        await world.until("09:30")
+        assert world.service is not None
+        assert "3 rooms fell silent together" in (await world.service.status())["gateway"]["breaker"]
+        shown = [
+            world.exchange.status(g, f"{r}@contoso.com").response for g, r in zip(ghosts, rooms, strict=True)
+        ]
+        assert shown == ["accepted"] * 3
+        answer = await world.service.command({"command": "close-breaker"})
+        assert "Rooms may be given back again" in answer["said"][0]
+        await world.until("09:40")
+        shown = [
+            world.exchange.status(g, f"{r}@contoso.com").response for g, r in zip(ghosts, rooms, strict=True)
+        ]
+        assert shown == ["declined"] * 3
+        again = await world.service.command({"command": "close-breaker"})
+        assert again == {"said": ["The breaker is closed already."]}
+
+    in_world(tmp_path, story, rooms=("lyra", "orion", "vega"))
