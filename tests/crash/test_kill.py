@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import random
 import re
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -29,6 +30,9 @@ START: Instant = 1_790_582_400_000  # 2026-09-28T08:00:00Z
 GHOST_ROOMS = ("lyra", "orion", "vega")
 GHOST_MS = 10 * MINUTE_MS
 PATIENCE_S = 30.0
+STOP_S = 20.0
+"""How long a clean stop may take: longer than any time-out of the gateway's own."""
+
 DOWN_S = 4.0
 """How long a victim may take to reach its label before it is killed from outside."""
 
@@ -42,6 +46,8 @@ path = "ledger.db"
 host = "127.0.0.1"
 port = {port}
 queue_covers = "1d"
+[breaker]
+on = false
 [exchange]
 tenant_id = "{tenant}"
 client_id = "{client}"
@@ -126,6 +132,7 @@ class Victim:
     def __init__(self, config: Path, wall_start: float) -> None:
         self._config = config
         self._wall_start = wall_start
+        self._started: list[asyncio.subprocess.Process] = []
         self.log = config.with_name("victim.log")
 
     async def start(self, label: str = "", count: int = 0) -> asyncio.subprocess.Process:
@@ -135,9 +142,29 @@ class Victim:
             arguments += [label, str(count)]
         script = Path(__file__).with_name("victim.py")
         with self.log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 sys.executable, str(script), *arguments, stdout=log, stderr=log
             )
+        self._started.append(process)
+        return process
+
+    async def stop(self, process: asyncio.subprocess.Process) -> None:
+        """Ask for a clean stop and see that it comes; one that does not is asked where it hangs."""
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.send_signal(signal.SIGABRT)  # faulthandler writes every thread's stack to the log
+            await process.wait()
+        assert process.returncode == 0, self.log.read_text()[-3_000:]
+
+    async def kill_all(self) -> None:
+        """Leave no victim behind, whatever the test came to."""
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     async def make_session(self) -> None:
         """Let the broker know the gateway: before its first connection nothing is queued for it."""
@@ -145,8 +172,7 @@ class Victim:
         async with asyncio.timeout(20.0):
             while "link up" not in self.log.read_text():  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.05)
-        process.terminate()
-        await process.wait()
+        await self.stop(process)
 
 
 @contextlib.asynccontextmanager
@@ -171,14 +197,16 @@ async def surroundings(folder: Path) -> AsyncIterator[tuple[ExchangeSimulator, S
         (folder / "secret").chmod(0o600)
         sensors = Sensors(broker.port)
         victim = Victim(folder / "gateway.toml", wall_start)
-        await victim.make_session()
-        publishing = asyncio.create_task(sensors.run())
         try:
-            yield exchange, sensors, victim
+            await victim.make_session()
+            publishing = asyncio.create_task(sensors.run())
+            try:
+                yield exchange, sensors, victim
+            finally:
+                publishing.cancel()
+                await asyncio.wait([publishing], timeout=STOP_S)
         finally:
-            publishing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await publishing
+            await victim.kill_all()
 
 
 def book_ghosts(exchange: ExchangeSimulator, minutes: int) -> dict[str, tuple[str, Instant]]:
@@ -220,8 +248,7 @@ async def kill_and_look(folder: Path, kills: int, seed: int) -> None:
                 await asyncio.sleep(0.1)
         sent = list(sensors.taken)
         await asyncio.sleep(1.5)
-        process.terminate()
-        assert await process.wait() == 0, victim.log.read_text()[-3_000:]
+        await victim.stop(process)
         assert "core failed" not in victim.log.read_text()
     assert set(killed) & set(LABELS), "no labelled point was ever reached"
     look_at_readings(folder, sent)

@@ -6,6 +6,7 @@ passing of LABEL it kills itself as a power cut would: no clean-up of any kind.
 """
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -48,6 +49,7 @@ def main() -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, service.stop)
         await service.run()
 
+    faulthandler.enable()
     logs.configure("info", "json")
     asyncio.run(run())
 
