@@ -18,7 +18,7 @@ from gateway.sensors.base import (
     check_topic,
     shown,
 )
-from gateway.sensors.values import Words, as_json, utf8, word_of, words
+from gateway.sensors.values import BLANKS, Words, as_json, utf8, word_of, words
 
 ONLINE_WORDS: Final = ("online", "on", "true", "1", "connected", "alive")
 OFFLINE_WORDS: Final = ("offline", "off", "false", "0", "disconnected", "dead")
@@ -64,7 +64,7 @@ def availability_decode(source: SensorSource) -> Decode:
 
 def as_state(payload: bytes, table: Words) -> int:
     """1 for online, 0 for offline: a plain word, or an object with it under "state". Raises PayloadError."""
-    text = utf8(payload).strip()
+    text = utf8(payload).strip(BLANKS)
     value: object = text
     if text.startswith(("{", "[", '"')):
         value = as_json(payload)

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.core.events import Reading
 from gateway.sensors.availability import SHARED_OPTIONS, availability_routes
 from gateway.sensors.base import Decode, Decoded, PayloadError, Route, SensorSource, check_topic, shown
-from gateway.sensors.values import as_main, utf8, words
+from gateway.sensors.values import BLANKS, as_main, utf8, words
 
 
 class Plain:
@@ -41,7 +41,7 @@ def _decode(source: SensorSource) -> Decode:
         known = common.get(payload)
         if known is not None:
             return known
-        text = utf8(payload).strip()
+        text = utf8(payload).strip(BLANKS)
         if not text:
             raise PayloadError(f"expected a value, got {shown(payload)}")
         return (Reading(sensor, senses, as_main(text, senses, table)),)

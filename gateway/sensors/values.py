@@ -11,6 +11,10 @@ from gateway.core.events import Reading
 from gateway.core.units import DAY_MS, Instant
 from gateway.sensors.base import OptionError, PayloadError, shown
 
+# What may stand around a word or number. Python's own strip takes more for blank (the control characters
+# U+001C to U+001F among them), and noise must not become a word.
+BLANKS: Final = " \t\r\n"
+
 ON_WORDS: Final = (
     "on",
     "true",
@@ -103,7 +107,7 @@ def utf8(payload: bytes) -> str:
 def word_of(value: object) -> str | None:
     """A JSON scalar in the form in which `words` lists it; None for anything else."""
     if isinstance(value, str):
-        return value.strip().casefold() if len(value) <= SHORT else None
+        return value.strip(BLANKS).casefold() if len(value) <= SHORT else None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -139,12 +143,19 @@ def as_number(value: object) -> int | float | None:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str) and len(value) <= MAX_NUMBER_CHARACTERS and "_" not in value:
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-        return number if math.isfinite(number) else None
+        return _number_in(value.strip(BLANKS))
     return None
+
+
+def _number_in(digits: str) -> float | None:
+    """The finite number that the text is; `float` alone would take other scripts' digits and odd blanks."""
+    if not (digits.isascii() and digits.isprintable()):
+        return None
+    try:
+        number = float(digits)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def as_main(value: object, senses: str, table: Words) -> int:

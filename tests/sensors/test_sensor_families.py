@@ -274,7 +274,16 @@ def test_any_json_is_decoded_or_refused(value: object) -> None:
     check_bounded(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
 
 
+@pytest.mark.parametrize("payload", [b"\x1c0", b"\x1f1", "\u00a01".encode(), "\u0661".encode(), b"on\x1d"])
+def test_control_characters_and_foreign_blanks_are_not_trimmed_away(payload: bytes) -> None:
+    """Only what devices write around a value (space, tab, line end) is trimmed; anything else is noise."""
+    for (family, senses), router in ROUTERS.items():
+        if family == "plain":
+            assert isinstance(attempt(router, TOPIC, payload), PayloadError), senses
+
+
 @given(st.binary(max_size=200))
+@example(b"\x1c0")
 def test_noise_shows_nobody(payload: bytes) -> None:
     """Random bytes are no evidence: a reading needs a documented word, number or key."""
     said = payload.strip().lower()
