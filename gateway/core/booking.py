@@ -12,7 +12,7 @@ Mark = Literal["organizer", "category", "hours", "hold", "walk_up"]
 """`hours`: outside the policy's hours; `hold` and `walk_up`: the gateway itself booked it."""
 
 
-class Booking(msgspec.Struct, frozen=True):
+class Booking(msgspec.Struct, frozen=True, gc=False):
     """One occurrence in one room's calendar. Carries no names and no subject.
 
     `key` identifies it across edits: the iCalUId, and for an occurrence of a series also its

@@ -413,7 +413,7 @@ class _Conclusion:
                 healthy=self.now <= sensor.well_until,
                 late=False,
             )
-            for profile, sensor, _ in self.room.sensors.values()
+            for profile, sensor, _, _ in self.room.sensors.values()
             if sensor.showing and profile.in_service
         ]
         return sorted(self.state.signs + showing)
@@ -815,7 +815,7 @@ class _Conclusion:
 
     def _note_silent_sensors(self, life: Life) -> None:
         """A room sensor without one sign through several attended bookings may be stuck off."""
-        for profile, sensor, bridge_online in self.room.sensors.values():
+        for profile, sensor, bridge_online, _ in self.room.sensors.values():
             if profile.role == "room" and sensor.sign_at(self.now) < life.booking.start:
                 sensor.silent_attended = min(sensor.silent_attended + 1, SILENT_ATTENDED_LIMIT)
                 refresh_health(profile, sensor, bridge_online)

@@ -3,10 +3,12 @@
 A deadline too many costs a tick that finds nothing; a deadline too few costs a room.
 """
 
+from collections.abc import Iterator
+
 from gateway.core.conclude import SHOWN_FOR_CHECK_IN_MS, STALE_READ_MS
 from gateway.core.evidence import FOREVER
 from gateway.core.life import Life
-from gateway.core.occupancy import Proof, hold_of, prove
+from gateway.core.occupancy import Proof, is_covered, prove
 from gateway.core.room import Room
 from gateway.core.rules import VACATE_MOTION_ONLY_MS
 from gateway.core.units import NEVER, Duration, Instant
@@ -18,7 +20,7 @@ def health_deadline(room: Room, after: Instant) -> Instant:
 
     After `FOREVER` if none can.
     """
-    instants = [sensor.well_until for _, sensor, _ in room.sensors.values() if sensor.well_until >= after]
+    instants = [sensor.well_until for _, sensor, _, _ in room.sensors.values() if sensor.well_until >= after]
     return min(instants, default=FOREVER) + 1
 
 
@@ -27,39 +29,47 @@ def firm_deadline(room: Room, after: Instant, proof: Proof | None = None) -> Ins
 
     `proof` of the room under its present policy, if it is known already.
     """
+    return min([at for at in _candidates(room, after, proof) if at > after], default=FOREVER)
+
+
+def has_fallen_due(room: Room, after: Instant, now: Instant) -> bool:
+    """Whether a firm deadline lies after `after` and not after `now`; cheaper than the next one."""
+    return any(after < at <= now for at in _candidates(room, after))
+
+
+def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Iterator[Instant]:
+    """Every instant that may bring a conclusion, past ones too; what costs little to find comes first."""
     state = room.state
-    proof = proof or prove(room.sensors, room.panel(room.grace_ms), after)
-    candidates = _sensor_deadlines(room, covered=proof.covered)
-    if proof.blocked is None:
-        candidates.append(proof.since)
-    candidates.append(room.next_opening)
-    for life in state.lives.values():
-        if life.state == "upcoming":
-            continue
-        candidates += (life.booking.start, life.booking.end)
+    begun = [life for life in state.lives.values() if life.state != "upcoming"]
+    covered = is_covered(room.sensors, after) if proof is None else proof.covered
+    yield from _sensor_deadlines(room, begun, covered=covered)
+    yield room.next_opening
+    yield from _walk_up_deadlines(room)
+    for life in begun:
+        yield life.booking.start
+        yield life.booking.end
         if life.shown_again:
-            candidates.append(state.released[life.booking.key].at + STALE_READ_MS + 1)
+            yield state.released[life.booking.key].at + STALE_READ_MS + 1
+    proof = proof or prove(room.sensors, room.panel(room.grace_ms), after)
+    if proof.blocked is None:
+        yield proof.since
+    for life in begun:
         if life.may_be_released:
             same = life.grace_ms == room.grace_ms
             own = proof if same else prove(room.sensors, room.panel(life.grace_ms), after)
-            candidates += _release_deadlines(life, own, room.usual_gap_ms)
+            yield from _release_deadlines(life, own, room.usual_gap_ms)
         if life.is_walk_up:
-            candidates += (life.booking.end - EXTEND_BEFORE_MS, proof.since + life.policy.vacate_ms)
-    candidates += _walk_up_deadlines(room)
-    return min([c for c in candidates if c > after], default=FOREVER)
+            yield life.booking.end - EXTEND_BEFORE_MS
+            yield proof.since + life.policy.vacate_ms
 
 
-def _sensor_deadlines(room: Room, *, covered: bool) -> list[Instant]:
+def _sensor_deadlines(room: Room, begun: list[Life], *, covered: bool) -> list[Instant]:
     """Holds run out; presence has lasted long enough for a check-in."""
     candidates: list[Instant] = []
-    open_starts = [
-        life.booking.start + life.policy.handover_ms
-        for life in room.state.lives.values()
-        if life.may_be_released
-    ]
-    for profile, sensor, _ in room.sensors.values():
+    open_starts = [life.booking.start + life.policy.handover_ms for life in begun if life.may_be_released]
+    for profile, sensor, _, covered_hold in room.sensors.values():
         if not sensor.showing:
-            candidates.append(sensor.last_sign + hold_of(profile, covered=covered) + 1)
+            candidates.append(sensor.last_sign + (covered_hold if covered else profile.hold_ms) + 1)
         elif open_starts and profile.senses != "count":
             wait = SHOWN_FOR_CHECK_IN_MS + (profile.device_hold_ms if profile.senses == "motion" else 0)
             candidates.append(sensor.shown_since + wait)

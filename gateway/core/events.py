@@ -12,11 +12,12 @@ ReadingKind = Literal["presence", "motion", "count", "entries", "battery", "link
 RoomMode = Literal["shadow", "live"]
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of all facts, journaled as JSON arrays: `["reading","orion-radar","presence",1,true,null]`.
 
     Arrays have half the length of objects, and halve what a day writes to disk. The order of the fields
-    is the journal's format: new ones come at the end and have a default.
+    is the journal's format: new ones come at the end and have a default. Facts are trees and never hold
+    themselves, so the garbage collector need not look through the thousands of them that are in memory.
     """
 
 

@@ -38,7 +38,7 @@ DEAD_BATTERY_PERCENT: Final = 2
 PRESENCE_KINDS: Final = frozenset({"presence", "motion", "count", "entries"})
 
 
-class SensorState(msgspec.Struct, omit_defaults=True):
+class SensorState(msgspec.Struct, omit_defaults=True, gc=False):
     """Everything remembered of one sensor. Instants are `NEVER` until they have happened."""
 
     showing: bool = False
@@ -117,7 +117,12 @@ def refresh_health(profile: SensorProfile, state: SensorState, bridge_online: bo
         and state.flapping_until == NEVER
         and state.silent_attended < SILENT_ATTENDED_LIMIT
     )
-    state.well_until = min(overdue_after(profile, state), _stuck_after(state)) if sound else NEVER
+    if not sound:
+        state.well_until = NEVER
+    elif state.showing:
+        state.well_until = min(overdue_after(profile, state), _stuck_after(state))
+    else:
+        state.well_until = overdue_after(profile, state)
 
 
 def overdue_after(profile: SensorProfile, state: SensorState) -> Instant:

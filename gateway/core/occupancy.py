@@ -20,6 +20,8 @@ class Sensor(NamedTuple):
     profile: SensorProfile
     state: SensorState
     bridge_online: bool
+    covered_hold_ms: Duration
+    """Its hold while a healthy presence sensor covers the room (`covered_hold_of`)."""
 
     def is_healthy(self, now: Instant) -> bool:
         """Believed at `now` (same answer as `ailment`, kept as an instant)."""
@@ -126,15 +128,15 @@ def effective_grace(policy: Policy, profiles: Iterable[SensorProfile]) -> Durati
 
 def is_covered(sensors: Mapping[str, Sensor], now: Instant) -> bool:
     """Whether a healthy presence sensor covers the room, also those who sit still."""
-    for profile, state, _ in sensors.values():
+    for profile, state, _, _ in sensors.values():
         if profile.senses == "presence" and now <= state.well_until and can_prove(profile):
             return True
     return False
 
 
-def hold_of(profile: SensorProfile, *, covered: bool) -> Duration:
-    """The sensor's hold; the short one for motion while a presence sensor covers the room."""
-    short = covered and profile.senses == "motion"
+def covered_hold_of(profile: SensorProfile) -> Duration:
+    """The sensor's hold while a presence sensor covers the room: the short one for motion."""
+    short = profile.senses == "motion"
     return min(profile.hold_beside_presence_ms, profile.hold_ms) if short else profile.hold_ms
 
 
@@ -151,15 +153,14 @@ def prove(sensors: Mapping[str, Sensor], panel: Panel, now: Instant, before: Ins
     covered = is_covered(sensors, now)
     since = NEVER
     for name, sensor in sensors.items():
-        profile, state, _ = sensor
+        profile, state, _, covered_hold = sensor
         if not profile.in_service:
             continue
         if blocked is None and (state.showing or now > state.well_until or not state.knows_state):
             blocked = _objection(name, sensor, now)
         sign = now if state.showing else state.last_sign
         sign = max(sign, state.as_if_sign)
-        hold = hold_of(profile, covered=True) if covered and profile.senses == "motion" else profile.hold_ms
-        since = max(since, sign + hold)
+        since = max(since, sign + (covered_hold if covered else profile.hold_ms))
     states = [sensors[prover].state for prover in panel.provers]
     proofs = [s.last_proof if s.last_proof < before else s.proof_before for s in states]
     until = (min(proofs) if panel.each_must else max(proofs)) if proofs else NEVER
@@ -168,7 +169,7 @@ def prove(sensors: Mapping[str, Sensor], panel: Panel, now: Instant, before: Ins
 
 def _objection(name: str, sensor: Sensor, now: Instant) -> Reason | None:
     """What this sensor has against the room being empty right now."""
-    profile, state, bridge_online = sensor
+    profile, state, bridge_online, _ = sensor
     if state.showing:
         return Reason("shows_presence", sensor=name, at=state.shown_since)
     if not can_prove(profile):
@@ -186,7 +187,11 @@ def judge(sensors: Mapping[str, Sensor], proof: Proof, deaf: Reason | None, now:
     """The room's occupancy. `deaf`: why the gateway cannot hear or trust its clock, if so."""
     if deaf is not None:
         return Occupancy("unknown", why=(deaf,))
-    shown = [_shown(name, sensor, proof.covered, now) for name, sensor in sensors.items()]
+    shown = [
+        _shown(name, sensor, proof.covered, now)
+        for name, sensor in sensors.items()
+        if sensor.state.showing or now <= sensor.state.last_sign + sensor.profile.hold_ms
+    ]
     signs = tuple(reason for reason in shown if reason is not None)
     if signs:
         return Occupancy("occupied", why=signs)
@@ -206,6 +211,7 @@ def _shown(name: str, sensor: Sensor, covered: bool, now: Instant) -> Reason | N
         return None
     if state.showing:
         return Reason("shows_presence", sensor=name, at=state.shown_since)
-    if state.last_sign != NEVER and now <= state.last_sign + hold_of(sensor.profile, covered=covered):
+    hold = sensor.covered_hold_ms if covered else sensor.profile.hold_ms
+    if state.last_sign != NEVER and now <= state.last_sign + hold:
         return Reason("shown_within_hold", sensor=name, at=state.last_sign)
     return None

@@ -10,7 +10,7 @@ Senses = Literal["motion", "presence", "count"]
 Role = Literal["room", "door", "seat"]
 
 
-class SensorProfile(msgspec.Struct, frozen=True):
+class SensorProfile(msgspec.Struct, frozen=True, gc=False):
     """What one sensor can prove (docs/architecture.md, "What a sensor can prove"). Times in ms."""
 
     id: str

@@ -42,6 +42,7 @@ from gateway.core.occupancy import (
     Panel,
     Sensor,
     can_prove,
+    covered_hold_of,
     effective_grace,
     panel_of,
     prove,
@@ -74,7 +75,7 @@ LONGEST_GAP_MS: Final[Duration] = 60 * MINUTE_MS
 """A longer quiet is an absence, not a gap."""
 
 
-class Sign(msgspec.Struct, frozen=True, order=True):
+class Sign(msgspec.Struct, frozen=True, order=True, gc=False):
     """Presence that a sensor showed from `start` to `end`; a hit has no length."""
 
     start: Instant
@@ -204,7 +205,8 @@ class Room:
         self.grace_ms = effective_grace(state.config.policy, self.profiles)
         self._panels = {}
         self.sensors = {
-            p.id: Sensor(p, state.sensors[p.id], p.bridge not in state.offline_bridges) for p in self.profiles
+            p.id: Sensor(p, state.sensors[p.id], p.bridge not in state.offline_bridges, covered_hold_of(p))
+            for p in self.profiles
         }
 
     def panel(self, grace_ms: Duration) -> Panel:
@@ -229,7 +231,7 @@ class Room:
         self._index()
         state.signs = [sign for sign in state.signs if sign.sensor in self.sensors]
         if config.sensors != old.sensors or is_new:
-            for profile, sensor, bridge_online in self.sensors.values():
+            for profile, sensor, bridge_online, _ in self.sensors.values():
                 mark_gap(profile, sensor, now)
                 refresh_health(profile, sensor, bridge_online)
         if config.mode != old.mode:
@@ -251,7 +253,7 @@ class Room:
         Returns when time alone may bring one because of this reading, or `FOREVER`.
         """
         state = self.state
-        profile, sensor, bridge_online = self.sensors[reading.sensor]
+        profile, sensor, bridge_online, _ = self.sensors[reading.sensor]
         if not profile.in_service:
             return FOREVER
         late = now < state.late_until
@@ -285,7 +287,7 @@ class Room:
 
     def _record_rise(self, reading: Reading, now: Instant, late: bool) -> Instant:
         state = self.state
-        profile, sensor, _ = self.sensors[reading.sensor]
+        profile, sensor, _, _ = self.sensors[reading.sensor]
         healthy = now <= sensor.well_until
         if healthy and can_prove(profile):
             state.unseen_streak = 0
@@ -327,7 +329,7 @@ class Room:
         of life that a pending conclusion waits for.
         """
         state = self.state
-        profile, sensor, _ = self.sensors[reading.sensor]
+        profile, sensor, _, _ = self.sensors[reading.sensor]
         if now < state.late_until or now > sensor.well_until:
             return False
         if not _same_as_before(reading, profile, sensor):
@@ -346,7 +348,7 @@ class Room:
 
     def set_available(self, sensor_id: str, online: bool, now: Instant) -> None:
         """Record a sensor's last will or availability topic."""
-        profile, sensor, bridge_online = self.sensors[sensor_id]
+        profile, sensor, bridge_online, _ = self.sensors[sensor_id]
         if sensor.online != online:
             was_well = now <= sensor.well_until
             sensor.online = online
@@ -364,7 +366,7 @@ class Room:
             state.offline_bridges = sorted([*state.offline_bridges, bridge])
         was_well = {p.id: now <= self.sensors[p.id].state.well_until for p in self.profiles}
         self._index()
-        for profile, sensor, bridge_online in self.sensors.values():
+        for profile, sensor, bridge_online, _ in self.sensors.values():
             if profile.bridge == bridge:
                 recover(profile, sensor, bridge_online, now, was_well[profile.id], unheard_from=now)
         state.dirty = True
@@ -399,7 +401,7 @@ class Room:
             and state.deaf_since != NEVER
             and now - state.deaf_since <= queue_covers_ms
         )
-        for profile, sensor, _ in self.sensors.values():
+        for profile, sensor, _, _ in self.sensors.values():
             if not (covered and profile.at_qos1):
                 mark_gap(profile, sensor, now)
         if state.deaf_since != NEVER:
@@ -411,7 +413,7 @@ class Room:
     def step_clock(self, event: ClockStepped, now: Instant) -> None:
         """The wall clock moved: old instants mean nothing any more, so proofs and warnings start anew."""
         state = self.state
-        for profile, sensor, bridge_online in self.sensors.values():
+        for profile, sensor, bridge_online, _ in self.sensors.values():
             mark_gap(profile, sensor, now)
             sensor.last_proof = sensor.proof_before = NEVER
             sensor.told_at = NEVER
@@ -437,7 +439,7 @@ class Room:
     def trust_clock(self, trusted: bool, now: Instant) -> None:
         """Whether the wall clock can be believed; regaining trust starts the vacancy clock anew."""
         if trusted and not self.state.clock_trusted:
-            for profile, sensor, _ in self.sensors.values():
+            for profile, sensor, _, _ in self.sensors.values():
                 mark_gap(profile, sensor, now)
         self.state.clock_trusted = trusted
         self.state.dirty = True

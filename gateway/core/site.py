@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.core.breaker import Breaker, BreakerState
 from gateway.core.conclude import conclude
-from gateway.core.deadlines import firm_deadline, health_deadline
+from gateway.core.deadlines import firm_deadline, has_fallen_due, health_deadline
 from gateway.core.decisions import Decision
 from gateway.core.events import (
     AnyEvent,
@@ -133,7 +133,7 @@ class Site:
         if now < self.state.now and type(event) is not ClockStepped:
             raise TimeRanBackwards(f"{type(event).__name__} at {now}, after {self.state.now}")
         if type(event) is Reading:  # by far the most frequent
-            for room in self._rooms_with(event.sensor):
+            for room in self._rooms_of.get(event.sensor) or self._rooms_with(event.sensor):
                 wake_at = room.hear(event, now)
                 name = room.state.config.id
                 if room.state.dirty:
@@ -256,7 +256,7 @@ class Site:
         self._dirty = {}
         due |= {r.state.config.id for name in due for r in self.rooms[name].relatives}
         for name in [name for name, at in self._alarms.items() if at <= now and name not in due]:
-            if self._true_alarm(name, now) <= now:
+            if self._is_due(name, now):
                 due.add(name)
         holiday = self.state.config.is_holiday(now)
         decisions = self._watch_for_silence(due, now, holiday=holiday)
@@ -297,14 +297,16 @@ class Site:
         firm = self._firm[name] = firm_deadline(room, settled_at, proof)
         self._alarms[name] = min(firm, health_deadline(room, settled_at))
 
-    def _true_alarm(self, name: str, now: Instant) -> Instant:
-        """Work out an alarm anew that has gone off: mostly a heartbeat has put it off meanwhile."""
+    def _is_due(self, name: str, now: Instant) -> bool:
+        """Whether an alarm that has gone off means it. One that a heartbeat has put off is set anew."""
         room = self.rooms[name]
         if self._firm[name] <= now:
+            if has_fallen_due(room, room.state.settled_at, now):
+                return True
             self._set_alarm(name, room)
         else:
             self._alarms[name] = min(self._firm[name], health_deadline(room, room.state.settled_at))
-        return self._alarms[name]
+        return self._alarms[name] <= now
 
     def next_deadline(self) -> Instant | None:
         """When to ask again: a tick is worth giving once this has been reached; None if never.
@@ -319,9 +321,8 @@ class Site:
             at = self._alarms[name]
             if at > now:
                 return at if at < FOREVER else None
-            true_at = self._true_alarm(name, now)
-            if true_at <= now:
-                return true_at
+            if self._is_due(name, now):
+                return now
         return None
 
     @property
@@ -331,7 +332,10 @@ class Site:
 
     def is_repeat(self, reading: Reading, now: Instant) -> bool:
         """Whether a reading adds nothing to what was recorded lately and may be folded."""
-        return all(room.is_repeat(reading, now) for room in self._rooms_with(reading.sensor))
+        rooms = self._rooms_of.get(reading.sensor) or self._rooms_with(reading.sensor)
+        if len(rooms) == 1:  # nearly always, and every message comes by here
+            return rooms[0].is_repeat(reading, now)
+        return all(room.is_repeat(reading, now) for room in rooms)
 
     def is_known(self, event: Availability | BridgeState) -> bool:
         """Whether this availability is what the core already goes by."""

@@ -135,7 +135,7 @@ def _release_outlook(case: Case, clock: Callable[[Instant], str]) -> tuple[str, 
 
 def sensor_picture(name: str, sensor: Sensor, now: Instant, zone: tzinfo, counts: Counts | None) -> Json:
     """One sensor: what it shows, whether it can be believed and why not, what it has sent."""
-    profile, state, bridge_online = sensor
+    profile, state, bridge_online, _ = sensor
     trouble = ailment(profile, state, bridge_online, now)
     last = None if state.last_proof == NEVER else state.last_proof
     clock = clock_in(zone)

@@ -260,7 +260,7 @@ def test_a_sensor_is_healthy_up_to_well_until_and_then_has_an_ailment(script: Sc
     player = Player(script)
 
     def look(site: Site, now: Instant) -> None:
-        for profile, state, bridge_online in site.rooms["orion"].sensors.values():
+        for profile, state, bridge_online, _ in site.rooms["orion"].sensors.values():
             edge = state.well_until
             later = (now, now + MINUTE_MS, now + 7 * HOUR_MS, edge, edge + 1)
             for moment in later:
