@@ -33,9 +33,9 @@ class Size:
     events: int
 
 
-FULL: Final = Size(messages=20_000, rounds=5, disk_s=40.0, core_readings=200_000, events=1_000_000)
-QUICK: Final = Size(messages=5_000, rounds=2, disk_s=8.0, core_readings=100_000, events=100_000)
-CORE_RUNS: Final = 10
+FULL: Final = Size(messages=20_000, rounds=11, disk_s=40.0, core_readings=600_000, events=1_000_000)
+QUICK: Final = Size(messages=5_000, rounds=2, disk_s=8.0, core_readings=300_000, events=100_000)
+CORE_RUNS: Final = 30
 
 
 @dataclass(frozen=True)

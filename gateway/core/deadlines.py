@@ -42,7 +42,7 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
     state = room.state
     begun = [life for life in state.lives.values() if life.state != "upcoming"]
     covered = is_covered(room.sensors, after) if proof is None else proof.covered
-    yield from _sensor_deadlines(room, begun, covered=covered)
+    yield from _sensor_deadlines(room, begun, after, covered=covered)
     yield room.next_opening
     yield from _walk_up_deadlines(room)
     for life in begun:
@@ -63,17 +63,25 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
             yield proof.since + life.policy.vacate_ms
 
 
-def _sensor_deadlines(room: Room, begun: list[Life], *, covered: bool) -> list[Instant]:
-    """Holds run out; presence has lasted long enough for a check-in."""
+def _sensor_deadlines(room: Room, begun: list[Life], after: Instant, *, covered: bool) -> list[Instant]:
+    """The last hold runs out, and with it the room's occupancy; presence has lasted for a check-in."""
     candidates: list[Instant] = []
     open_starts = [life.booking.start + life.policy.handover_ms for life in begun if life.may_be_released]
+    last_hold_ends, shown = NEVER, False
     for profile, sensor, _, covered_hold in room.sensors.values():
+        healthy = after <= sensor.well_until
         if not sensor.showing:
-            candidates.append(sensor.last_sign + (covered_hold if covered else profile.hold_ms) + 1)
-        elif open_starts and profile.senses != "count":
+            hold_ends = sensor.last_sign + (covered_hold if covered else profile.hold_ms)
+            if healthy and hold_ends > last_hold_ends:
+                last_hold_ends = hold_ends
+            continue
+        shown |= healthy
+        if open_starts and profile.senses != "count":
             wait = SHOWN_FOR_CHECK_IN_MS + (profile.device_hold_ms if profile.senses == "motion" else 0)
             candidates.append(sensor.shown_since + wait)
             candidates += [start + wait for start in open_starts]
+    if not shown:
+        candidates.append(last_hold_ends + 1)
     return candidates
 
 
