@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Thousands of random days: three times as slow under coverage, and everything in them is covered elsewhere.
 PROPERTIES := tests/core/test_properties.py
 
-.PHONY: help demo test soak bench docs format clean
+.PHONY: help demo test soak mutations bench docs format clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,7 +38,11 @@ test: $(VENV)/dev.stamp  ## Lint, types, architecture, tests with coverage
 
 soak: $(VENV)/dev.stamp  ## The long tests: a thousand kills, thousands of random days
 	PROPERTY_FACTOR=20 $(BIN)/python -m pytest $(PROPERTIES)
-	$(BIN)/python -m pytest -m soak $(TESTS)
+	$(BIN)/python -m pytest -m soak --ignore=tests/mutations $(TESTS)
+	$(MAKE) mutations
+
+mutations: $(VENV)/dev.stamp  ## Deliberate faults in the code, each of which a test must catch
+	$(BIN)/python -m tests.mutations.runner $(MUTATIONS)
 
 bench: $(VENV)/dev.stamp  ## Measure speed and size; writes bench.json
 	$(BIN)/python -m benchmarks.bench $(BENCH)

@@ -119,12 +119,30 @@ class ManualClock:
         self._now += ms
 
 
+class SlowExecutor(concurrent.futures.Executor):
+    """For a `VirtualLoop`: jobs run one after the other, each after `takes_s()` seconds of virtual time."""
+
+    def __init__(self, takes_s: Callable[[], float]) -> None:
+        self._takes_s = takes_s
+        self._busy_until = 0.0
+
+    def delay_s(self, now_s: float) -> float:
+        """How long from now a new job ends, behind all jobs before it; 0.0 where nothing holds it up."""
+        takes_s = self._takes_s()
+        if takes_s <= 0 and self._busy_until <= now_s:
+            return 0.0
+        # Two jobs never end at one instant: timers of the same instant have no order.
+        self._busy_until = max(now_s, self._busy_until) + max(takes_s, 1e-6)
+        return self._busy_until - now_s
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time starts at 0.0 and jumps to the next timer when nothing is ready.
 
-    Executors run inline: `run_in_executor` has executed before it returns, so threads cannot let
-    results depend on the machine. Nothing ready and no timer set raises DeadlockError out of
-    `run_forever`. Real sockets may be registered but are given no time to become ready.
+    Executors run inline: `run_in_executor` has executed before it returns (but for a `SlowExecutor`),
+    so threads cannot let results depend on the machine. Nothing ready and no timer set raises
+    DeadlockError out of `run_forever`. Real sockets may be registered but are given no time to become
+    ready.
     """
 
     def __init__(self) -> None:
@@ -140,17 +158,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def run_in_executor(
         self,
-        executor: concurrent.futures.Executor | None,  # noqa: ARG002 - the interface names it; all run inline
+        executor: concurrent.futures.Executor | None,
         func: Callable[[Unpack[Ts]], T],
         *args: *Ts,
     ) -> asyncio.Future[T]:
-        """Execute now; the future that comes back is done."""
+        """Execute now, and the future that comes back is done; a `SlowExecutor`'s jobs take their time."""
         future: asyncio.Future[T] = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - handed on whole to whoever awaits the future
-            future.set_exception(error)
+        delay_s = executor.delay_s(self.time()) if isinstance(executor, SlowExecutor) else 0.0
+        if delay_s > 0:
+            self.call_later(delay_s, _execute, future, lambda: func(*args))
+        else:
+            _execute(future, lambda: func(*args))
         return future
+
+
+def _execute(future: asyncio.Future[T], job: Callable[[], T]) -> None:
+    """Run a job for whoever awaits it; one that nobody awaits any more runs all the same, as on a thread."""
+    try:
+        result = job()
+    except Exception as error:  # noqa: BLE001 - handed on whole to whoever awaits the future
+        if not future.done():
+            future.set_exception(error)
+        return
+    if not future.done():
+        future.set_result(result)
 
 
 class _JumpingSelector(selectors.BaseSelector):

@@ -34,6 +34,8 @@ class MemoryLink:
     reconnect_s: float = 1.0
     published: dict[str, bytes] = field(default_factory=dict)
     """What the gateway published, retained, by topic."""
+    retained: dict[str, bytes] = field(default_factory=dict)
+    """What sensors published to be retained: delivered, marked so, on each connection."""
     acknowledged: int = 0
     dropped: list[str] = field(default_factory=list)
     _queue: list[Queued] = field(default_factory=list)
@@ -57,6 +59,8 @@ class MemoryLink:
             self._listener = listener
             listener.link_up(self._session)
             self._session = True
+            for topic, payload in list(self.retained.items()):
+                self.send(topic, payload, retained=True)
             for queued in list(self._queue):
                 self._deliver(queued)
             try:
@@ -91,13 +95,23 @@ class MemoryLink:
 
     # -- what sensors and the broker do ---------------------------------------------------------------
 
-    def send(self, topic: str, payload: str | bytes, *, retained: bool = False) -> None:
-        """A sensor publishes at QoS 1. Without a connection the session queues it."""
+    def send(
+        self, topic: str, payload: str | bytes, *, retained: bool = False, retain: bool = False, qos: int = 1
+    ) -> None:
+        """A sensor publishes. Without a connection the session queues it, unless it is sent at QoS 0.
+
+        `retained`: an old value that the broker hands out; `retain`: to be kept for later connections.
+        """
+        data = payload.encode() if isinstance(payload, str) else payload
+        if retain:
+            self.retained[topic] = data
         if topic not in self._topics:
             return
-        data = payload.encode() if isinstance(payload, str) else payload
         if retained:
             self._hand_over(Message(topic, data, True, None))  # noqa: FBT003 - retained
+            return
+        if qos == 0:
+            self._hand_over(Message(topic, data, False, None))  # noqa: FBT003 - not retained
             return
         queued = Queued(topic, data)
         self._queue.append(queued)

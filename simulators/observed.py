@@ -16,7 +16,8 @@ from gateway.core.units import Instant
 from gateway.ledger import Counts, OutboxRow
 from simulators.people import Visit
 
-Hand = Literal["gateway", "person", "microsoft"]
+Hand = Literal["gateway", "person", "microsoft", "peer"]
+"""`peer`: a second gateway, with a ledger of its own, on the same rooms."""
 Deed = Literal["declined", "cancelled", "deleted", "marked", "shortened", "created", "extended"]
 
 
@@ -47,6 +48,10 @@ class Delivery(NamedTuple):
     acknowledged_at: Instant | None = None
     journal_at_ack: int = 0
     """The journal's newest durable sequence number at that moment."""
+    means: tuple[AnyEvent, ...] = ()
+    """What it says, as `gateway.sensors.Router.decode` reads it; empty: nothing that counts (L1)."""
+    sensor: str = ""
+    """Whose message it is, also where it says nothing that counts; empty: a bridge's or nobody's (L8)."""
 
 
 class Trouble(NamedTuple):
@@ -69,6 +74,8 @@ class Recorded(NamedTuple):
     seq: int
     at: Instant
     event: AnyEvent
+    written_at: Instant | None = None
+    """The instant by the gateway's own clock, as in the file (L5 gives it to the core); None: the same."""
 
 
 @dataclass

@@ -1,0 +1,329 @@
+"""Nothing lost: what was acknowledged, decided and intended is in the ledger, once, and comes to an end."""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from gateway.core.events import AnyEvent, Availability, BridgeState, Reading, Tick, WriteOutcome
+from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
+from gateway.ledger import OutboxRow
+from simulators.invariants.base import Checker, EffectChecker, Violation, is_release
+from simulators.invariants.hearsay import PRESENCE
+from simulators.invariants.story import Story, written_at
+from simulators.observed import Delivery, Effect, Observed, Recorded
+
+SETTLED_AFTER_MS: Final[Duration] = 60 * SECOND_MS
+"""Within this after the last fault every write has ended (L3)."""
+
+SPARSE_SHARE: Final = 8
+SPARSE_MS: Final[Duration] = MINUTE_MS
+"""Repeats are folded under a proof of life at most an eighth of the heartbeat old; a minute without one."""
+
+SLACK_MS: Final[Duration] = 3 * SECOND_MS
+"""By so much the instants of a message and of its entry may differ (steps under 2 s are not noticed)."""
+
+RECENT: Final = 200
+"""An acknowledgement waits for no more entries of one sensor than this."""
+COUNTS_WAIT_MS: Final[Duration] = 65 * SECOND_MS
+"""Counts are written once a minute; those of the last one die with the process."""
+
+FINAL: Final = ("applied", "superseded", "expired")
+
+
+class Fact(NamedTuple):
+    """An entry of the journal about one sensor or bridge; `at` by true time."""
+
+    seq: int
+    at: Instant
+    event: AnyEvent
+
+
+class AcknowledgedIsJournaled(Checker):
+    """L1: a reading acknowledged to the broker is committed first; a folded repeat by its proof of life.
+
+    Reads the broker's deliveries (what each means, and what was durable when it was acknowledged) and
+    the journal: for each acknowledged fact an entry of its own instant, or one before it that says the
+    same and whose proof of life is not older than a repeat's may be.
+    """
+
+    name = "L1"
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._waiting: list[int] = []
+        self._facts: dict[str, list[Fact]] = {}
+        self._used: dict[str, set[int]] = {}
+        """Sequence numbers of entries that stand for a delivery already."""
+
+    def recorded(self, seen: Observed, story: Story, entry: Recorded) -> Iterator[Violation]:  # noqa: ARG002 - the interface
+        """Keep each sensor's facts apart."""
+        name = speaker(entry.event)
+        if name:
+            self._facts.setdefault(name, []).append(Fact(entry.seq, entry.at, entry.event))
+        return iter(())
+
+    def step(self, seen: Observed, story: Story) -> Iterator[Violation]:
+        """Look at what was acknowledged since."""
+        self._waiting += range(self._read, len(seen.deliveries))
+        self._read = len(seen.deliveries)
+        still = []
+        for index in self._waiting:
+            delivery = seen.deliveries[index]
+            if delivery.acknowledged_at is None:
+                still.append(index)
+                continue
+            for said in delivery.means:
+                if not self._is_durable(delivery, said, story):
+                    what = f"{delivery.topic}: acknowledged, not among the first {delivery.journal_at_ack}"
+                    room = next((r.name for r in story.rooms_of.get(speaker(said), ())), "")
+                    yield self.broken(delivery.acknowledged_at, room, f"{what}: {said}")
+        self._waiting = still
+
+    def _is_durable(self, delivery: Delivery, said: AnyEvent, story: Story) -> bool:
+        name = speaker(said)
+        facts, used = self._facts.get(name, []), self._used.setdefault(name, set())
+        durable = facts[: bisect_right(facts, delivery.journal_at_ack, key=lambda fact: fact.seq)][-RECENT:]
+        same = [fact for fact in durable if fact.seq not in used and _says_the_same(fact.event, said)]
+        nearest = min(same, key=lambda fact: abs(fact.at - delivery.delivered_at), default=None)
+        own = nearest is not None and abs(nearest.at - delivery.delivered_at) <= SLACK_MS
+        if nearest is not None and (own or story.clock_stepped):
+            used.add(nearest.seq)
+            return True
+        before = [fact for fact in durable if fact.at <= delivery.delivered_at + SLACK_MS]
+        if isinstance(said, Availability | BridgeState):
+            known = before[-1].event if before else None
+            # Only changes are facts, and what has never spoken counts as online.
+            is_known = known.online == said.online if isinstance(known, type(said)) else said.online
+            return is_known or not (isinstance(said, Availability) and said.sensor in story.rooms_of)
+        return isinstance(said, Reading) and _is_folded(delivery, said, before, story)
+
+
+def _is_folded(delivery: Delivery, said: Reading, before: list[Fact], story: Story) -> bool:
+    """Whether what was said may rest on what is known."""
+    rooms = story.rooms_of.get(said.sensor)
+    if not rooms:
+        return True
+    profile = rooms[0].ears.by_id[said.sensor].profile
+    if said.kind in (*PRESENCE, "battery", "fault", "tamper"):
+        known = (f.event for f in reversed(before) if isinstance(f.event, Reading))
+        last = next((reading for reading in known if reading.kind == said.kind), None)
+        if said.value != (0 if last is None else last.value):
+            return False
+    if said.shows_presence and not profile.says_clear:
+        return False  # each hit counts
+    if not said.device_made or said.made_at is not None or story.clock_stepped:
+        return True  # it proves nothing, or how old it is cannot be told from here
+    sparse = profile.heartbeat_ms // SPARSE_SHARE if profile.heartbeat_ms else SPARSE_MS
+    proofs = (f.at for f in reversed(before) if isinstance(f.event, Reading) and f.event.device_made)
+    newest = next(proofs, None)
+    return newest is not None and delivery.delivered_at - newest < sparse + SLACK_MS
+
+
+def speaker(event: AnyEvent) -> str:
+    """Whose fact it is; a bridge's name is kept apart from sensors'."""
+    if isinstance(event, Reading):
+        return event.sensor
+    if isinstance(event, Availability):
+        return f"availability of {event.sensor}"
+    return f"bridge {event.bridge}" if isinstance(event, BridgeState) else ""
+
+
+def _says_the_same(one: AnyEvent, other: AnyEvent) -> bool:
+    if isinstance(one, Reading) and isinstance(other, Reading):
+        return (one.kind, one.value, one.device_made) == (other.kind, other.value, other.device_made)
+    return one == other
+
+
+class OneTransaction(Checker):
+    """L2: decision, the events behind it and its outbox row commit together: none without the others.
+
+    Reads journal, decisions and outbox, as read back from the file: each decision names a tick that
+    exists and happened at its instant; each write that was decided has its row, and each row its decision.
+    """
+
+    name = "L2"
+
+    def __init__(self) -> None:
+        self._new: list[tuple[str, int, Instant]] = []
+        self._rows: set[tuple[str, int]] = set()
+        self._orphans = 0
+
+    def recorded(self, seen: Observed, story: Story, entry: Recorded) -> Iterator[Violation]:  # noqa: ARG002 - the interface
+        """Decisions come of ticks and of nothing else."""
+        for decision in story.just_decided:
+            if not isinstance(entry.event, Tick) or decision.at != written_at(entry):
+                what = (
+                    f"{decision.kind} of {decision.booking or 'the room'} does not come of entry {entry.seq}"
+                )
+                yield self.broken(entry.at, decision.room, what)
+            if decision.write is not None:
+                self._new.append((decision.room, decision.write.id, decision.at))
+
+    def step(self, seen: Observed, story: Story) -> Iterator[Violation]:
+        """Rows and decisions name each other."""
+        for seq, decision in story.orphans[self._orphans :]:
+            what = f"{decision.kind} of {decision.booking or 'the room'}: the journal has no entry {seq}"
+            yield self.broken(decision.at, decision.room, what)
+        self._orphans = len(story.orphans)
+        rows = {(row.room, row.write.id): row for row in seen.outbox}
+        for room, write, at in self._new:
+            if (room, write) not in rows:
+                yield self.broken(at, room, f"write {write} was decided and has no row in the outbox")
+        self._new = []
+        for key in rows.keys() - self._rows:
+            intended, row = story.intended.get(key), rows[key]
+            if intended is None or intended.decision.write != row.write:
+                what = f"write {key[1]} is in the outbox and no recorded decision asks for it"
+                yield self.broken(seen.now, key[0], what)
+        self._rows = set(rows)
+
+
+class EveryWriteEnds(Checker):
+    """L3: every outbox row ends as exactly one of applied, superseded, or expired-and-alerted, within 60 s.
+
+    Reads outbox and journal: an end is for good, is a fact of the journal once, and one that expired
+    says why. Once nothing fails any more, no row older than 60 s is left.
+    """
+
+    name = "L3"
+
+    def __init__(self) -> None:
+        self._ended: dict[tuple[str, int], str] = {}
+        self._outcomes: Counter[tuple[str, int]] = Counter()
+        self._results: dict[tuple[str, int], str] = {}
+
+    def recorded(self, seen: Observed, story: Story, entry: Recorded) -> Iterator[Violation]:  # noqa: ARG002 - the interface
+        """The end of a write is a fact, once."""
+        event = entry.event
+        if isinstance(event, WriteOutcome):
+            key = event.room, event.write
+            self._outcomes[key] += 1
+            self._results[key] = event.result
+            if self._outcomes[key] > 1:
+                yield self.broken(entry.at, event.room, f"write {event.write} ended twice")
+
+    def step(self, seen: Observed, story: Story) -> Iterator[Violation]:
+        """What has ended stays so."""
+        for row in seen.outbox:
+            key = row.room, row.write.id
+            before = self._ended.get(key)
+            if row.state == before:
+                continue
+            if before is not None:
+                yield self.broken(seen.now, row.room, f"write {key[1]} was {before} and is {row.state}")
+            if row.state in FINAL:
+                self._ended[key] = row.state
+                yield from self._at_its_end(seen, story, row)
+
+    def _at_its_end(self, seen: Observed, story: Story, row: OutboxRow) -> Iterator[Violation]:
+        write = row.write.id
+        if row.state != "applied" and not row.why:
+            yield self.broken(seen.now, row.room, f"write {write} is {row.state} and nobody is told why")
+        result = self._results.get((row.room, write))
+        if result != row.state and row.room in story.rooms:
+            yield self.broken(seen.now, row.room, f"write {write} is {row.state}, the journal says {result}")
+
+    def end(self, seen: Observed, story: Story) -> Iterator[Violation]:
+        """No row is left that had its time."""
+        if seen.healed_at is None or seen.now < seen.healed_at + SETTLED_AFTER_MS:
+            return
+        for row in seen.outbox:
+            intended = story.intended.get((row.room, row.write.id))
+            had_time = intended is None or intended.true_at <= seen.now - SETTLED_AFTER_MS
+            if row.state not in FINAL and had_time:
+                what = f"write {row.write.id} ({row.write.action}) is still {row.state}"
+                yield self.broken(seen.now, row.room, what)
+
+
+class OneVisibleEffect(EffectChecker):
+    """L4: at most one visible effect in Exchange per booking and decision; nothing is sent again blindly.
+
+    Reads the mailboxes' effects and the recorded decisions: never more effects of a kind than decisions
+    that ask for one, and no booking is ever released twice.
+    """
+
+    name = "L4"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done: Counter[tuple[str, str, str]] = Counter()
+
+    def effect(self, seen: Observed, story: Story, effect: Effect) -> Iterator[Violation]:  # noqa: ARG002 - the interface
+        """Count what the gateway did."""
+        if effect.by != "gateway":
+            return
+        taken = is_release(effect)
+        kind = "released" if taken else effect.deed
+        key = effect.room, "" if effect.deed == "created" else effect.booking, kind
+        self._done[key] += 1
+        decided = len(story.intentions(effect))
+        if self._done[key] > decided and decided:
+            what = f"{effect.booking} was {kind} {self._done[key]} times for {decided} decisions"
+            yield self.broken(effect.at, effect.room, what)
+        elif taken and self._done[key] > 1:
+            yield self.broken(effect.at, effect.room, f"{effect.booking} was released again")
+
+
+class NothingUncounted(Checker):
+    """L8: received = accepted + folded + rejected, per sensor.
+
+    Reads the broker's deliveries, the ledger's counts and the journal. Counts are written once a minute
+    and never ahead of the messages: at any time at most as many as were delivered, and no more accepted
+    than the journal has facts; at the end all, but those of the minute before something failed.
+    """
+
+    name = "L8"
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._delivered: dict[str, list[int]] = {}
+        """By sensor: which deliveries."""
+        self._facts: Counter[str] = Counter()
+
+    def recorded(self, seen: Observed, story: Story, entry: Recorded) -> Iterator[Violation]:  # noqa: ARG002 - the interface
+        """Count each sensor's facts."""
+        if isinstance(entry.event, Reading | Availability):
+            self._facts[entry.event.sensor] += 1
+        return iter(())
+
+    def step(self, seen: Observed, story: Story) -> Iterator[Violation]:
+        """Never more than there were."""
+        for index in range(self._read, len(seen.deliveries)):
+            delivery = seen.deliveries[index]
+            names = {m.sensor for m in delivery.means if isinstance(m, Reading | Availability)}
+            for name in names | ({delivery.sensor} if delivery.sensor else set()):
+                self._delivered.setdefault(name, []).append(index)
+        self._read = len(seen.deliveries)
+        for sensor, counts in seen.counts.items():
+            if sensor not in story.rooms_of or not self._delivered:
+                continue
+            total = counts.accepted + counts.folded + counts.rejected
+            delivered = len(self._delivered.get(sensor, ()))
+            if total > delivered:
+                yield self.broken(seen.now, "", f"{sensor}: {total} messages counted, {delivered} delivered")
+            if counts.accepted > self._facts[sensor]:
+                what = f"{sensor}: {counts.accepted} messages accepted, {self._facts[sensor]} facts recorded"
+                yield self.broken(seen.now, "", what)
+
+    def end(self, seen: Observed, story: Story) -> Iterator[Violation]:
+        """All but the last minute's are counted."""
+        for sensor, indexes in self._delivered.items():
+            rooms = {room.name for room in story.rooms_of.get(sensor, ())}
+            if not rooms:
+                continue
+            excused = [(since - COUNTS_WAIT_MS, until) for since, until in story.boots]
+            excused += [
+                (t.since - COUNTS_WAIT_MS, (t.until or seen.now) + COUNTS_WAIT_MS)
+                for t in seen.troubles
+                if t.sensor in ("", sensor) and (not t.room or t.room in rooms)
+            ]
+            settled = [seen.deliveries[i].delivered_at for i in indexes if seen.deliveries[i].acknowledged_at]
+            sure = sum(
+                at < seen.now - COUNTS_WAIT_MS and not any(since <= at <= until for since, until in excused)
+                for at in settled
+            )
+            counts = seen.counts.get(sensor)
+            total = counts.accepted + counts.folded + counts.rejected if counts else 0
+            if total < sure:
+                yield self.broken(seen.now, "", f"{sensor}: {sure} messages delivered, only {total} counted")

@@ -1,0 +1,89 @@
+"""Correlated silence: what looks empty everywhere at once is more likely to be our own blindness."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from gateway.core.decisions import Decision
+from gateway.core.events import Tick
+from gateway.core.units import DAY_MS, NEVER, Duration, Instant
+from simulators.invariants.base import Checker, Violation
+from simulators.invariants.nobody_released import RELEASES
+from simulators.invariants.story import RoomStory, Story
+from simulators.observed import Observed, Recorded
+
+HISTORY_MS: Final[Duration] = 28 * DAY_MS
+"""From then on what is usual may have been learned, and only an open breaker can be judged."""
+
+
+class SilenceStopsReleases(Checker):
+    """W7: correlated silence trips the breaker: rooms due, withheld and unknown are counted together.
+
+    Reads bookings and what became of them from the journal and the recorded decisions. Releases stop while
+    the breaker is open; and, before there is history, when at least three rooms and half of those with a
+    booking are silent from one tick to the next, unless a person has found as many right.
+    """
+
+    name = "W7"
+
+    def __init__(self) -> None:
+        self._began: Instant = NEVER
+        self._open = False
+        self._when_opened = 0
+        self._accepted = 0
+        """So many silent rooms a person has found right."""
+        self._too_silent_since: Instant = NEVER
+
+    def decided(self, seen: Observed, story: Story, decision: Decision) -> Iterator[Violation]:  # noqa: ARG002 - the interface
+        """No release while it is, or ought to be, open."""
+        if decision.kind == "breaker_opened":
+            self._open = True
+            self._when_opened = self._count(story)[0]
+        elif decision.kind == "breaker_closed":
+            self._open = False
+            if any(reason.code == "by_person" for reason in decision.reasons):
+                self._accepted = max(self._count(story)[0], self._when_opened)
+            self._too_silent_since = NEVER
+        if decision.kind not in RELEASES:
+            return
+        if self._open:
+            yield self.broken(decision.at, decision.room, f"{decision.booking}: the breaker is open")
+        elif NEVER < self._too_silent_since < decision.at < self._began + HISTORY_MS:
+            what = f"{decision.booking}: too many rooms are silent since {self._too_silent_since}"
+            yield self.broken(decision.at, decision.room, what)
+
+    def recorded(self, seen: Observed, story: Story, entry: Recorded) -> Iterator[Violation]:  # noqa: ARG002 - the interface
+        """Count before each tick's conclusions, as the tick before left the rooms."""
+        if self._began == NEVER:
+            self._began = story.now
+        if isinstance(entry.event, Tick):
+            silent, busy = self._count(story)
+            policy = story.site.breaker
+            share = -(-busy * policy.share_percent // 100)
+            watched = policy.on and not story.site.is_holiday(story.now)
+            if not watched or silent < max(policy.at_least, share) or silent <= self._accepted:
+                self._too_silent_since = NEVER
+                self._accepted = 0 if silent < policy.at_least else self._accepted
+            elif self._too_silent_since == NEVER:
+                self._too_silent_since = story.now
+        return iter(())
+
+    def _count(self, story: Story) -> tuple[int, int]:
+        """Silent rooms, and rooms with a booking just now."""
+        states = [_state(room, story.now) for room in story.rooms.values() if not room.config.exempt]
+        return sum(silent for _, silent in states), sum(busy for busy, _ in states)
+
+
+def _state(room: RoomStory, now: Instant) -> tuple[bool, bool]:
+    """Whether it has a booking just now, and whether that one is silent."""
+    busy = silent = False
+    for talk in room.talks.values():
+        booking = talk.booking
+        if not booking.start <= now < booking.end or booking.all_day or talk.is_ours:
+            continue
+        if talk.released:
+            busy = silent = True
+        elif talk.in_calendar and talk.opened != NEVER and talk.over_at == NEVER:
+            busy = True
+            undecided = not (talk.sensors or talk.person) and room.occupancy != "occupied"
+            silent |= undecided and (talk.due <= now or room.occupancy == "unknown")
+    return busy, silent

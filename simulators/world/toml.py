@@ -1,0 +1,27 @@
+"""The rooms' tables of a gateway's configuration file, for an office."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from simulators.office import OfficeRoom
+
+
+def room_tables(rooms: Iterable[OfficeRoom], mode: str = "live") -> str:
+    """``[[room]]`` and ``[[room.sensor]]`` of each room, as TOML."""
+    lines: list[str] = []
+    for room in rooms:
+        lines += ["[[room]]", *_lines({"id": room.id, "mailbox": room.mailbox, "mode": mode})]
+        for device in room.devices:
+            lines += ["[[room.sensor]]", *_lines(device.settings())]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_value(value)}" for key, value in table.items()]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value)  # strings, numbers and booleans are written alike in JSON and TOML
