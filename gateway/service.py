@@ -50,6 +50,7 @@ CLOCK_TROUBLE: Final = (
 )
 
 PRUNE_EVERY_S: Final = 3_600.0
+TRY_WAKING_EVERY_S: Final = 1.0
 SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing")
 BOOT_NOTE: Final = "machine_boot"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -82,6 +83,8 @@ class Service:
         self._around = around = surroundings or Surroundings()
         self._clock = around.clock
         self._stopping = asyncio.Event()
+        self._awake = False
+        """The ledger knows of this start, and so the core what it missed."""
         self.ledger = LedgerWorker(settings.ledger.path, around.executor, around.checkpoint)
         self.brain = Brain(
             self.ledger,
@@ -138,17 +141,32 @@ class Service:
         """Start, work until `stop`, stop cleanly. Raises LedgerError if the ledger cannot be opened."""
         await self.ledger.open()
         try:
+            await self.brain.start()
             await self._wake_up()
             if self._around.control:
                 await self.control.start()
-            await self._work()
+            self._around.watch("ready")
+            await self._stay_until_awake()
+            if not self._stopping.is_set():
+                await self._work()
         finally:
             self._around.watch("stopping")
             await self._lie_down()
 
     async def _wake_up(self) -> None:
-        """Remember everything, notice what changed while we were away."""
-        await self.brain.start()
+        """Notice what changed while we were away. Without a disk to write to it stays undone."""
+        with contextlib.suppress(Paused):  # the brain has said so, and tries again by itself
+            await self._record_waking()
+
+    async def _stay_until_awake(self) -> None:
+        """On a full disk: answer to people and to systemd, do nothing else, and try again."""
+        while not (self._awake or self._stopping.is_set()):
+            self._around.watch("alive")
+            await self._around.sleep(TRY_WAKING_EVERY_S)
+            if not self.brain.paused_because:
+                await self._wake_up()
+
+    async def _record_waking(self) -> None:
         newest = await self.ledger.run(lambda ledger: ledger.newest_instant())
         known_boot = await self.ledger.run(lambda ledger: ledger.note(BOOT_NOTE))
         boot = _machine_boot()
@@ -159,6 +177,7 @@ class Service:
         self.brain.note(BOOT_NOTE, boot)
         self._look_at_clock()
         await self.brain.record(Booted(down_since, same_machine_boot=bool(boot) and boot == known_boot))
+        self._awake = True
         await self.dispatch.start()
         log.info("awake", rooms=len(self.places), ledger=str(self.settings.ledger.path))
 
@@ -171,7 +190,6 @@ class Service:
         ]
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(job) for job in jobs]
-            self._around.watch("ready")
             await self._stopping.wait()
             for task in running:
                 task.cancel()
@@ -255,6 +273,8 @@ class Service:
         asyncio.get_running_loop().create_task(self._take_up_again())
 
     async def _take_up_again(self) -> None:
+        if not self._awake:
+            return  # the core does not know yet that it was away, nor what became of its evidence
         with contextlib.suppress(Paused):
             await self.dispatch.start()
         self.hints.nudge_all()

@@ -9,7 +9,7 @@ import pytest
 from harness import World, at, in_world
 
 from gateway.core.decisions import Decision
-from gateway.core.events import AnyEvent, ClockStepped, LinkDown, Reading
+from gateway.core.events import AnyEvent, Booted, ClockStepped, LinkDown, Reading
 from gateway.core.explain import explain
 from gateway.core.site import Site
 from gateway.core.units import Instant
@@ -354,3 +354,52 @@ def test_the_breaker_stops_every_release_until_a_person_closes_it(tmp_path: Path
         assert again == {"said": ["The breaker is closed already."]}
 
     in_world(tmp_path, story, rooms=("lyra", "orion", "vega"))
+
+
+def test_a_gateway_that_starts_on_a_full_disk_waits_answers_and_then_begins(tmp_path: Path) -> None:
+    """It neither ends nor listens: it says why it waits, and begins by itself once it can write."""
+
+    async def story(world: World) -> None:
+        await world.stop()
+        full = True
+
+        def disk(point: str) -> None:
+            if full and point == "inside_commit":
+                raise sqlite3.OperationalError("database or disk is full")
+
+        world.checkpoint = disk
+        world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
+        boots = sum(isinstance(event, Booted) for event in world.events())
+        acknowledged = world.link.acknowledged
+        await world.start()
+        await world.until("08:30")
+        assert world.service is not None
+        assert "disk is full" in (await world.service.status())["gateway"]["paused"]
+        assert (
+            "disk is full" in (await world.service.command({"command": "check-in", "room": "orion"}))["error"]
+        )
+        assert world.link.acknowledged == acknowledged
+        full = False
+        await world.until("09:30")
+        assert sum(isinstance(event, Booted) for event in world.events()) == boots + 1
+        assert world.decisions("released")
+
+    in_world(tmp_path, story)
+
+
+def test_a_gateway_that_waits_for_its_disk_can_be_stopped(tmp_path: Path) -> None:
+    """Being asked to stop ends the waiting."""
+
+    async def story(world: World) -> None:
+        await world.stop()
+
+        def disk(point: str) -> None:
+            if point == "inside_commit":
+                raise sqlite3.OperationalError("database or disk is full")
+
+        world.checkpoint = disk
+        await world.start()
+        await world.until("08:30")
+        await world.stop()
+
+    in_world(tmp_path, story)
