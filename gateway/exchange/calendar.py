@@ -9,7 +9,7 @@ from datetime import timedelta, tzinfo
 from typing import Any, Final
 
 from gateway.core.booking import Booking
-from gateway.core.units import HOUR_MS, MINUTE_MS, Instant
+from gateway.core.units import HOUR_MS, Instant
 from gateway.exchange.client import GraphClient
 from gateway.exchange.errors import (
     MAILBOX_ADVICE,
@@ -152,7 +152,7 @@ def _graph_time(moment: Instant) -> str:
 def window(now: Instant, zone: tzinfo) -> tuple[Instant, Instant]:
     """Today and tomorrow in the room's zone; at least 12 h back, so that running meetings count."""
     today = as_datetime(now).astimezone(zone).date()
-    back = (now - LOOK_BACK_MS) // MINUTE_MS * MINUTE_MS
+    back = (now - LOOK_BACK_MS) // HOUR_MS * HOUR_MS  # whole hours, so that the same question comes again
     return min(midnight(today, zone), back), midnight(today + timedelta(days=2), zone)
 
 

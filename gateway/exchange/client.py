@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
@@ -175,9 +175,7 @@ class GraphClient:
         `urgent` reads may use the slot that routine reads leave free. Raises RetryableError,
         UnreadableError, ItemGoneError or RefusedError; an address of another origin is Malformed.
         """
-        address = self._address(url)
-        if params:
-            address = address.copy_merge_params(dict(params))
+        address = self._address(f"{url}?{urlencode(params)}" if params else url)
         answer = await self._persist("read", "GET", address, None, urgent=urgent, still=None)
         try:
             parsed = json.loads(answer.body)

@@ -1,6 +1,6 @@
 """Nothing lost: what was acknowledged, decided and intended is in the ledger, once, and comes to an end."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -25,6 +25,8 @@ SLACK_MS: Final[Duration] = 3 * SECOND_MS
 
 RECENT: Final = 200
 """An acknowledgement waits for no more entries of one sensor than this."""
+
+DEVICE_MADE: Final = "device made"
 COUNTS_WAIT_MS: Final[Duration] = 65 * SECOND_MS
 """Counts are written once a minute; those of the last one die with the process."""
 
@@ -53,14 +55,21 @@ class AcknowledgedIsJournaled(Checker):
         self._read = 0
         self._waiting: list[int] = []
         self._facts: dict[str, list[Fact]] = {}
+        self._of_kind: dict[tuple[str, str], list[Fact]] = {}
+        """By sensor and kind of reading; those that the device itself made also under `DEVICE_MADE`."""
         self._used: dict[str, set[int]] = {}
         """Sequence numbers of entries that stand for a delivery already."""
 
     def recorded(self, seen: Observed, story: Story, entry: Recorded) -> Iterator[Violation]:  # noqa: ARG002 - the interface
         """Keep each sensor's facts apart."""
-        name = speaker(entry.event)
+        event, name = entry.event, speaker(entry.event)
         if name:
-            self._facts.setdefault(name, []).append(Fact(entry.seq, entry.at, entry.event))
+            fact = Fact(entry.seq, entry.at, event)
+            self._facts.setdefault(name, []).append(fact)
+            if isinstance(event, Reading):
+                self._of_kind.setdefault((name, event.kind), []).append(fact)
+                if event.device_made:
+                    self._of_kind.setdefault((name, DEVICE_MADE), []).append(fact)
         return iter(())
 
     def step(self, seen: Observed, story: Story) -> Iterator[Violation]:
@@ -82,42 +91,59 @@ class AcknowledgedIsJournaled(Checker):
 
     def _is_durable(self, delivery: Delivery, said: AnyEvent, story: Story) -> bool:
         name = speaker(said)
-        facts, used = self._facts.get(name, []), self._used.setdefault(name, set())
-        durable = facts[: bisect_right(facts, delivery.journal_at_ack, key=lambda fact: fact.seq)][-RECENT:]
-        same = [fact for fact in durable if fact.seq not in used and _says_the_same(fact.event, said)]
+        durable, used = self._durable(self._facts.get(name, []), delivery), self._used.setdefault(name, set())
+        entries = durable if story.clock_stepped else _around(durable, delivery.delivered_at)
+        same = [fact for fact in entries if fact.seq not in used and _says_the_same(fact.event, said)]
         nearest = min(same, key=lambda fact: abs(fact.at - delivery.delivered_at), default=None)
-        own = nearest is not None and abs(nearest.at - delivery.delivered_at) <= SLACK_MS
-        if nearest is not None and (own or story.clock_stepped):
+        if nearest is not None:
             used.add(nearest.seq)
             return True
-        before = [fact for fact in durable if fact.at <= delivery.delivered_at + SLACK_MS]
         if isinstance(said, Availability | BridgeState):
+            before = [fact for fact in durable if fact.at <= delivery.delivered_at + SLACK_MS]
             known = before[-1].event if before else None
             # Only changes are facts, and what has never spoken counts as online.
             is_known = known.online == said.online if isinstance(known, type(said)) else said.online
             return is_known or not (isinstance(said, Availability) and said.sensor in story.rooms_of)
-        return isinstance(said, Reading) and _is_folded(delivery, said, before, story)
+        # A repeat is compared with what was known when it was delivered, or within seconds of that: a
+        # radar that beats "on" and clears a moment later has not lost its beat.
+        return isinstance(said, Reading) and (
+            self._is_folded(delivery, said, story, SLACK_MS) or self._is_folded(delivery, said, story, 0)
+        )
+
+    def _durable(self, facts: list[Fact], delivery: Delivery) -> list[Fact]:
+        """The newest of these facts that were durable when the message was acknowledged."""
+        end = bisect_right(facts, delivery.journal_at_ack, key=lambda fact: fact.seq)
+        return facts[max(0, end - RECENT) : end]
+
+    def _newest(self, sensor: str, kind: str, delivery: Delivery, slack: Duration) -> Fact | None:
+        """The newest reading of a kind that was durable then and is not younger than the message."""
+        facts = self._durable(self._of_kind.get((sensor, kind), []), delivery)
+        return next((fact for fact in reversed(facts) if fact.at <= delivery.delivered_at + slack), None)
+
+    def _is_folded(self, delivery: Delivery, said: Reading, story: Story, slack: Duration) -> bool:
+        """Whether what was said may rest on what is known."""
+        rooms = story.rooms_of.get(said.sensor)
+        if not rooms:
+            return True
+        profile = rooms[0].ears.by_id[said.sensor].profile
+        if said.kind in (*PRESENCE, "battery", "fault", "tamper"):
+            last = self._newest(said.sensor, said.kind, delivery, slack)
+            known = last.event.value if last is not None and isinstance(last.event, Reading) else 0
+            if said.value != known:
+                return False
+        if said.shows_presence and not profile.says_clear:
+            return False  # each hit counts
+        if not said.device_made or said.made_at is not None or story.clock_stepped:
+            return True  # it proves nothing, or how old it is cannot be told from here
+        sparse = profile.heartbeat_ms // SPARSE_SHARE if profile.heartbeat_ms else SPARSE_MS
+        proof = self._newest(said.sensor, DEVICE_MADE, delivery, slack)
+        return proof is not None and delivery.delivered_at - proof.at < sparse + SLACK_MS
 
 
-def _is_folded(delivery: Delivery, said: Reading, before: list[Fact], story: Story) -> bool:
-    """Whether what was said may rest on what is known."""
-    rooms = story.rooms_of.get(said.sensor)
-    if not rooms:
-        return True
-    profile = rooms[0].ears.by_id[said.sensor].profile
-    if said.kind in (*PRESENCE, "battery", "fault", "tamper"):
-        known = (f.event for f in reversed(before) if isinstance(f.event, Reading))
-        last = next((reading for reading in known if reading.kind == said.kind), None)
-        if said.value != (0 if last is None else last.value):
-            return False
-    if said.shows_presence and not profile.says_clear:
-        return False  # each hit counts
-    if not said.device_made or said.made_at is not None or story.clock_stepped:
-        return True  # it proves nothing, or how old it is cannot be told from here
-    sparse = profile.heartbeat_ms // SPARSE_SHARE if profile.heartbeat_ms else SPARSE_MS
-    proofs = (f.at for f in reversed(before) if isinstance(f.event, Reading) and f.event.device_made)
-    newest = next(proofs, None)
-    return newest is not None and delivery.delivered_at - newest < sparse + SLACK_MS
+def _around(facts: list[Fact], at: Instant) -> list[Fact]:
+    """The facts of nearly that instant, where no clock was stepped and so they are in order of time."""
+    first = bisect_left(facts, at - SLACK_MS, key=lambda fact: fact.at)
+    return facts[first : bisect_right(facts, at + SLACK_MS, key=lambda fact: fact.at)]
 
 
 def speaker(event: AnyEvent) -> str:

@@ -19,7 +19,7 @@ from simulators.exchange import ExchangeSimulator
 from simulators.link import MemoryLink
 from simulators.world.transport import Weather, Witness, WorldTokens, WorldTransport
 
-LINGER_S: Final = 5.0
+LINGER_S: Final = 15.0
 """Commits cost most of a world's time; nothing that is promised depends on this number."""
 
 POINTS: Final = (

@@ -12,7 +12,6 @@ from simulators.invariants.base import FRESH_READ_MS
 from simulators.observed import Effect
 from simulators.people import PlannedBooking
 from simulators.truth import balance, causes_by_booking, fate_of
-from simulators.world.checkers import CHECKERS
 
 if TYPE_CHECKING:
     from simulators.world.engine import Engine
@@ -87,7 +86,7 @@ class Judge:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._invariants = invariants.Invariants(CHECKERS)
+        self._invariants = invariants.Invariants()
         self._misled: list[tuple[str, Instant]] = []
         self._known: set[tuple[str, str]] = set()
         self.violations: list[Violated] = []

@@ -93,7 +93,9 @@ class WorldTransport(httpx.AsyncBaseTransport):
         if plight.unreachable:
             await asyncio.sleep(CONNECT_S)
             raise httpx.ConnectTimeout("the simulated network is gone", request=request)
-        there_s = min(plight.latency_s / 2, ARRIVES_S)
+        is_write = request.method != "GET"
+        at_once = not is_write and plight.latency_s < ARRIVES_S  # one sleep costs half of two
+        there_s = plight.latency_s if at_once else min(plight.latency_s / 2, ARRIVES_S)
         if there_s > 0:
             await asyncio.sleep(there_s)
         if not self._alive():
@@ -105,7 +107,7 @@ class WorldTransport(httpx.AsyncBaseTransport):
         if plight.lost_after:
             await asyncio.sleep(SILENT_S)
             raise httpx.ReadTimeout("the simulated answer was lost", request=request)
-        if plight.latency_s > 0:
+        if plight.latency_s > there_s:
             await asyncio.sleep(plight.latency_s - there_s)
         body = answer.body or b""
         if plight.keep < 1.0:
