@@ -176,6 +176,50 @@ def sensors(
 
 
 @app.command()
+def world(
+    room_years: Annotated[
+        float, typer.Option(min=0.001, help="How much to simulate: rooms times years.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="The first run's; each further run has the next one.")] = 1,
+    faults: Annotated[str, typer.Option(help="all, none, or names with commas between.")] = "all",
+    rooms: Annotated[int, typer.Option(min=1, max=8, help="How many rooms each run has.")] = 4,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many runs at a time.")] = 2,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=31, help="Only one run, of so many days, with this very seed.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Of that run's faults only these numbers; none: no fault.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file as JSON.")
+    ] = None,
+    shrink: Annotated[
+        bool, typer.Option(help="Make the first failing runs small: the fewest faults that still break them.")
+    ] = True,
+) -> None:
+    """Run the whole gateway through years of a hostile world in minutes, and see what holds.
+
+    Virtual time, invented people, real code. Every promise of the gateway is checked after every step, by
+    ground truth. Ends with 1 if one was broken, or if a kind of fault never struck in a long run.
+
+    Example: occupancy-simulator world --room-years 2 --faults killed,disk_full --json world.json
+    """
+    from rich.console import Console
+
+    from simulators.world.command import Wanted, run_command
+
+    numbers = None if only is None else tuple(int(part) for part in only.split(",") if part != "none")
+    try:
+        wanted = Wanted.of(faults, room_years=room_years, seed=seed, rooms=rooms, days=days, only=numbers)
+    except ValueError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    console = Console(highlight=False)
+    if run_command(wanted, console, jobs=jobs, json_file=json_file, shrinks=shrink):
+        raise typer.Exit(1)
+
+
+@app.command()
 def record(
     file: Annotated[Path, typer.Argument(help="The JSON Lines file to write.")],
     topics: Annotated[list[str], typer.Argument(help="Topic filters, such as 'zigbee2mqtt/#'.")],

@@ -69,9 +69,16 @@ class FailingDisk:
         self.on_failure()
 
 
-def copy_as_it_is(database: Path, to: Path) -> None:
-    """What a killed process leaves: the files of a database while a connection may be writing to them."""
+def copy_as_it_is(database: Path, to: Path, torn: bytes = b"") -> None:
+    """What a killed process leaves: the files of a database while a connection may be writing to them.
+
+    `torn`: what else reached the disk of a transaction that was being written and never synced.
+    """
     for suffix in SIDE_FILES:
-        source = database.with_name(database.name + suffix)
+        source, target = database.with_name(database.name + suffix), to.with_name(to.name + suffix)
         if source.exists():
-            shutil.copyfile(source, to.with_name(to.name + suffix))
+            shutil.copyfile(source, target)
+    log = to.with_name(to.name + SIDE_FILES[-1])
+    if torn and log.exists():
+        with log.open("ab") as file:
+            file.write(torn)

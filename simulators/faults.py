@@ -52,6 +52,11 @@ class Hittable(NamedTuple):
     zigbee: bool
 
 
+SUMMER_TIME: Final = "summer_time_change"
+LEAP_DAY: Final = "leap_day"
+OF_THE_CALENDAR: Final = (SUMMER_TIME, LEAP_DAY)
+"""Days on which programs fail. They strike by when a run begins (`simulators.world.cast.begin`)."""
+
 _M: Final = MINUTE_MS
 _S: Final = SECOND_MS
 
@@ -86,6 +91,8 @@ KINDS: Final[tuple[FaultKind, ...]] = (
     FaultKind("clock_forwards", 0.20, 1 * _M, 60 * _M),
     FaultKind("clock_backwards", 0.20, 1 * _M, 60 * _M),
     FaultKind("clock_untrusted", 0.20, 2 * _M, 60 * _M),
+    FaultKind(SUMMER_TIME, 0.0),
+    FaultKind(LEAP_DAY, 0.0),
     # Exchange and the way to it.
     FaultKind("exchange_gone", 0.40, 20 * _S, 25 * _M),
     FaultKind("exchange_slow", 0.40, 2 * _M, 30 * _M),

@@ -27,6 +27,8 @@ RECENT: Final = 200
 """An acknowledgement waits for no more entries of one sensor than this."""
 
 DEVICE_MADE: Final = "device made"
+FULL: Final = 100
+"""Percent: a battery that nothing was said of yet."""
 COUNTS_WAIT_MS: Final[Duration] = 65 * SECOND_MS
 """Counts are written once a minute; those of the last one die with the process."""
 
@@ -128,7 +130,8 @@ class AcknowledgedIsJournaled(Checker):
         profile = rooms[0].ears.by_id[said.sensor].profile
         if said.kind in (*PRESENCE, "battery", "fault", "tamper"):
             last = self._newest(said.sensor, said.kind, delivery, slack)
-            known = last.event.value if last is not None and isinstance(last.event, Reading) else 0
+            unsaid = FULL if said.kind == "battery" else 0
+            known = last.event.value if last is not None and isinstance(last.event, Reading) else unsaid
             if said.value != known:
                 return False
         if said.shows_presence and not profile.says_clear:

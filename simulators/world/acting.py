@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from gateway.core.units import MINUTE_MS, Instant
+from gateway.core.units import MINUTE_MS, NEVER, Instant
 from simulators.exchange import ExchangeSimulator, OrganizerEvent, weekly
 from simulators.exchange.errors import ExchangeError
-from simulators.people import PlannedBooking
+from simulators.people import PlannedBooking, stream
 from simulators.world.calendars import Calendars
 from simulators.world.cast import Act, Cast
 from simulators.world.host import Host
@@ -17,7 +17,7 @@ CHECKED_IN: Final = "Checked in"
 MICROSOFT_AFTER_MS: Final = 12 * MINUTE_MS
 """When Microsoft's own auto-release takes a room that nobody checked in to."""
 
-_COMMANDS: Final = {"check_in": "check-in", "keep": "keep", "end": "end"}
+_COMMANDS: Final = {"check_in": "check-in", "keep": "keep", "end": "end", "close_breaker": "close-breaker"}
 
 
 class Players:
@@ -36,6 +36,9 @@ class Players:
         self.disturbed: set[str] = set()
         """Planned bookings that did not stay as they were planned: left out of the balance."""
         self._panels: set[asyncio.Task[object]] = set()
+        self._rng = stream(plan.seed, "facilities")
+        self._look_at: Instant | None = None
+        """When somebody looks into the rooms, while the breaker is open."""
 
     def do(self, act: Act) -> None:
         """One act; what has become impossible meanwhile is left undone, as by people."""
@@ -58,6 +61,22 @@ class Players:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(60.0):
                 await self._host.command(request)
+
+    def mind_breaker(self, now: Instant, inside: Callable[[str, Instant], bool]) -> None:
+        """Facilities are told of an open breaker, look into the silent rooms, and close it if they are empty.
+
+        `inside`: whether people are in a room at an instant, by ground truth.
+        """
+        service = self._host.service
+        breaker = None if service is None else service.brain.site.state.breaker
+        if breaker is None or breaker.opened_at == NEVER:
+            self._look_at = None
+        elif self._look_at is None:
+            self._look_at = now + self._rng.randint(3, 40) * MINUTE_MS
+        elif now >= self._look_at:
+            self._look_at = None
+            if not any(inside(room, now) for room in breaker.silent):
+                self._at_the_panel(Act(now, "close_breaker", ""))
 
     def forget_panels(self) -> None:
         """The process that people spoke to is dead: nobody waits for its answer."""

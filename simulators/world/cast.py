@@ -8,7 +8,7 @@ entries that the room itself organises, holidays, and second thoughts of organiz
 import dataclasses
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from simulators import people
+from simulators.faults import LEAP_DAY, SUMMER_TIME
 from simulators.office import ROOM_NAMES, WEEKEND, Fitting, OfficeRoom, fit
 from simulators.people import Behaviour, PlannedBooking, RoomDay, Visit, stream
 from simulators.sensors import CounterPeriodic, Device, EsphomeNode, PirZigbee
@@ -31,6 +32,19 @@ FITTINGS: Final[tuple[Fitting, ...]] = (
     "radar+pir",
 )
 ZONES: Final = ("UTC", "Europe/Berlin", "America/New_York")
+FIRST_MONDAY: Final[Instant] = 20_724 * DAY_MS  # 2026-09-28
+FIRST_WEEKS: Final = 40
+CLOCKS_CHANGE: Final = {
+    "Europe/Berlin": (date(2026, 10, 25), date(2027, 3, 28)),
+    "America/New_York": (date(2026, 11, 1), date(2027, 3, 14)),
+}
+"""Sundays on which a zone's clocks change."""
+SUMMER_TIME_SHARE: Final = 0.12
+LEAP_DAY_SHARE: Final = 0.04
+TO_MONDAY: Final = 4
+"""From the Thursday before such a Sunday to the Monday after it: so many days and one."""
+NIGHTS: Final = 0.08
+"""The share of runs in which the gateway is not switched off at night."""
 OPENS_MS: Final = 7 * HOUR_MS
 """Of a day: gateway and sensors are switched on (UTC)."""
 BOOKINGS_MS: Final = 9 * HOUR_MS
@@ -45,7 +59,7 @@ BEHAVIOUR: Final = Behaviour(ghost=0.38, leaves_early=0.14, last_minute=0.2, can
 
 Deed = Literal[
     "book", "series", "cancel", "all_day", "own", "move", "extend", "retitle", "drop_one", "move_one",
-    "check_in", "keep", "end",
+    "check_in", "keep", "end", "close_breaker",
 ]  # fmt: skip
 
 
@@ -73,13 +87,44 @@ class Cast(msgspec.Struct, frozen=True):
     acts: tuple[Act, ...]
     poll: str
     end: Instant
+    nights: bool = False
+    """The gateway also runs at night and on weekends, when the sensors are switched off."""
 
 
-def cast(seed: int, rooms: int, days: int, first: Instant) -> Cast:
-    """Plan it. `days` are calendar days from the UTC midnight `first` on; nothing happens on weekends."""
-    rng = stream(seed, "cast")
-    offset = rng.randrange(len(FITTINGS))
+class Begin(NamedTuple):
+    """When and where a run begins."""
+
+    first: Instant
+    """UTC midnight of its first day."""
+    zone: str
+    special: str = ""
+    """The kind of special day (`simulators.faults.OF_THE_CALENDAR`) that lies in it, if one was chosen."""
+
+
+def begin(seed: int, days: int, faults: frozenset[str]) -> Begin:
+    """A Monday of some week; or, where such days are chosen and long enough, days around a special one."""
+    rng = stream(seed, "begin")
     zone = ZONES[rng.randrange(len(ZONES))]
+    point, pick = rng.random(), rng.randrange(1_000)
+    monday = FIRST_MONDAY + 7 * DAY_MS * rng.randrange(FIRST_WEEKS)
+    changes = CLOCKS_CHANGE.get(zone, ())
+    if SUMMER_TIME in faults and changes and point < SUMMER_TIME_SHARE and days > TO_MONDAY:
+        sunday = changes[pick % len(changes)]
+        return Begin(_midnight(sunday) - 3 * DAY_MS, zone, SUMMER_TIME)
+    if LEAP_DAY in faults and point > 1 - LEAP_DAY_SHARE:
+        return Begin(_midnight(date(2028, 2, 29)) - min(days - 1, 1) * DAY_MS, zone, LEAP_DAY)
+    return Begin(monday, zone)
+
+
+def _midnight(day: date) -> Instant:
+    return (day.toordinal() - date(1970, 1, 1).toordinal()) * DAY_MS
+
+
+def cast(seed: int, rooms: int, days: int, begins: Begin) -> Cast:
+    """Plan it. `days` are calendar days from its begin on; nothing happens on weekends."""
+    rng = stream(seed, "cast")
+    first, zone, special = begins
+    offset = rng.randrange(len(FITTINGS))
     working = tuple(
         day
         for day in range(first, first + days * DAY_MS, DAY_MS)
@@ -92,9 +137,9 @@ def cast(seed: int, rooms: int, days: int, first: Instant) -> Cast:
     ]
     acts = sorted(act for _, room_acts in planned for act in room_acts)
     poll = rng.choice(("60s", "120s", "180s"))
-    return Cast(
-        seed, zone, tuple(room for room, _ in planned), working, tuple(acts), poll, first + days * DAY_MS
-    )
+    rooms_planned = tuple(room for room, _ in planned)
+    nights = bool(special) or stream(seed, "nights").random() < NIGHTS
+    return Cast(seed, zone, rooms_planned, working, tuple(acts), poll, first + days * DAY_MS, nights)
 
 
 def _room(

@@ -31,7 +31,17 @@ from simulators.people import stream
 from simulators.sensors import Device, PirZigbee
 from simulators.world.acting import Players
 from simulators.world.calendars import Calendars, window
-from simulators.world.cast import OPENS_MS, SHUTS_MS, Act, Cast, cast, device_on, settings_text, zone_of
+from simulators.world.cast import (
+    OPENS_MS,
+    SHUTS_MS,
+    Act,
+    Cast,
+    begin,
+    cast,
+    device_on,
+    settings_text,
+    zone_of,
+)
 from simulators.world.host import Host, ProcessKilled
 from simulators.world.judge import Judge
 from simulators.world.mischief import Active, Airwaves, StormyWeather
@@ -39,10 +49,6 @@ from simulators.world.sight import MachineClock, Sight, WatchedLink
 from simulators.world.strikes import Strikes
 from simulators.world.toml import room_tables
 from simulators.world.transport import Plight
-
-FIRST_MONDAY: Final[Instant] = 20_724 * DAY_MS  # 2026-09-28
-FIRST_WEEKS: Final = 40
-"""A run begins in one of so many weeks, so that summer time ends within some."""
 
 STEP_MS: Final = MINUTE_MS
 DOWN_S: Final = 5.0
@@ -81,8 +87,9 @@ class Engine:
     def __init__(self, options: Options, folder: Path, clock: VirtualClock) -> None:
         loop = asyncio.get_running_loop()
         self.options = options
-        first = first_day(options.seed)
-        self.plan = plan = cast(options.seed, options.rooms, options.days, first)
+        self.begins = begin(options.seed, options.days, options.faults)
+        first = self.begins.first
+        self.plan = plan = cast(options.seed, options.rooms, options.days, self.begins)
         self.true = clock
         self.folder = folder
         self.machine = MachineClock(clock, loop, first)
@@ -163,6 +170,8 @@ class Engine:
         """Go through all days, heal, look once more."""
         asyncio.get_running_loop().set_exception_handler(self._stray)
         self.observed.visits = {room.id: room.visits for room in self.plan.rooms}
+        if self.begins.special:
+            self.active.struck[self.begins.special] += 1
         try:
             for day in self.plan.days:
                 await self._day(day)
@@ -180,7 +189,8 @@ class Engine:
         else:
             await self._until(day + SHUTS_MS)
             await self.strikes.end_all()
-            await self.host.stop()
+            if not self.plan.nights:
+                await self.host.stop()
             self._look()
 
     async def _go_through(self, happenings: list["Happening"]) -> None:
@@ -242,11 +252,18 @@ class Engine:
         return self.host.start()
 
     def _minute(self) -> Any:
-        self.strikes.minute(self.true.now())
+        now = self.true.now()
+        self.strikes.minute(now)
+        self.players.mind_breaker(now, self._inside)
+        if now % HOUR_MS == 0:
+            self.sight.weigh()
         if self.host.look_after():
             return self.host.start()
         self._look()
         return None
+
+    def _inside(self, room: str, now: Instant) -> bool:
+        return any(visit.enter <= now < visit.leave for visit in self.observed.visits[room])
 
     async def _until(self, instant: Instant) -> None:
         await asyncio.sleep(self.true.seconds_until(instant))
@@ -371,11 +388,6 @@ class GatewayWitness:
         for effect in effects:
             if effect.deed in _TAKEN:
                 engine.judge.taken(effect)
-
-
-def first_day(seed: int) -> Instant:
-    """The Monday on which a run begins."""
-    return FIRST_MONDAY + 7 * DAY_MS * stream(seed, "week").randrange(FIRST_WEEKS)
 
 
 def _heals_at(plan: Cast, seed: int) -> Instant:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import random
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -174,7 +175,9 @@ class Host:
         self.deaths += 1
         before = self.ledger
         self._generation += 1
-        copy_as_it_is(before, self.ledger)
+        chance = random.Random(self._generation)
+        torn = chance.randbytes(chance.choice((0, 1, 24, 1_000, 9_000)))
+        copy_as_it_is(before, self.ledger, torn)
         burial = asyncio.get_running_loop().create_task(self._bury(process))
         self._burials.add(burial)
         burial.add_done_callback(self._burials.discard)

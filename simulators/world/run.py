@@ -6,7 +6,7 @@ import dataclasses
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,8 @@ import msgspec
 
 from simulators.clock import VirtualClock, run_virtual
 from simulators.faults import BY_NAME, NAMES, Strike
-from simulators.world.engine import Engine, Options, first_day
+from simulators.world.cast import begin
+from simulators.world.engine import Engine, Options
 from simulators.world.judge import Figures, Release, Violated
 from simulators.world.sight import listening_to_the_log
 
@@ -82,7 +83,7 @@ def run_one(options: Options, look: Callable[[Engine], Any] = lambda _: None) ->
                 look(engine)
                 return _outcome(engine)
 
-            outcome = run_virtual(main, first_day(options.seed))
+            outcome = run_virtual(main, begin(options.seed, options.days, options.faults).first)
     finally:
         random.setstate(chance)
     outcome.seconds = time.perf_counter() - began
@@ -168,34 +169,29 @@ class Sum:
         }
 
 
-def run_many(
-    room_years: float,
-    seed: int,
-    faults: frozenset[str],
-    *,
-    rooms: int = 4,
-    jobs: int = 1,
-    tell: Callable[[Sum, int], None] = lambda _sum, _planned: None,
-) -> Sum:
-    """As many runs as make up `room_years`, with the seeds from `seed` on; `tell` hears of each.
-
-    The last run is shortened, so that fractions of a room-year are possible; at least one day is run.
-    """
-    plans = list(_plans(room_years, seed, faults, rooms))
-    total = Sum(rooms, DAYS_PER_RUN, faults)
-    if jobs <= 1:
+def run_many(plans: Sequence[Options], *, jobs: int = 1, tell: Callable[[Sum], None] = lambda _: None) -> Sum:
+    """Several runs, on so many cores, added up; `tell` hears of each. Raises ValueError without plans."""
+    if not plans:
+        raise ValueError("there is nothing to run")
+    total = Sum(plans[0].rooms, plans[0].days, plans[0].faults)
+    if jobs <= 1 or len(plans) == 1:
         for options in plans:
             total.add(run_one(options))
-            tell(total, len(plans))
+            tell(total)
         return total
-    with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
+    # A new process for each run: what one leaves in memory says nothing about the next (`Bounded`).
+    with concurrent.futures.ProcessPoolExecutor(jobs, max_tasks_per_child=1) as pool:
         for outcome in pool.map(run_one, plans, chunksize=1):
             total.add(outcome)
-            tell(total, len(plans))
+            tell(total)
     return total
 
 
-def _plans(room_years: float, seed: int, faults: frozenset[str], rooms: int) -> Iterator[Options]:
+def plans_for(room_years: float, seed: int, faults: frozenset[str], rooms: int = 4) -> Iterator[Options]:
+    """As many runs as make up `room_years`, with the seeds from `seed` on.
+
+    The last run is shortened, so that fractions of a room-year are possible; at least one day is run.
+    """
     left = max(1, round(room_years * 365 / rooms))
     while left > 0:
         days = min(left, DAYS_PER_RUN)

@@ -1,6 +1,7 @@
 """Fills `Observed` step by step from what anybody could see: the file, the broker, the mailboxes, the log."""
 
 import contextlib
+import resource
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import Path
@@ -16,12 +17,14 @@ from gateway.ledger import Counts, LedgerReader, OutboxRow
 from gateway.links import Message
 from gateway.sensors import PayloadError, Router, UnknownTopic
 from simulators.clock import VirtualClock
+from simulators.disk import SIDE_FILES
 from simulators.link import MemoryLink, Queued
 from simulators.observed import Delivery, Observed, Recorded, Trouble
 
 _EVENT: Final = msgspec.json.Decoder(AnyEvent)
 _DECISION: Final = msgspec.json.Decoder(Decision)
 _WRITE: Final = msgspec.json.Decoder(Write)
+STATM: Final = Path("/proc/self/statm")
 SLACK_MS: Final = 5
 """Two looks at the clock of one instant may differ by its rounding."""
 
@@ -124,6 +127,13 @@ class Sight:
         )
         self.observed.counts = {sensor: Counts(*rest) for sensor, *rest in rows}
         return True
+
+    def weigh(self) -> None:
+        """How much memory this process holds, and how much disk the ledger."""
+        pages = int(STATM.read_text().split()[1]) if STATM.exists() else 0
+        self.observed.rss_bytes = pages * resource.getpagesize()
+        files = (self.ledger().with_name(self.ledger().name + suffix) for suffix in SIDE_FILES)
+        self.observed.disk_bytes = sum(file.stat().st_size for file in files if file.exists())
 
     def _open(self, ledger: Path) -> sqlite3.Connection | None:
         if ledger == self._path:
