@@ -103,10 +103,10 @@ def failure(outcome: Outcome, smallest: Options) -> Iterable[str]:
     if len(outcome.violations) > VIOLATIONS_SHOWN:
         yield f"  and {len(outcome.violations) - VIOLATIONS_SHOWN} more"
     for release in outcome.wrong:
-        yield f"  taken from {release.inside} people  {_moment(release.at)}  {release.room}: {release.booking}"
-    strikes = [
-        strike for strike in outcome.strikes if smallest.only is None or strike.number in smallest.only
-    ]
+        when, inside = _moment(release.at), release.inside
+        yield f"  taken from {inside} people  {when}  {release.room}: {release.booking}"
+    only = smallest.only
+    strikes = [strike for strike in outcome.strikes if only is None or strike.number in only]
     yield f"  with {len(strikes)} of its {len(outcome.strikes)} faults:"
     for strike in strikes[:VIOLATIONS_SHOWN]:
         where = f" {strike.sensor or strike.room}".rstrip()

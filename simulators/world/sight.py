@@ -100,6 +100,8 @@ class Sight:
         self._true = true
         self._clock = clock
         self._segment = 0
+        self._newest: Instant = 0
+        """The true instant of the newest entry."""
         self._path: Path | None = None
         self._db: sqlite3.Connection | None = None
         self._seq = 0
@@ -189,14 +191,17 @@ class Sight:
         self.observed.outbox = list(known.values())
 
     def _truly(self, at: Instant) -> Instant:
-        """The true instant of a moment that the gateway wrote down by its own clock."""
+        """The true instant of a moment that the gateway wrote down by its own clock.
+
+        One that is set back tells the same times twice: what was written down later happened later.
+        """
         settings = self._clock.settings
         for index in range(self._segment, len(settings)):
             since, ahead_ms = settings[index]
             until = settings[index + 1][0] if index + 1 < len(settings) else self._true.now()
             true = at - ahead_ms
-            if since - SLACK_MS <= true <= until + SLACK_MS:
-                self._segment = index
+            if max(since, self._newest) - SLACK_MS <= true <= until + SLACK_MS:
+                self._segment, self._newest = index, max(true, self._newest)
                 return true
         return min(at - settings[-1][1], self._true.now())
 
