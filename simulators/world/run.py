@@ -41,6 +41,8 @@ class Outcome(msgspec.Struct):
     """How often each point in the gateway's life was passed."""
     commits: int = 0
     packets: int = 0
+    digest: str = ""
+    """Of the ledger at the end: the same for the same options, on any machine."""
 
     @property
     def wrong(self) -> list[Release]:
@@ -102,6 +104,7 @@ def _outcome(engine: Engine) -> Outcome:
         points=dict(engine.host.passed),
         commits=engine.host.disk.commits,
         packets=engine.air.packets,
+        digest=engine.sight.digest(),
     )
 
 

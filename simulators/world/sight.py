@@ -1,6 +1,7 @@
 """Fills `Observed` step by step from what anybody could see: the file, the broker, the mailboxes, the log."""
 
 import contextlib
+import hashlib
 import resource
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -213,6 +214,21 @@ class Sight:
             name: tuple(booking for _, booking in sorted(room.state.calendar.items()))
             for name, room in sorted(rooms.items())
         }
+
+    def digest(self) -> str:
+        """One number for every byte of journal, decisions and outbox (SHA-256, hexadecimal)."""
+        sums = hashlib.sha256()
+        with contextlib.closing(
+            sqlite3.connect(f"{self.ledger().absolute().as_uri()}?mode=ro", uri=True)
+        ) as db:
+            for table, order in (
+                ("journal", "seq"),
+                ("decisions", "id"),
+                ("outbox", "created_at, room, write"),
+            ):
+                for row in db.execute(f"SELECT * FROM {table} ORDER BY {order}"):  # noqa: S608 - names of ours
+                    sums.update(repr(row).encode())
+        return sums.hexdigest()
 
     # -- the broker -----------------------------------------------------------------------------------
 
