@@ -77,7 +77,7 @@ def _does(method: str, *parts: str, **fixed: Any) -> Act:
 
 def _says(command: str) -> Act:
     def act(g: Gateway, w: Words) -> None:
-        g.say(command or w["choice"], w["ROOM"], by=w["WHO"])
+        g.say(command or w["choice"], w.get("ROOM", ""), by=w["WHO"])
 
     return act
 
@@ -107,7 +107,7 @@ _BOOKINGS: Final[_Forms] = {
         _book_in_room,
     ),
     "book ROOM SPAN by WHO [for N days] [as TEXT]": (
-        "somebody books the room; for several days: a series; as: with this category",
+        "somebody books the room; for several days: a series; as: the room's entry has this category",
         _book,
     ),
 }
@@ -148,6 +148,10 @@ _PEOPLE: Final[_Forms] = {
     "WHO keeps ROOM": ("a person's word: leave this booking alone", _says("keep")),
     "WHO ends ROOM": ("a person's word: we are done", _says("end")),
     "WHO sets ROOM live|shadow": ("a person sets the room's mode", _says("")),
+    "WHO closes the breaker": (
+        "a person has looked: it is right that so many rooms are empty",
+        _says("close-breaker"),
+    ),
 }
 
 _SENSORS: Final[_Forms] = {
@@ -156,6 +160,10 @@ _SENSORS: Final[_Forms] = {
     "SENSOR sticks on|off": (
         "it speaks, and shows the same whatever happens",
         _does("stick", "SENSOR", "choice"),
+    ),
+    "SENSOR flickers for DURATION": (
+        "it changes back and forth faster than people move",
+        _does("flicker", "SENSOR", "DURATION"),
     ),
     "SENSOR goes offline": ("it is gone, and its last will says so", _does("set_offline", "SENSOR")),
     "SENSOR comes online": ("it is back, and says so", _does("set_online", "SENSOR")),

@@ -119,7 +119,8 @@ def pattern_of(syntax: str) -> str:
             inner = token[1:-1]
             literal = inner.islower()
             body = re.escape(inner) if literal else _sequence(inner)
-            pattern += f"(?:\\s+{f'(?P<{_name(inner)}>{body})' if literal else body})?"
+            gap = "\\s+" if inner[0].isalnum() else "\\s*"
+            pattern += f"(?:{gap}{f'(?P<{_name(inner)}>{body})' if literal else body})?"
         else:
             pattern += ("\\s+" if pattern else "") + _token(token)
     return pattern
