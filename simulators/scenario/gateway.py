@@ -321,7 +321,7 @@ class Gateway(Questions):
     # -- what people say ----------------------------------------------------------------------------
 
     def say(self, command: str, room: str = "", by: str = "command") -> str:
-        """Give a command as people do: check-in, keep, end, live, shadow, close-breaker. What was answered."""
+        """Give a command as people do, such as check-in, keep, end, live, shadow; what was answered."""
         answers: list[dict[str, Any]] = []
         service = self.world.service
         if service is None:
