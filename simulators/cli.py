@@ -242,10 +242,7 @@ def import_uci(
 
 @app.command()
 def scenario(
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", help="Timelines, or folders of them.", exists=True, readable=True),
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Timelines, or folders of them.")],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what became of each, with every decision, as JSON.")
     ] = False,
@@ -258,25 +255,25 @@ def scenario(
 
     Example: occupancy-simulator scenario ghost.timeline
     """
-    from gateway import logs
     from simulators.scenario.catalogue import timelines
-    from simulators.scenario.timeline import Result, TimelineError, read, run
+    from simulators.scenario.errors import TimelineError
+    from simulators.scenario.timeline import Result, read, run
 
-    logs.configure("error", "console")
     paths = [path for file in files for path in (timelines(file) if file.is_dir() else [file])]
     results: list[Result] = []
     unreadable = 0
     for path in paths:
         try:
             result = run(read(path))
-        except (TimelineError, OSError, UnicodeDecodeError) as error:
+        except (TimelineError, OSError) as error:
             unreadable += 1
             typer.echo(f"error: {error}", err=True)
             continue
         results.append(result)
         if not as_json:
             typer.echo(f"{'ok  ' if result.passed else 'FAIL'}  {path}: {result.rule}")
-            typer.echo("" if result.passed else f"\n{result.problem}\n", nl=not result.passed)
+            if not result.passed:
+                typer.echo(f"\n{result.problem}\n")
     failed = sum(not result.passed for result in results)
     if as_json:
         typer.echo(json.dumps([result.as_json() for result in results], indent=2))

@@ -82,8 +82,12 @@ def test_a_folder_without_timelines_is_a_mistake(tmp_path: Path) -> None:
     assert "0 of 0 timelines hold" in result.stdout
 
 
-def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not text"])
+def test_a_file_that_cannot_be_read_at_all_is_named(tmp_path: Path, content: bytes | None) -> None:
     """Exit code 2, and the name."""
-    result = CliRunner().invoke(app, ["scenario", str(tmp_path / "missing.timeline")])
+    file = tmp_path / "strange.timeline"
+    if content is not None:
+        file.write_bytes(content)
+    result = CliRunner().invoke(app, ["scenario", str(file)])
     assert result.exit_code == 2
-    assert "missing.timeline" in result.stderr.replace("\n", "")
+    assert "strange.timeline" in result.stderr
