@@ -8,7 +8,8 @@ A generated part stands between two markers, and everything between them is repl
     <!-- generated: NAME -->
     <!-- end of NAME -->
 
-`tests/test_docs.py` fails when a part is stale.
+`tests/test_docs.py` fails when a part is stale. `simulators.scenario.catalogue` does the same for
+docs/scenarios.md, with markers of its own.
 """
 
 import asyncio
@@ -201,12 +202,15 @@ def fresh(page: str) -> str:
 
 def write_pages() -> None:
     """Bring every page up to date."""
+    from simulators.scenario import catalogue  # noqa: PLC0415 - it reads every timeline, and only this needs it
+
     for path in PAGES:
         before = path.read_text(encoding="utf-8")
         after = fresh(before)
         if after != before:
             path.write_text(after, encoding="utf-8")
         sys.stdout.write(f"{path.name}: {'written' if after != before else 'fresh'}\n")
+    catalogue.main()
 
 
 # -- the picture --------------------------------------------------------------------------------------

@@ -284,6 +284,50 @@ def import_uci(
     typer.echo(told)
 
 
+@app.command()
+def scenario(
+    files: Annotated[list[Path], typer.Argument(help="Timelines, or folders of them.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what became of each, with every decision, as JSON.")
+    ] = False,
+) -> None:
+    """Run timelines against the real gateway in virtual time, and tell which hold.
+
+    A timeline says in ten lines what happens in a room and what must come of it; docs/scenarios.md has
+    all that can be said. A failure shows the line, what is the case instead, and why. Exit codes: 0 all
+    hold, 1 one does not, 2 one cannot be read.
+
+    Example: occupancy-simulator scenario ghost.timeline
+    """
+    from simulators.scenario.catalogue import timelines
+    from simulators.scenario.errors import TimelineError
+    from simulators.scenario.timeline import Result, read, run
+
+    paths = [path for file in files for path in (timelines(file) if file.is_dir() else [file])]
+    results: list[Result] = []
+    unreadable = 0
+    for path in paths:
+        try:
+            result = run(read(path))
+        except (TimelineError, OSError) as error:
+            unreadable += 1
+            typer.echo(f"error: {error}", err=True)
+            continue
+        results.append(result)
+        if not as_json:
+            typer.echo(f"{'ok  ' if result.passed else 'FAIL'}  {path}: {result.rule}")
+            if not result.passed:
+                typer.echo(f"\n{result.problem}\n")
+    failed = sum(not result.passed for result in results)
+    if as_json:
+        typer.echo(json.dumps([result.as_json() for result in results], indent=2))
+    else:
+        told = f"{len(results) - failed} of {len(paths)} timelines hold"
+        typer.echo(told + (f", {unreadable} cannot be read" if unreadable else ""))
+    if unreadable or failed or not paths:
+        raise typer.Exit(2 if unreadable or not paths else 1)
+
+
 def _progress(start: int, end: int) -> Any:
     def show(count: int, newest: int) -> None:
         share = min(1.0, (newest - start) / (end - start))

@@ -1,6 +1,7 @@
 """A gateway without sockets: what a service needs to run in one process with its simulated world."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import httpx
@@ -9,6 +10,44 @@ from gateway.clock import Clock
 from gateway.links import Link
 from gateway.service import Surroundings
 from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSimulator
+from simulators.exchange.asgi import App
+
+
+class InProcessTransport(httpx.AsyncBaseTransport):
+    """Hands each request to the simulator's app, as `httpx.ASGITransport` does, and asks for nothing besides.
+
+    That one looks for trio with each request, which is a sixth of all that a virtual morning costs.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The app's answer; what the app raises, such as an `httpx.ReadTimeout`, reaches the client."""
+        url, body = request.url, await request.aread()
+        unread = [{"type": "http.request", "body": body, "more_body": False}]
+        sent: list[MutableMapping[str, Any]] = []
+
+        async def receive() -> MutableMapping[str, Any]:
+            if not unread:
+                await asyncio.Event().wait()  # a client in the same process hangs up by cancelling
+            return unread.pop()
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": request.method,
+            "headers": request.headers.raw,
+            "scheme": url.scheme,
+            "path": url.path,
+            "query_string": url.query,
+        }
+        await self._app(scope, receive, send)
+        head, *parts = sent
+        content = b"".join(part["body"] for part in parts)
+        return httpx.Response(head["status"], headers=head["headers"], stream=httpx.ByteStream(content))
 
 
 class InProcessTokens:
@@ -34,6 +73,6 @@ def surroundings(
     **more: Any,
 ) -> Surroundings:
     """The outside world of a service in virtual time; `more` are further fields of `Surroundings`."""
-    transport = httpx.ASGITransport(exchange.app)
+    transport = InProcessTransport(exchange.app)
     parts: dict[str, Any] = {"transport": transport, "tokens": InProcessTokens(transport), "control": False}
     return Surroundings(clock=clock, link=link, checkpoint=checkpoint, **parts | more)

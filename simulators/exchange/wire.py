@@ -1,6 +1,7 @@
 """A request and an answer, without a server: what the services take and give."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,7 +26,7 @@ class Request(msgspec.Struct, frozen=True):
 
     def parameters(self) -> dict[str, str]:
         """The query's parameters. A `+` that was not escaped is a space, as on every server."""
-        return {name.lower(): value for name, value in parse_qsl(self.query, keep_blank_values=True)}
+        return dict(_parameters(self.query))
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; empty is an empty object. Raises `InvalidRequest`."""
@@ -35,6 +36,12 @@ class Request(msgspec.Struct, frozen=True):
             return msgspec.json.decode(self.body, type=dict[str, Any])
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise InvalidRequest("Unable to read JSON request payload.", "BadRequest") from error
+
+
+@lru_cache(maxsize=1_000)
+def _parameters(query: str) -> tuple[tuple[str, str], ...]:
+    """Taken apart once: every part of an answer asks for them, and gateways repeat their queries."""
+    return tuple((name.lower(), value) for name, value in parse_qsl(query, keep_blank_values=True))
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -27,9 +27,12 @@ queue_covers = "10m"
 tenant_id = "{tenant}"
 client_id = "{client}"
 client_secret_file = "secret"
+[control]
+socket = "/run/occupancy-gateway/control.sock"
 [policy.default]
 {policy}
 """
+"""The socket is never opened (`simulators.in_process`). Beside the ledger its path might be too long."""
 
 
 @dataclass

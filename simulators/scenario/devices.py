@@ -142,7 +142,11 @@ class Device:
     def report(self) -> None:
         """Publish its state, unless it is silent."""
         if self.fault != "silent":
-            self.world.publish(self.topic, self.payload(self.told()), qos=self.qos)
+            self.say(state=self.told())
+
+    def say(self, *, state: bool) -> None:
+        """Publish this state, whatever is the case."""
+        self.world.publish(self.topic, self.payload(state), qos=self.qos)
 
     def told(self) -> bool:
         """What it tells: its state, or what it is stuck at."""

@@ -27,6 +27,9 @@ from simulators.scenario.scene import Meeting, duration
 STIR_EVERY_S: Final = 5.0
 """How often somebody who moves about is seen moving."""
 
+FLICKER_EVERY_MS: Final = 3 * SECOND_MS
+"""Faster than people come and go."""
+
 CODES: Final = {401: "InvalidAuthenticationToken", 403: "ErrorAccessDenied", 429: "ApplicationThrottled"}
 """Graph's words for a status; all others are ServiceUnavailable."""
 
@@ -49,12 +52,14 @@ class Gateway(Questions):
     # -- bookings -----------------------------------------------------------------------------------
 
     def book(self, room: str, when: str, *, by: str = "ana", days: int = 1, category: str = "") -> None:
-        """Somebody books the room: "09:00-10:00" or "all day"; for several `days` in a row as a series."""
+        """Somebody books the room: "09:00-10:00" or "all day"; for several `days` in a row as a series.
+
+        `category`: set on the room's own entry, as whoever looks after the room does. What categories an
+        organizer gives their meeting stays with them.
+        """
         start, end = self.span(when)
-        fields: dict[str, Any] = {"categories": (category,)} if category else {}
-        if when == "all day":
-            fields["all_day"] = True
-        self._plan(Meeting(room, start, end, by, fields, days))
+        fields = {"all_day": True} if when == "all day" else {}
+        self._plan(Meeting(room, start, end, by, fields, days, category))
 
     def book_in_room(self, room: str, when: str, *, attendees: tuple[str, ...] = ()) -> None:
         """An entry that the room itself organises; it may overlap others."""
@@ -183,6 +188,15 @@ class Gateway(Questions):
         """The sensor goes on speaking, and shows the same whatever happens."""
         self._fail(sensor, lambda device: device.fail(state))
 
+    def flicker(self, sensor: str, for_: str) -> None:
+        """The sensor changes back and forth each few seconds, as loose wiring does; time passes meanwhile."""
+        device = self._device(sensor)
+        for number in range(duration(for_) // FLICKER_EVERY_MS):
+            state = number % 2 == 0
+            self._fail(sensor, lambda device, state=state: device.say(state=state))  # type: ignore[misc] # bound at once
+            self._wait(FLICKER_EVERY_MS)
+        self._run(device.report)
+
     def set_offline(self, sensor: str) -> None:
         """The sensor is gone, and its last will says so."""
 
@@ -306,13 +320,13 @@ class Gateway(Questions):
 
     # -- what people say ----------------------------------------------------------------------------
 
-    def say(self, command: str, room: str, by: str = "command") -> str:
-        """Give a command as people do: check-in, keep, end, live, shadow. What was answered."""
+    def say(self, command: str, room: str = "", by: str = "command") -> str:
+        """Give a command as people do, such as check-in, keep, end, live, shadow; what was answered."""
         answers: list[dict[str, Any]] = []
         service = self.world.service
         if service is None:
             raise ScenarioError("the gateway does not run just now")
-        request = {"command": command, "room": self._known_room(room), "by": by}
+        request = {"command": command, "room": room and self._known_room(room), "by": by}
 
         async def tell() -> None:
             answers.append(await service.command(request))

@@ -77,7 +77,7 @@ def _does(method: str, *parts: str, **fixed: Any) -> Act:
 
 def _says(command: str) -> Act:
     def act(g: Gateway, w: Words) -> None:
-        g.say(command or w["choice"], w["ROOM"], by=w["WHO"])
+        g.say(command or w["choice"], w.get("ROOM", ""), by=w["WHO"])
 
     return act
 
@@ -107,7 +107,7 @@ _BOOKINGS: Final[_Forms] = {
         _book_in_room,
     ),
     "book ROOM SPAN by WHO [for N days] [as TEXT]": (
-        "somebody books the room; for several days: a series; as: with this category",
+        "somebody books the room; for several days: a series; as: the room's entry has this category",
         _book,
     ),
 }
@@ -148,6 +148,10 @@ _PEOPLE: Final[_Forms] = {
     "WHO keeps ROOM": ("a person's word: leave this booking alone", _says("keep")),
     "WHO ends ROOM": ("a person's word: we are done", _says("end")),
     "WHO sets ROOM live|shadow": ("a person sets the room's mode", _says("")),
+    "WHO closes the breaker": (
+        "a person has looked: it is right that so many rooms are empty",
+        _says("close-breaker"),
+    ),
 }
 
 _SENSORS: Final[_Forms] = {
@@ -157,6 +161,10 @@ _SENSORS: Final[_Forms] = {
         "it speaks, and shows the same whatever happens",
         _does("stick", "SENSOR", "choice"),
     ),
+    "SENSOR flickers for DURATION": (
+        "it changes back and forth faster than people move",
+        _does("flicker", "SENSOR", "DURATION"),
+    ),
     "SENSOR goes offline": ("it is gone, and its last will says so", _does("set_offline", "SENSOR")),
     "SENSOR comes online": ("it is back, and says so", _does("set_online", "SENSOR")),
     "SENSOR reports battery N%": (
@@ -164,13 +172,16 @@ _SENSORS: Final[_Forms] = {
         lambda g, w: g.set_battery(w["SENSOR"], int(w["N"])),
     ),
     "SENSOR sends [a retained] TEXT": ("these very bytes come on its topic", _send),
-    "Zigbee bridge goes offline": ("and says so", _does("bridge", up=False)),
-    "Zigbee bridge hangs": ("and nobody says so", _does("bridge", up=False, told=False)),
+    "Zigbee bridge goes offline": ("it is gone, and says so", _does("bridge", up=False)),
+    "Zigbee bridge hangs": (
+        "nothing comes through it, and nobody says so",
+        _does("bridge", up=False, told=False),
+    ),
     "Zigbee bridge works again": ("it is online and says so", _does("bridge", up=True)),
 }
 
 _GATEWAY: Final[_Forms] = {
-    "gateway is stopped": ("cleanly", _does("stop")),
+    "gateway is stopped": ("cleanly, as for an update", _does("stop")),
     "gateway is killed": ("as by `kill -9`: what was not committed is lost", _does("kill")),
     "power fails": ("the machine goes down with the gateway", _does("power_fails")),
     "gateway starts again": ("on the same ledger", _does("start")),
@@ -181,15 +192,18 @@ _GATEWAY: Final[_Forms] = {
         _does("broker_comes_back", sessions=False),
     ),
     "link to the broker breaks": ("the broker queues what is published at QoS 1", _does("link_breaks")),
-    "link to the broker is back": ("", _does("link_comes_back")),
+    "link to the broker is back": ("it delivers what it kept", _does("link_comes_back")),
     "clock is set forward|back by DURATION": (
         "the gateway's clock; a timeline's times go on being the true ones",
         _step,
     ),
-    "clock is not synchronised": ("", _does("synchronise_clock", synchronised=False)),
-    "clock is synchronised": ("", _does("synchronise_clock", synchronised=True)),
+    "clock is not synchronised": (
+        "no time server vouches for it",
+        _does("synchronise_clock", synchronised=False),
+    ),
+    "clock is synchronised": ("one does", _does("synchronise_clock", synchronised=True)),
     "disk is full": ("no commit succeeds", _does("fill_disk", full=True)),
-    "disk has room again": ("", _does("fill_disk", full=False)),
+    "disk has room again": ("commits succeed", _does("fill_disk", full=False)),
 }
 
 _EXCHANGE: Final[_Forms] = {

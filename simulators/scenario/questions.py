@@ -56,7 +56,10 @@ class Questions(Scene):
         return self.state_of(self.meeting(room, when))
 
     def state_of(self, meeting: Meeting) -> BookingState:
-        """As `state`."""
+        """As `state`. That a booking was moved away again is no decision of its own: its life knows."""
+        life = self.life_of(meeting)
+        if life is not None and life.state == "upcoming":
+            return "upcoming"
         state: BookingState = "upcoming"
         for decision in self.about(meeting):
             if decision.kind == "checked_in" and state == "released":

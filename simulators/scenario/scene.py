@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,8 @@ class Meeting:
     """What it is booked with besides, as in `simulators.exchange.Draft`."""
     days: int = 1
     """How many days in a row it is booked for; more than one is a series."""
+    category: str = ""
+    """Of the room's own entry."""
     event: OrganizerEvent | None = None
     key: str = ""
     """`gateway.core.booking.booking_key`, once it is in Exchange."""
@@ -260,6 +262,10 @@ class Scene:
         else:
             event = exchange.book_in_room(room, meeting.start, meeting.end, **fields)
         meeting.event, meeting.key = event, booking_key(event.ical_uid, None)
+        if meeting.category:
+            calendar = exchange.mailboxes.mailbox(room)
+            for entry in calendar.holding(event.ical_uid):
+                exchange.mailboxes.alter(calendar, entry.id, {"categories": (meeting.category,)})
         if meeting.days == 1:
             return
         self.meetings.remove(meeting)
@@ -267,9 +273,7 @@ class Scene:
             start, end = meeting.start + number * DAY_MS, meeting.end + number * DAY_MS
             one = exchange.event(event, occurrence=start)
             key = booking_key(one.ical_uid, start)
-            self.meetings.append(
-                Meeting(meeting.room, start, end, meeting.by, meeting.fields, meeting.days, event, key, start)
-            )
+            self.meetings.append(replace(meeting, start=start, end=end, key=key, original=start))
 
     def meeting(self, room: str, when: str) -> Meeting:
         """The booking of that time: "09:00", "09:00-10:00", "all day", "tomorrow 09:00".

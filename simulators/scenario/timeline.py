@@ -93,7 +93,10 @@ class Result:
 
 def read(path: Path) -> Timeline:
     """The timeline in a file. Raises TimelineError, which names file and line, or OSError."""
-    return parse(path.read_text(encoding="utf-8"), str(path))
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise TimelineError(str(path), 1, "expected text in UTF-8") from error
 
 
 def parse(text: str, file: str = "timeline") -> Timeline:

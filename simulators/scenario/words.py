@@ -41,10 +41,8 @@ PARTS: Final[Mapping[str, Part]] = {
     "DURATION": Part(r"\d\w*", "how long: `45s`, `10m`, `1h30m`"),
     "N": Part(r"\d+", "a number"),
     "STATUS": Part(r"\d{3}", "an HTTP status, such as `429`"),
-    "TEXT": Part(r'"[^"]*"', 'words in quotes: `"given back"`'),
-    "CODE": Part(
-        r"[a-z_]+", "the code of a reason, as `occupancy-gateway explain --json` shows it: `not_hearing`"
-    ),
+    "TEXT": Part(r"\"[^\"]*\"|'[^']*'", 'words in quotes of either kind: `"given back"`'),
+    "CODE": Part(r"[a-z_]+", "the code of a reason, one of `gateway.core.explain.SENTENCES`: `not_hearing`"),
     "KIND": Part(r"[a-z_]+", "a kind of decision: `release`, `withheld`, `warned`"),
     "OUTCOME": Part(r"[a-z_]+", "what a booking came to, as in the reports: `no_show_released`, `attended`"),
     "DATE": Part(r"\d{4}-\d\d-\d\d", "a date: `2026-03-29`"),
@@ -97,7 +95,7 @@ class Grammar:
 
     def nearest(self, line: str, names: Mapping[str, str]) -> list[str]:
         """The forms that look like this line; `names` says which of its words stand for which capitals."""
-        plain = re.sub(r'"[^"]*"', "TEXT", line)
+        plain = re.sub(PARTS["TEXT"].pattern, "TEXT", line)
         plain = re.sub(rf"{_CLOCK}-{_CLOCK}", "SPAN", plain)
         plain = re.sub(_CLOCK, "TIME", plain)
         words = [names.get(word.strip(":;,"), word) for word in plain.split()]
@@ -119,7 +117,8 @@ def pattern_of(syntax: str) -> str:
             inner = token[1:-1]
             literal = inner.islower()
             body = re.escape(inner) if literal else _sequence(inner)
-            pattern += f"(?:\\s+{f'(?P<{_name(inner)}>{body})' if literal else body})?"
+            gap = "\\s+" if inner[0].isalnum() else "\\s*"
+            pattern += f"(?:{gap}{f'(?P<{_name(inner)}>{body})' if literal else body})?"
         else:
             pattern += ("\\s+" if pattern else "") + _token(token)
     return pattern
