@@ -208,9 +208,8 @@ def world(
 
     from simulators.world.command import Wanted, run_command
 
-    numbers = None if only is None else tuple(int(part) for part in only.split(",") if part != "none")
     try:
-        wanted = Wanted.of(faults, room_years=room_years, seed=seed, rooms=rooms, days=days, only=numbers)
+        wanted = Wanted.of(faults, room_years=room_years, seed=seed, rooms=rooms, days=days, only=only)
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

@@ -23,22 +23,25 @@ class Wanted(NamedTuple):
 
     @classmethod
     def of(
-        cls,
-        faults: str,
-        *,
-        room_years: float,
-        seed: int,
-        rooms: int,
-        days: int | None,
-        only: tuple[int, ...] | None,
+        cls, faults: str, *, room_years: float, seed: int, rooms: int, days: int | None, only: str | None
     ) -> Self:
-        """Runs of `room_years`, or the one run of so many days. Raises ValueError for unknown faults."""
+        """Runs of `room_years`, or the one run of so many days. Raises ValueError, in words for people."""
         kinds = chosen(faults)
         if days is not None:
-            return cls((Options(seed, rooms, days, kinds, only=only),))
+            return cls((Options(seed, rooms, days, kinds, only=_numbers(only)),))
         if only is not None:
             raise ValueError("--only is about the faults of one run: say --days as well")
         return cls(tuple(plans_for(room_years, seed, kinds, rooms)))
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    """The numbers of strikes in "3,17"; "none" names none of them."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(",") if part != "none")
+    except ValueError:
+        raise ValueError(f'--only takes numbers, such as 3,17, or none; found "{text}"') from None
 
 
 def run_command(

@@ -25,7 +25,7 @@ from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSim
 from simulators.exchange.graph import Target
 from simulators.exchange.wire import Answer, Request
 from simulators.faults import Hittable, Strike, schedule
-from simulators.observed import Deed, Hand, Observed, Read
+from simulators.observed import Deed, Hand, Observed, Read, Trouble
 from simulators.office import OfficeRoom
 from simulators.people import stream
 from simulators.sensors import Device, PirZigbee
@@ -119,6 +119,7 @@ class Engine:
         self.link.watch(self.sight, router)
         self.host = self._host("gateway", self.machine, self.link, GatewayWitness(self, "gateway"))
         self.host.disk.fail_nth = options.fail_nth_write
+        self.host.disk.on_failure = self._disk_failed
         self.host.die_at = options.die_at
         self.judge = Judge(self)
         self.players = Players(plan, self.exchange, self.calendars, self.host)
@@ -144,6 +145,10 @@ class Engine:
         return Host(
             name, self.folder, self.settings, clock, link, self.exchange, witness, witness, self._crashed
         )
+
+    def _disk_failed(self) -> None:
+        now = self.true.now()
+        self.observed.troubles.append(Trouble("a write failed", now, now))
 
     def _crashed(self, why: str) -> None:
         self.judge.add("crash", why)
