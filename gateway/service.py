@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -40,7 +41,7 @@ from gateway.runtime.picture import clock_in, site_picture
 from gateway.runtime.places import Place
 from gateway.runtime.sync import Sync
 from gateway.sensors import build_router
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
 
@@ -106,6 +107,8 @@ class Service:
         self.places = {room.id: self._place(room.id) for room in settings.rooms}
         self.hints = TimerHints(self.places, settings.exchange.poll, around.clock)
         self.troubles: dict[str, str] = {}
+        self._holidays_of: date | None = None
+        """The day on which the holidays were last worked out."""
         self.sync = Sync(self.brain, self.places, self.hints, self._note_trouble)
         self.dispatch = Dispatch(
             self.brain,
@@ -135,7 +138,10 @@ class Service:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Start, work until `stop`, stop cleanly. Raises LedgerError if the ledger cannot be opened."""
+        """Start, work until `stop`, stop cleanly.
+
+        Raises LedgerError if the ledger cannot be opened, SettingsError if the holidays cannot be told.
+        """
         await self.ledger.open()
         try:
             await self._wake_up()
@@ -152,15 +158,37 @@ class Service:
         newest = await self.ledger.run(lambda ledger: ledger.newest_instant())
         known_boot = await self.ledger.run(lambda ledger: ledger.note(BOOT_NOTE))
         boot = _machine_boot()
-        config = self.settings.site_config()
-        if config != self.brain.site.state.config:
-            self.brain.tell(Configured(config))
+        await self._configure()
         down_since = self.brain.now() if newest is None else newest
         self.brain.note(BOOT_NOTE, boot)
         self._look_at_clock()
         await self.brain.record(Booted(down_since, same_machine_boot=bool(boot) and boot == known_boot))
         await self.dispatch.start()
         log.info("awake", rooms=len(self.places), ledger=str(self.settings.ledger.path))
+
+    async def _configure(self) -> None:
+        """Tell the core what it is configured to be, if that has changed. Raises SettingsError, Paused."""
+        now = self.brain.now()
+        # Off the event loop: a region's holidays are worked out by a program of their own.
+        holidays = await asyncio.to_thread(self.settings.holidays, now)
+        self._holidays_of = self._day(now)
+        config = self.settings.site_config(holidays)
+        if config != self.brain.site.state.config:
+            self.brain.tell(Configured(config))
+
+    def _day(self, now: Instant) -> date:
+        return datetime.fromtimestamp(now // 1_000, self._site_zone()).date()
+
+    async def _look_at_holidays(self) -> None:
+        """Once a day: a year ahead there may be new ones. What was known stays known if it cannot be done."""
+        if self._holidays_of == self._day(self.brain.now()):
+            return
+        try:
+            await self._configure()
+        except SettingsError as error:
+            log.warning("holidays unknown", why=str(error))
+        except Paused as error:
+            log.info("holidays not looked at", why=str(error))
 
     async def _work(self) -> None:
         jobs: list[Coroutine[Any, Any, None]] = [
@@ -188,9 +216,10 @@ class Service:
         log.info("stopped")
 
     async def _housekeeping(self) -> None:
-        """Forget what is older than it should be, a bounded step at a time."""
+        """Know the new day's holidays; forget what is older than it should be, a bounded step at a time."""
         while True:
             await self._around.sleep(PRUNE_EVERY_S)
+            await self._look_at_holidays()
             before = self.brain.now() - self.settings.ledger.keep
             with contextlib.suppress(Exception):  # an unwritable ledger is the brain's to report
                 while await self.ledger.run(lambda ledger, before=before: ledger.prune(before)):  # type: ignore[misc] # bound at once

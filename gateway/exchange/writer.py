@@ -27,7 +27,8 @@ from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
 from gateway.exchange.errors import ItemGoneError, RefusedError, RetryableError, UnclearError
-from gateway.exchange.models import GraphEvent, as_datetime, to_booking
+from gateway.exchange.models import GraphEvent, to_booking
+from gateway.exchange.moments import as_datetime
 
 CHECK_IN_CATEGORY: Final = "Checked in"
 

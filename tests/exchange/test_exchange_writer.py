@@ -18,7 +18,8 @@ from gateway.exchange import errors
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
 from gateway.exchange.comment import DEFAULT_TEMPLATE, check_template, release_comment
-from gateway.exchange.models import Exemptions, as_datetime, instant
+from gateway.exchange.models import Exemptions
+from gateway.exchange.moments import as_datetime, instant
 from gateway.exchange.writer import (
     AlreadyDone,
     Gone,
