@@ -27,6 +27,7 @@ from gateway.exchange.auth import MsalTokens, TokenSource
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
 from gateway.exchange.hints import TimerHints
+from gateway.exchange.own import OwnBookings
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
 from gateway.links import Link
@@ -53,6 +54,7 @@ CLOCK_TROUBLE: Final = (
 PRUNE_EVERY_S: Final = 3_600.0
 SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing")
 BOOT_NOTE: Final = "machine_boot"
+INSTALLATION_NOTE: Final = "installation"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -107,6 +109,8 @@ class Service:
         self.places = {room.id: self._place(room.id) for room in settings.rooms}
         self.hints = TimerHints(self.places, settings.exchange.poll, around.clock)
         self.troubles: dict[str, str] = {}
+        self._installation = ""
+        """Names this ledger among all that ever wrote to these rooms: when it was first used."""
         self._holidays_of: date | None = None
         """The day on which the holidays were last worked out."""
         self.sync = Sync(self.brain, self.places, self.hints, self._note_trouble)
@@ -127,8 +131,19 @@ class Service:
         settings = self.settings
         room = settings.room(room_id)
         reader = CalendarReader(self.graph, exemptions=settings.exemptions(room))
-        writer = Writer(self.graph, reader, self._clock, category=settings.exchange.check_in_category)
-        comment = settings.exchange.release_comment
+        exchange = settings.exchange
+        own = OwnBookings(
+            exchange.walk_up_category, exchange.walk_up_subject, exchange.hold_category, exchange.hold_subject
+        )
+        writer = Writer(
+            self.graph,
+            reader,
+            self._clock,
+            category=exchange.check_in_category,
+            own=own,
+            installation=lambda: self._installation,
+        )
+        comment = exchange.release_comment
         return Place(room.id, room.name, room.mailbox, settings.zone(room), reader, writer, comment)
 
     # -- life -----------------------------------------------------------------------------------------
@@ -158,6 +173,10 @@ class Service:
         newest = await self.ledger.run(lambda ledger: ledger.newest_instant())
         known_boot = await self.ledger.run(lambda ledger: ledger.note(BOOT_NOTE))
         boot = _machine_boot()
+        self._installation = await self.ledger.run(lambda ledger: ledger.note(INSTALLATION_NOTE))
+        if not self._installation:
+            self._installation = str(self.brain.now())
+            self.brain.note(INSTALLATION_NOTE, self._installation)
         await self._configure()
         down_since = self.brain.now() if newest is None else newest
         self.brain.note(BOOT_NOTE, boot)
