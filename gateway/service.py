@@ -19,8 +19,19 @@ import structlog
 
 from gateway.clock import Clock, SystemClock
 from gateway.core.decisions import Decision
-from gateway.core.events import Booted, BreakerClosed, CheckedIn, ClockTrust, Configured, Ended, Kept, ModeSet
-from gateway.core.explain import explain, explain_reason
+from gateway.core.events import (
+    Booted,
+    BreakerClosed,
+    CheckedIn,
+    ClockTrust,
+    Configured,
+    Ended,
+    Kept,
+    ModeSet,
+    Reviewed,
+    WereHere,
+)
+from gateway.core.explain import explain
 from gateway.core.site import CoreError
 from gateway.core.units import Instant
 from gateway.exchange.auth import MsalTokens, TokenSource
@@ -332,12 +343,14 @@ class Service:
             known = ", ".join(sorted(self.places))
             return {"error": f"there is no room {room!r}; the rooms are: {known}"}
         booking = str(request.get("booking", ""))
-        facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet]] = {
+        facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet | WereHere | Reviewed]] = {
             "check-in": lambda: CheckedIn(room, booking, by),
             "keep": lambda: Kept(room, booking, by),
             "end": lambda: Ended(room, booking, by),
             "live": lambda: ModeSet(room, "live", by),
             "shadow": lambda: ModeSet(room, "shadow", by),
+            "were-here": lambda: WereHere(room, booking, by),
+            "reviewed": lambda: Reviewed(room, by),
         }
         if name not in facts:
             return {
@@ -349,13 +362,8 @@ class Service:
             return {"error": str(error)}
         return self._told(room, decisions)
 
-    def _breaker(self) -> str:
-        """Why nothing is released on the whole site, in words; empty if nothing holds it up."""
-        objection = self.brain.site.breaker.objection
-        return "" if objection is None else explain_reason(objection, clock_in(self._site_zone()))
-
     async def _close_breaker(self, by: str) -> Json:
-        if not self._breaker():
+        if self.brain.site.breaker.objection is None:
             return {"said": ["The breaker is closed already."]}
         try:
             decisions = await self.brain.record(BreakerClosed(by))
@@ -392,7 +400,7 @@ class Service:
             "paused": self.brain.paused_because,
             "link": self.intake.link_state,
             "writing_halted": self.dispatch.halted,
-            "breaker": self._breaker(),
+            "breaker": picture["breaker"],
             "clock": "" if self.brain.site.state.clock_trusted else CLOCK_TROUBLE,
             "writes_under_way": self.dispatch.under_way,
             "calendars_in_trouble": dict(sorted(self.troubles.items())),

@@ -312,8 +312,9 @@ def report(
     """Report hours booked, used and given back, by room.
 
     Also the hours of ghosts that were not given back, and why. A ghost is a booking that nobody
-    attended. Bookings count when they are over. Covers whole hours only, and no single booking can be
-    told from it.
+    attended. Bookings count when they are over. "Wrong" is the share of releases that people reported
+    as wrong. Covers whole hours only, and no single booking can be told from it, but for series that
+    nobody comes to any more: each is named with what ending it would return.
 
     Examples:
       occupancy-gateway report --since 2026-09-01 --until 2026-10-01

@@ -217,7 +217,8 @@ class _Conclusion:
             self._say("refused", None, Reason("no_such_release", text=event.booking))
             return
         life = meant[-1]
-        self.state.wrong_releases += 1
+        self.state.wrong_releases += not life.reported_wrong
+        life.reported_wrong = True
         self.state.paused_at = self.now
         write: Write | None = None
         end = min(life.booking.end, next_start(self.room, self.now))
@@ -344,6 +345,8 @@ class _Conclusion:
             life.booking = booking
             life.gone = False
             life.first_seen_at = self.now  # its grace begins anew
+            if life.state == "releasing" and life.write is None:
+                life.move("kept_checked_in")  # it was ended early, and was made long again
         state.departed.pop(booking.key, None)
         state.lives[booking.key] = life
         if life.write is not None:
@@ -707,7 +710,11 @@ class _Conclusion:
             new_end = extended_end(self.room, life, self.now)
             if is_over(life, proof, self.now):
                 self._end_walk_up(life, proof)
-            elif new_end is not None and life.live and life.extended_to < new_end:
+                continue
+            if proof.blocked is None:  # the first message after that proves it over
+                left = proof.since + life.policy.vacate_ms
+                self.state.proof_wanted = min(self.state.proof_wanted, left)
+            if new_end is not None and life.live and life.extended_to < new_end:
                 life.extended_to = new_end
                 write = self._write(
                     life, "extend", "patch_end", self.now + WRITE_PATIENCE_MS, new_end=new_end

@@ -124,6 +124,8 @@ class Life(msgspec.Struct, omit_defaults=True):
     """The first sign of presence after it was released, or would have been (shadow)."""
     extended_to: Instant = NEVER
     """The end that a walk-up was last asked to have."""
+    reported_wrong: bool = False
+    """A person said that its release was wrong; said again, it is the same mistake."""
     longest_gap_ms: Duration = 0
     """The longest quiet between two signs in its own time."""
     occupied_ms: Duration = 0

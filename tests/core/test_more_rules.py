@@ -93,7 +93,9 @@ def test_a_booking_that_is_made_long_again_is_not_shortened_twice() -> None:
     line.tell(WriteOutcome("orion", write.id, "applied"))
     line.book(booking("09:00", "10:07", "a"))
     line.until("10:15").book(booking("09:00", "11:30", "a"))
+    assert line.site.rooms["orion"].state.lives["a"].state == "checked_in"
     line.until("11:30")
+    assert not line.has("withdrawn"), "nothing is under way that could be"
     assert len(writes(line, "end_early")) == 1
     assert [d.tally.outcome for d in line.decisions if d.tally] == ["ended_early", "attended"]
 
@@ -192,6 +194,14 @@ def test_a_walk_up_is_freed_when_its_people_have_left() -> None:
     assert line.site.rooms["orion"].state.previous is None
 
 
+def test_a_walk_up_is_freed_by_the_first_message_that_proves_it_over() -> None:
+    """Whenever within its minute a sensor speaks: that message is never folded, and brings the end."""
+    line = shown_walk_up().until("09:10:30")
+    line.clear("radar")
+    (write,) = writes(line.until("09:34"), "shorten")
+    assert write.new_end == at("09:27"), "one minute of hold and fifteen of emptiness, then the next beat"
+
+
 def test_a_walk_up_hands_nobody_over() -> None:
     """People who were there without a booking may well be the next booking's own."""
     line = shown_walk_up()
@@ -233,6 +243,15 @@ def test_we_were_here_takes_the_room_from_nobody() -> None:
     line.tell(WereHere("orion"))
     assert not writes(line, "hold")
     assert line.count("wrong_release") == 1
+
+
+def test_we_were_here_said_twice_is_one_mistake() -> None:
+    """It counts once; the room is asked for again, because the first attempt may have failed."""
+    line = ghost_released()
+    line.tell(WereHere("orion"))
+    line.until("09:16").tell(WereHere("orion"))
+    assert line.site.rooms["orion"].state.wrong_releases == 1
+    assert len(writes(line, "hold")) == 2
 
 
 def test_we_were_here_without_a_release_is_refused() -> None:

@@ -24,6 +24,7 @@ CONFIGURATION = """
 [site]
 name = "Contoso"
 time_zone = "UTC"
+{site}
 [ledger]
 path = "ledger.db"
 [mqtt]
@@ -36,6 +37,17 @@ client_secret_file = "secret"
 [policy.default]
 {policy}
 """
+
+PIR = """
+[[room.sensor]]
+id = "{room}-pir"
+family = "plain"
+topic = "{room}/pir"
+senses = "motion"
+heartbeat = "60s"
+at_qos1 = true
+"""
+"""Appended to the last room; `World.others` makes it speak."""
 
 RADAR = """
 [[room.sensor]]
@@ -55,15 +67,17 @@ def configuration(
     mode: str = "live",
     policy: str = "",
     exchange: str = "",
+    site: str = "",
+    more: str = "",
 ) -> Settings:
-    """Settings with a radar in each room."""
+    """Settings with a radar in each room. `more`: what follows the last of them."""
     (folder / "secret").write_text(CLIENT_SECRET)
     (folder / "secret").chmod(0o600)
-    text = CONFIGURATION.format(tenant=TENANT_ID, client=CLIENT_ID, policy=policy, exchange=exchange)
+    text = CONFIGURATION.format(tenant=TENANT_ID, client=CLIENT_ID, policy=policy, exchange=exchange, site=site)
     for room in rooms:
         text += f'[[room]]\nid = "{room}"\nmailbox = "{room}@contoso.com"\nmode = "{mode}"\n'
         text += RADAR.format(room=room)
-    return parse(text, base=folder)
+    return parse(text + more, base=folder)
 
 
 @dataclass
@@ -78,6 +92,8 @@ class World:
     checkpoint: Callable[[str], None] = lambda _: None
     service: Service | None = None
     states: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    """Further sensors by topic, and what they say each minute."""
     _running: asyncio.Task[None] | None = None
     _beating: asyncio.Task[None] | None = None
 
@@ -117,6 +133,8 @@ class World:
         while True:
             for room, state in sorted(self.states.items()):
                 self.link.send(f"{room}/radar", state)
+            for topic, state in sorted(self.others.items()):
+                self.link.send(topic, state)
             await asyncio.sleep(60.0)
 
     def enter(self, room: str = "orion") -> None:
@@ -181,7 +199,8 @@ def in_world(
         settings = configuration(folder, **more)
         rooms = [room.mailbox for room in settings.rooms]
         world = World(folder, clock, ExchangeSimulator(rooms=rooms, now=clock.now), MemoryLink(), settings)
-        world.states = {room.id: "OFF" for room in settings.rooms}
+        radars = {sensor.topic for room in settings.rooms for sensor in room.sensors}
+        world.states = {room.id: "OFF" for room in settings.rooms if f"{room.id}/radar" in radars}
         try:
             await world.start()
             await story(world)
