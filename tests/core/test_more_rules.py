@@ -167,6 +167,15 @@ def test_a_walk_up_ends_where_the_next_booking_begins() -> None:
     assert not line.until("09:13").has("walk_up")
 
 
+def test_a_meeting_that_runs_over_becomes_a_walk_up_no_sooner_than_anybody() -> None:
+    """Five minutes after its end, not in the very second."""
+    line = Timeline(RADAR, PIR, policy=WALK_UPS)
+    line.book(booking("09:00", "09:30", "a"))
+    line.until("09:00").show("radar")
+    line.until("09:40")
+    assert line.times("walk_up")[0] == "09:35"
+
+
 def shown_walk_up() -> Timeline:
     """A walk-up whose booking is in the calendar."""
     line = walked_up().until("09:05")
@@ -179,9 +188,18 @@ def test_a_walk_up_is_extended_while_people_are_there() -> None:
     """Five minutes before its end, once, up to the next booking."""
     line = shown_walk_up()
     line.book(booking("09:50", "10:30", "next"))
-    (write,) = writes(line.until("09:34"), "extend")
+    (write,) = writes(line.until("09:31"), "extend")
     assert write.new_end == at("09:50")
     assert line.times("extended") == ["09:30"]
+
+
+def test_an_extension_that_does_not_come_is_asked_for_again_and_not_with_every_message() -> None:
+    """After the time that a write may take; by then somebody may have booked what was asked for first."""
+    line = shown_walk_up().until("09:31")
+    line.book(booking("09:40", "10:30", "next"))
+    line.until("09:34:30")
+    assert line.times("extended") == ["09:30", "09:32", "09:34"]
+    assert [write.new_end for write in writes(line, "extend")] == [at("10:00"), at("09:40"), at("09:40")]
 
 
 def test_a_walk_up_is_freed_when_its_people_have_left() -> None:

@@ -17,7 +17,7 @@ from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSim
 from simulators.in_process import surroundings
 from simulators.link import MemoryLink
 
-MONDAY: Instant = 20_723 * DAY_MS  # 2026-09-28
+MONDAY: Instant = 20_724 * DAY_MS  # 2026-09-28
 EIGHT: Instant = MONDAY + 8 * HOUR_MS
 
 CONFIGURATION = """
@@ -68,15 +68,18 @@ def configuration(
     policy: str = "",
     exchange: str = "",
     site: str = "",
+    room: str = "",
     more: str = "",
 ) -> Settings:
-    """Settings with a radar in each room. `more`: what follows the last of them."""
+    """Settings with a radar in each room. `room`: what each says besides; `more`: what follows the last."""
     (folder / "secret").write_text(CLIENT_SECRET)
     (folder / "secret").chmod(0o600)
-    text = CONFIGURATION.format(tenant=TENANT_ID, client=CLIENT_ID, policy=policy, exchange=exchange, site=site)
-    for room in rooms:
-        text += f'[[room]]\nid = "{room}"\nmailbox = "{room}@contoso.com"\nmode = "{mode}"\n'
-        text += RADAR.format(room=room)
+    text = CONFIGURATION.format(
+        tenant=TENANT_ID, client=CLIENT_ID, policy=policy, exchange=exchange, site=site
+    )
+    for name in rooms:
+        text += f'[[room]]\nid = "{name}"\nmailbox = "{name}@contoso.com"\nmode = "{mode}"\n{room}\n'
+        text += RADAR.format(room=name)
     return parse(text + more, base=folder)
 
 
