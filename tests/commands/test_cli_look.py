@@ -274,7 +274,7 @@ def test_the_report_for_people_words_outcomes_and_causes(call: Call) -> None:
     """Whoever reads it needs no list of codes."""
     words = told(call("report", "--since", "today"))
     assert "Mon 21 Sep 00:00 to Mon 21 Sep 18:00 (Europe/Berlin)" in words
-    assert "All rooms 6 5.3 1.2 2.3 0.8 0.8" in words
+    assert "All rooms 6 5.3 1.2 2.3 0.8 0.8 0 of 1 (0 %)" in words
     assert "0.8 the room is in shadow mode" in words
     assert "0.3 the booking was too short to give anything back" in words
     assert "A room was wanted after its release, or after its supposed one in shadow: once." in words

@@ -1,6 +1,7 @@
 """Each rule that a policy may switch on, once through every part but the sockets."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import MONDAY, PIR, World, at, in_world
@@ -22,7 +23,7 @@ def held(world: World, room: str = ORION) -> list[CalendarItem]:
 
 # -- end early ----------------------------------------------------------------------------------------
 
-EARLY = {"policy": "end_early = true", "more": PIR.format(room="orion")}
+EARLY: dict[str, Any] = {"policy": "end_early = true", "more": PIR.format(room="orion")}
 
 
 async def left_at_twenty_past(world: World) -> None:
@@ -147,7 +148,7 @@ def test_a_booking_that_starts_outside_of_the_policys_hours_is_left_alone(tmp_pa
     in_world(tmp_path, story, policy='hours = "mon 10:00-18:00"', room=more)
 
 
-SHADOW = {"mode": "shadow", "exchange": 'poll = "15m"', "policy": "series_ghosts = 2"}
+SHADOW: dict[str, Any] = {"mode": "shadow", "exchange": 'poll = "15m"', "policy": "series_ghosts = 2"}
 
 
 async def ghosts(world: World, days: int) -> None:
