@@ -14,9 +14,9 @@ from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from gateway import regional_holidays
 from gateway.core.units import Instant
 from gateway.exchange.moments import as_datetime, midnight
-from gateway.regional_holidays import UNKNOWN
 
 DAYS_BACK: Final = 30
 """So far back they are known, so that a late start judges last month's bookings alike."""
@@ -62,14 +62,14 @@ class Almanac(NamedTuple):
 
 
 def _of_region(region: str, years: Iterable[int]) -> list[date]:
-    command = [sys.executable, "-P", "-m", "gateway.regional_holidays", region, *map(str, years)]
+    command = [sys.executable, "-P", regional_holidays.__file__, region, *map(str, years)]
     try:
         done = subprocess.run(  # noqa: S603 - our own module; the region is two or six checked letters
             command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AlmanacError("holiday_region", f"cannot be worked out ({type(error).__name__})") from error
-    if done.returncode == UNKNOWN:
+    if done.returncode == regional_holidays.UNKNOWN:
         raise AlmanacError("holiday_region", f'no holidays are known of "{region}" ({done.stderr.strip()})')
     if done.returncode:
         last = done.stderr.strip().rpartition("\n")[2]

@@ -1,5 +1,6 @@
 """Each rule that a policy may switch on, once through every part but the sockets."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from harness import MONDAY, PIR, World, at, in_world
 
 from gateway.core.events import Configured
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS
+from gateway.exchange.moments import instant
 from simulators.exchange import CalendarItem, daily
 from simulators.exchange.faults import Drop, Fault, Refuse, Silence
 
@@ -207,6 +209,34 @@ def test_holidays_of_a_new_day_reach_the_core_without_a_restart(tmp_path: Path) 
 
     # 400 days after Wednesday, 30 September 2026.
     in_world(tmp_path, story, site="holiday_dates = [2026-12-24, 2027-11-04]", exchange='poll = "15m"')
+
+
+CHRISTMAS = """\
+BEGIN:VCALENDAR
+BEGIN:VEVENT
+DTSTART;VALUE=DATE:20261224
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+def test_holidays_that_cannot_be_told_any_more_go_on_counting(tmp_path: Path) -> None:
+    """A file that vanishes while the gateway runs takes no day away, and stops nothing."""
+    file = tmp_path / "closed.ics"
+    file.write_text(CHRISTMAS)
+
+    async def story(world: World) -> None:
+        world.silence()
+        file.unlink()
+        await world.wait_until(MONDAY + DAY_MS + 2 * HOUR_MS)
+        assert world.service is not None
+        assert len(world.service.brain.site.state.config.holidays) == 1
+        file.write_text(CHRISTMAS.replace("20261224", "20261231"))
+        await world.wait_until(MONDAY + DAY_MS + 4 * HOUR_MS)
+        ((start, _),) = world.service.brain.site.state.config.holidays
+        assert start == instant(datetime(2026, 12, 31, tzinfo=UTC)), "it is tried again each hour"
+
+    in_world(tmp_path, story, site='holiday_file = "closed.ics"', exchange='poll = "15m"')
 
 
 # -- live by the record, combined rooms ---------------------------------------------------------------
