@@ -156,7 +156,9 @@ def test_a_wrong_release_from_before_the_period_makes_no_rate_above_one() -> Non
     """It was made before the full hour at which the report begins, and reported after it."""
     made = Decision("released", "orion", START - 1, "a")
     said = Decision("wrong_release", "orion", START + HOUR_MS, "a")
-    assert rooms_report([made, said], START, START + DAY_MS, BERLIN).total.wrong_release_rate == 1.0
+    total = rooms_report([made, said], START, START + DAY_MS, BERLIN).total
+    assert total.wrong_release_rate == 1.0
+    assert total.given_back == 0, "it belongs to the period in which it was made"
 
 
 def test_series_that_nobody_comes_to_are_named_with_what_ending_them_returns() -> None:
