@@ -7,13 +7,16 @@ no radio outages, no quiet people and no passers-by, so it is a prospect, not a 
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gateway.clock import SystemClock
 from gateway.core.occupancy import can_prove, effective_grace, must_prove, proving
-from gateway.core.policy import RoomConfig, SensorProfile
-from gateway.core.units import MINUTE_MS, Duration
+from gateway.core.policy import RoomConfig, SensorProfile, whole_rooms
+from gateway.core.units import MINUTE_MS, Duration, Instant
 from gateway.durations import format_duration
 from gateway.settings import Settings
 
@@ -231,23 +234,28 @@ def _minutes(duration_ms: Duration) -> str:
 
 
 def check_report(settings: Settings) -> dict[str, Any]:
-    """What `check-config` has to say, fit for JSON. Durations in ms, shares 0 to 1."""
-    config = settings.site_config()
+    """What `check-config` has to say, fit for JSON. Durations in ms, shares 0 to 1.
+
+    Raises SettingsError if the site's holidays cannot be told.
+    """
+    now = SystemClock().now()
+    holidays = settings.holidays(now)
+    config = settings.site_config(holidays)
     return {
         "file": settings.file,
         "site": settings.site.name,
         "rooms": [
             {"name": room.name, "mode": room.mode, "sensors": len(room.sensors)}
             | msgspec.to_builtins(prospect(room))
-            for room in config.rooms
+            for room in whole_rooms(config)
         ],
+        "holidays": [_date(start, settings) for start, _ in holidays if start > now],
         "warnings": list(settings.warnings),
     }
 
 
-def render_check(settings: Settings) -> list[str]:
-    """The same in lines of text for people."""
-    report = check_report(settings)
+def render_check(report: dict[str, Any]) -> list[str]:
+    """What `check_report` says, in lines of text for people."""
     sensors = sum(room["sensors"] for room in report["rooms"])
     lines = [f"{report['site']}: {_counted(len(report['rooms']), 'room')}, {_counted(sensors, 'sensor')}"]
     for room in report["rooms"]:
@@ -261,8 +269,16 @@ def render_check(settings: Settings) -> list[str]:
                 f"{percent['isolated_60']} in a room empty before, {percent['back_to_back_30']} and "
                 f"{percent['back_to_back_60']} right after a meeting"
             )
+    if report["holidays"]:
+        lines.append(
+            f"holidays: {_counted(len(report['holidays']), 'day')} ahead, first {report['holidays'][0]}"
+        )
     lines += [f"warning: {warning}" for warning in report["warnings"]]
     return lines
+
+
+def _date(midnight: Instant, settings: Settings) -> str:
+    return datetime.fromtimestamp(midnight // 1_000, ZoneInfo(settings.site.time_zone)).date().isoformat()
 
 
 def _counted(number: int, thing: str) -> str:

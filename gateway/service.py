@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -18,14 +19,26 @@ import structlog
 
 from gateway.clock import Clock, SystemClock
 from gateway.core.decisions import Decision
-from gateway.core.events import Booted, BreakerClosed, CheckedIn, ClockTrust, Configured, Ended, Kept, ModeSet
-from gateway.core.explain import explain, explain_reason
+from gateway.core.events import (
+    Booted,
+    BreakerClosed,
+    CheckedIn,
+    ClockTrust,
+    Configured,
+    Ended,
+    Kept,
+    ModeSet,
+    Reviewed,
+    WereHere,
+)
+from gateway.core.explain import explain
 from gateway.core.site import CoreError
 from gateway.core.units import Instant
 from gateway.exchange.auth import MsalTokens, TokenSource
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
 from gateway.exchange.hints import TimerHints
+from gateway.exchange.own import OwnBookings
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
 from gateway.links import Link
@@ -40,7 +53,7 @@ from gateway.runtime.picture import clock_in, site_picture
 from gateway.runtime.places import Place
 from gateway.runtime.sync import Sync
 from gateway.sensors import build_router
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
 
@@ -53,6 +66,7 @@ PRUNE_EVERY_S: Final = 3_600.0
 TRY_WAKING_EVERY_S: Final = 1.0
 SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing")
 BOOT_NOTE: Final = "machine_boot"
+INSTALLATION_NOTE: Final = "installation"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -109,6 +123,10 @@ class Service:
         self.places = {room.id: self._place(room.id) for room in settings.rooms}
         self.hints = TimerHints(self.places, settings.exchange.poll, around.clock)
         self.troubles: dict[str, str] = {}
+        self._installation = ""
+        """Names this ledger among all that ever wrote to these rooms: when it was first used."""
+        self._holidays_of: date | None = None
+        """The day on which the holidays were last worked out."""
         self.sync = Sync(self.brain, self.places, self.hints, self._note_trouble)
         self.dispatch = Dispatch(
             self.brain,
@@ -127,8 +145,19 @@ class Service:
         settings = self.settings
         room = settings.room(room_id)
         reader = CalendarReader(self.graph, exemptions=settings.exemptions(room))
-        writer = Writer(self.graph, reader, self._clock, category=settings.exchange.check_in_category)
-        comment = settings.exchange.release_comment
+        exchange = settings.exchange
+        own = OwnBookings(
+            exchange.walk_up_category, exchange.walk_up_subject, exchange.hold_category, exchange.hold_subject
+        )
+        writer = Writer(
+            self.graph,
+            reader,
+            self._clock,
+            category=exchange.check_in_category,
+            own=own,
+            installation=lambda: self._installation,
+        )
+        comment = exchange.release_comment
         return Place(room.id, room.name, room.mailbox, settings.zone(room), reader, writer, comment)
 
     # -- life -----------------------------------------------------------------------------------------
@@ -138,7 +167,10 @@ class Service:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Start, work until `stop`, stop cleanly. Raises LedgerError if the ledger cannot be opened."""
+        """Start, work until `stop`, stop cleanly.
+
+        Raises LedgerError if the ledger cannot be opened, SettingsError if the holidays cannot be told.
+        """
         await self.ledger.open()
         try:
             await self.brain.start()
@@ -170,9 +202,11 @@ class Service:
         newest = await self.ledger.run(lambda ledger: ledger.newest_instant())
         known_boot = await self.ledger.run(lambda ledger: ledger.note(BOOT_NOTE))
         boot = _machine_boot()
-        config = self.settings.site_config()
-        if config != self.brain.site.state.config:
-            self.brain.tell(Configured(config))
+        self._installation = await self.ledger.run(lambda ledger: ledger.note(INSTALLATION_NOTE))
+        if not self._installation:
+            self._installation = str(self.brain.now())
+            self.brain.note(INSTALLATION_NOTE, self._installation)
+        await self._configure()
         down_since = self.brain.now() if newest is None else newest
         self.brain.note(BOOT_NOTE, boot)
         self._look_at_clock()
@@ -180,6 +214,30 @@ class Service:
         self._awake = True
         await self.dispatch.start()
         log.info("awake", rooms=len(self.places), ledger=str(self.settings.ledger.path))
+
+    async def _configure(self) -> None:
+        """Tell the core what it is configured to be, if that has changed. Raises SettingsError, Paused."""
+        now = self.brain.now()
+        # Off the event loop: a region's holidays are worked out by a program of their own.
+        holidays = await asyncio.to_thread(self.settings.holidays, now)
+        self._holidays_of = self._day(now)
+        config = self.settings.site_config(holidays)
+        if config != self.brain.site.state.config:
+            self.brain.tell(Configured(config))
+
+    def _day(self, now: Instant) -> date:
+        return datetime.fromtimestamp(now // 1_000, self._site_zone()).date()
+
+    async def _look_at_holidays(self) -> None:
+        """Once a day: a year ahead there may be new ones. What was known stays known if it cannot be done."""
+        if self._holidays_of == self._day(self.brain.now()):
+            return
+        try:
+            await self._configure()
+        except SettingsError as error:
+            log.warning("holidays unknown", why=str(error))
+        except Paused as error:
+            log.info("holidays not looked at", why=str(error))
 
     async def _work(self) -> None:
         jobs: list[Coroutine[Any, Any, None]] = [
@@ -206,9 +264,10 @@ class Service:
         log.info("stopped")
 
     async def _housekeeping(self) -> None:
-        """Forget what is older than it should be, a bounded step at a time."""
+        """Know the new day's holidays; forget what is older than it should be, a bounded step at a time."""
         while True:
             await self._around.sleep(PRUNE_EVERY_S)
+            await self._look_at_holidays()
             before = self.brain.now() - self.settings.ledger.keep
             with contextlib.suppress(Exception):  # an unwritable ledger is the brain's to report
                 while await self.ledger.run(lambda ledger, before=before: ledger.prune(before)):  # type: ignore[misc] # bound at once
@@ -304,12 +363,14 @@ class Service:
             known = ", ".join(sorted(self.places))
             return {"error": f"there is no room {room!r}; the rooms are: {known}"}
         booking = str(request.get("booking", ""))
-        facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet]] = {
+        facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet | WereHere | Reviewed]] = {
             "check-in": lambda: CheckedIn(room, booking, by),
             "keep": lambda: Kept(room, booking, by),
             "end": lambda: Ended(room, booking, by),
             "live": lambda: ModeSet(room, "live", by),
             "shadow": lambda: ModeSet(room, "shadow", by),
+            "were-here": lambda: WereHere(room, booking, by),
+            "reviewed": lambda: Reviewed(room, by),
         }
         if name not in facts:
             return {
@@ -321,13 +382,8 @@ class Service:
             return {"error": str(error)}
         return self._told(room, decisions)
 
-    def _breaker(self) -> str:
-        """Why nothing is released on the whole site, in words; empty if nothing holds it up."""
-        objection = self.brain.site.breaker.objection
-        return "" if objection is None else explain_reason(objection, clock_in(self._site_zone()))
-
     async def _close_breaker(self, by: str) -> Json:
-        if not self._breaker():
+        if self.brain.site.breaker.objection is None:
             return {"said": ["The breaker is closed already."]}
         try:
             decisions = await self.brain.record(BreakerClosed(by))
@@ -364,7 +420,7 @@ class Service:
             "paused": self.brain.paused_because,
             "link": self.intake.link_state,
             "writing_halted": self.dispatch.halted,
-            "breaker": self._breaker(),
+            "breaker": picture["breaker"],
             "clock": "" if self.brain.site.state.clock_trusted else CLOCK_TROUBLE,
             "writes_under_way": self.dispatch.under_way,
             "calendars_in_trouble": dict(sorted(self.troubles.items())),

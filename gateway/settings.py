@@ -3,7 +3,8 @@
     settings = load(Path("/etc/occupancy-gateway/gateway.toml"))   # or SettingsError with every problem
 
 `gateway.settings_sections` says what a file may hold, `gateway.settings_checks` what must fit together,
-`gateway.settings_problems` how a mistake is told. Durations are milliseconds everywhere but in the file.
+`gateway.settings_warnings` what is unwise, `gateway.settings_problems` how a mistake is told. Durations
+are milliseconds everywhere but in the file.
 """
 
 import os
@@ -18,16 +19,18 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from gateway.core.policy import BreakerPolicy, RoomConfig, SensorProfile, SiteConfig
+from gateway.almanac import Almanac, AlmanacError
+from gateway.core.policy import BreakerPolicy, RoomConfig, SiteConfig
+from gateway.core.units import Instant
+from gateway.exchange.hours import Hours
 from gateway.exchange.models import Exemptions
 from gateway.sensors import SensorSource
 from gateway.settings_checks import (
     CHECKS,
-    WARNINGS,
     Draft,
-    bridge_of,
     control_socket,
     core_policy,
+    profile_of,
     source_of,
 )
 from gateway.settings_problems import (
@@ -54,6 +57,7 @@ from gateway.settings_sections import (
     SensorSettings,
     SiteSettings,
 )
+from gateway.settings_warnings import WARNINGS
 
 __all__ = [
     "ControlSettings",
@@ -141,7 +145,13 @@ class Settings:
     def exemptions(self, room: RoomSettings) -> Exemptions:
         """What in a calendar entry exempts it in this room."""
         policy = self.policies[room.policy]
-        return Exemptions.of(policy.exempt_organizers, policy.exempt_categories)
+        return Exemptions.of(
+            policy.exempt_organizers,
+            policy.exempt_categories,
+            hours=Hours.of(policy.hours),
+            hold=self.exchange.hold_category,
+            walk_up=self.exchange.walk_up_category,
+        )
 
     def exchange_credential(self) -> str | dict[str, str]:
         """The client secret, or msal's dictionary for a certificate. Reads files; raises `SettingsError`."""
@@ -160,8 +170,20 @@ class Settings:
         """The broker's password, where there is one. Reads its file; raises `SettingsError`."""
         return None if self.mqtt.password_file is None else read_secret(self.mqtt.password_file)
 
-    def site_config(self) -> SiteConfig:
-        """The site as the core sees it."""
+    def holidays(self, now: Instant) -> tuple[tuple[Instant, Instant], ...]:
+        """The days around `now` on which empty rooms are expected, each from its midnight to the next.
+
+        May start a program and read a file, so it takes up to a second. Raises `SettingsError`.
+        """
+        site = self.site
+        almanac = Almanac(site.holiday_region, site.holiday_dates, site.holiday_file)
+        try:
+            return almanac.spans(now, ZoneInfo(site.time_zone))
+        except AlmanacError as error:
+            raise SettingsError([f"{self.file}: site.{error.setting}: {error}"]) from error
+
+    def site_config(self, holidays: tuple[tuple[Instant, Instant], ...] = ()) -> SiteConfig:
+        """The site as the core sees it. `holidays` as `holidays()` gives them: they hang on the present."""
         shared = Counter(sensor.topic for room in self.rooms for sensor in room.sensors)
         return SiteConfig(
             rooms=tuple(
@@ -172,38 +194,20 @@ class Settings:
                     exempt=room.exempt,
                     policy=core_policy(room.policy, self.policies[room.policy]),
                     sensors=tuple(
-                        _profile(sensor, shares_topic=shared[sensor.topic] > 1) for sensor in room.sensors
+                        profile_of(sensor, shares_topic=shared[sensor.topic] > 1) for sensor in room.sensors
                     ),
+                    parts=room.parts,
                 )
                 for room in self.rooms
             ),
             queue_covers_ms=self.mqtt.queue_covers,
             breaker=BreakerPolicy(self.breaker.on, self.breaker.at_least, self.breaker.share),
+            holidays=holidays,
         )
 
     def sensor_sources(self) -> list[SensorSource]:
         """How each sensor publishes, for `gateway.sensors.build_router`."""
         return [source_of(sensor) for room in self.rooms for sensor in room.sensors]
-
-
-def _profile(sensor: SensorSettings, *, shares_topic: bool) -> SensorProfile:
-    """What the sensor can prove. Sensors that share a topic are one device, so they fail together."""
-    return SensorProfile(
-        id=sensor.id,
-        senses=sensor.senses,
-        role=sensor.role,
-        hold_ms=sensor.hold,
-        hold_beside_presence_ms=sensor.hold_beside_presence,
-        latency_ms=sensor.latency,
-        heartbeat_ms=sensor.heartbeat,
-        device_hold_ms=sensor.device_hold,
-        says_clear=sensor.says_clear,
-        loss_detectable=sensor.loss_detectable,
-        at_qos1=sensor.at_qos1,
-        bridge=bridge_of(sensor),
-        unit=sensor.unit or (sensor.topic if shares_topic else ""),
-        in_service=sensor.in_service,
-    )
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:

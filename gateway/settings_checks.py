@@ -1,22 +1,18 @@
-"""Settings that contradict each other, and settings that are allowed and still worth a word.
+"""Settings that contradict each other, and what the core is given instead of them.
 
 The checks run on whatever tables are sound in themselves, so that one look shows everything there is
-to mend. Each check is one function in `CHECKS` or `WARNINGS`; a new one touches only itself, its
-table and its test.
+to mend. Each check is one function in `CHECKS`; a new one touches only itself, its table and its test.
 """
 
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from gateway.core.policy import Policy
-from gateway.core.units import MINUTE_MS, Duration
+from gateway.core.policy import Policy, SensorProfile
 from gateway.durations import format_duration
 from gateway.sensors import FAMILIES, OptionError, SensorSource
 from gateway.settings_problems import KeyPath, Problem, did_you_mean, dotted, shown, unknown_key
 from gateway.settings_sections import (
-    CREDENTIALS,
     BreakerSettings,
     ControlSettings,
     ExchangeSettings,
@@ -31,9 +27,6 @@ from gateway.settings_sections import (
 
 MAX_SOCKET_PATH: Final = 107
 """Bytes of a Unix socket's path, less its final zero (unix(7))."""
-
-DENSE_MS: Final[Duration] = MINUTE_MS
-"""A counter that speaks at least this often is late by little, whatever it is built like."""
 
 
 class Draft(NamedTuple):
@@ -77,6 +70,26 @@ def source_of(sensor: SensorSettings) -> SensorSource:
         senses=sensor.senses,
         bridge=bridge_of(sensor),
         options=dict(sensor.options),
+    )
+
+
+def profile_of(sensor: SensorSettings, *, shares_topic: bool) -> SensorProfile:
+    """What the sensor can prove. Sensors that share a topic are one device, so they fail together."""
+    return SensorProfile(
+        id=sensor.id,
+        senses=sensor.senses,
+        role=sensor.role,
+        hold_ms=sensor.hold,
+        hold_beside_presence_ms=sensor.hold_beside_presence,
+        latency_ms=sensor.latency,
+        heartbeat_ms=sensor.heartbeat,
+        device_hold_ms=sensor.device_hold,
+        says_clear=sensor.says_clear,
+        loss_detectable=sensor.loss_detectable,
+        at_qos1=sensor.at_qos1,
+        bridge=bridge_of(sensor),
+        unit=sensor.unit or (sensor.topic if shares_topic else ""),
+        in_service=sensor.in_service,
     )
 
 
@@ -196,6 +209,52 @@ def _rooms_name_known_policies(draft: Draft) -> Iterator[Problem]:
             yield Problem((*path, "policy"), f"found {shown(room.policy)}, expected one of {names}{close}")
 
 
+def _walk_ups_are_worth_it(draft: Draft) -> Iterator[Problem]:
+    for name, policy in draft.policies.items():
+        if policy.walk_up_length < policy.min_remaining and _own_word(
+            draft, name, "walk_up_length", "min_remaining"
+        ):
+            found, least = format_duration(policy.walk_up_length), format_duration(policy.min_remaining)
+            yield Problem(
+                ("policy", name, "walk_up_length"),
+                f'found "{found}", expected at least min_remaining, which is "{least}"',
+            )
+
+
+def _rooms_go_live_by_a_record(draft: Draft) -> Iterator[Problem]:
+    for name, policy in draft.policies.items():
+        path: KeyPath = ("policy", name, "live_if_wrong_at_most")
+        if not _own_word(draft, name, "live_after", "live_if_wrong_at_most"):
+            continue
+        if policy.live_if_wrong_at_most and not policy.live_after:
+            yield Problem(path, "set without live_after, so no room would go live by itself")
+        elif policy.live_after and policy.live_if_wrong_at_most >= policy.live_after:
+            yield Problem(
+                path,
+                f"found {policy.live_if_wrong_at_most}, expected less than live_after, which is "
+                f"{policy.live_after}: a room would go live however wrong it was",
+            )
+
+
+def _combined_rooms_have_parts(draft: Draft) -> Iterator[Problem]:
+    rooms = {room.id: room for room in draft.rooms.values()}
+    for path, room in draft.rooms.items():
+        for position, part in enumerate(room.parts):
+            place: KeyPath = (*path, "parts")
+            if part == room.id:
+                yield Problem(place, f"found {shown(part)}, the room itself")
+            elif part not in rooms:
+                close = did_you_mean(part, [name for name in rooms if name != room.id])
+                yield Problem(place, f"found {shown(part)}, which is the id of no room{close}")
+            elif part in room.parts[:position]:
+                yield Problem(place, f"found {shown(part)} twice")
+            elif rooms[part].parts:
+                yield Problem(
+                    place,
+                    f"found {shown(part)}, which is put together from parts itself; name those instead",
+                )
+
+
 def _broker_login_is_whole(draft: Draft) -> Iterator[Problem]:
     if draft.mqtt is None:
         return
@@ -226,18 +285,36 @@ def _exchange_credential_is_one(draft: Draft) -> Iterator[Problem]:
             )
 
 
-def _check_in_mark_exempts_nothing(draft: Draft) -> Iterator[Problem]:
+OWN_CATEGORIES: Final = ("check_in_category", "walk_up_category", "hold_category")
+
+
+def _own_marks_differ(draft: Draft) -> Iterator[Problem]:
     if draft.exchange is None:
         return
-    mark = draft.exchange.check_in_category.casefold()
-    for name, policy in draft.policies.items():
-        marked = mark in {category.casefold() for category in policy.exempt_categories}
-        if marked and _own_word(draft, name, "exempt_categories"):
+    first: dict[str, str] = {}
+    for key in OWN_CATEGORIES:
+        mark: str = getattr(draft.exchange, key)
+        other = first.setdefault(mark.casefold(), key)
+        if other != key:
             yield Problem(
-                ("policy", name, "exempt_categories"),
-                f"holds {shown(draft.exchange.check_in_category)}, the gateway's own mark "
-                "(exchange.check_in_category); its own check-ins would exempt bookings",
+                ("exchange", key), f"found {shown(mark)}, which is {other} already; each needs its own"
             )
+
+
+def _own_marks_exempt_nothing(draft: Draft) -> Iterator[Problem]:
+    """Ours are told apart from exemptions: a check-in must not exempt, and holds and walk-ups do anyway."""
+    if draft.exchange is None:
+        return
+    for name, policy in draft.policies.items():
+        exempting = {category.casefold() for category in policy.exempt_categories}
+        for key in OWN_CATEGORIES:
+            mark: str = getattr(draft.exchange, key)
+            if mark.casefold() in exempting and _own_word(draft, name, "exempt_categories"):
+                yield Problem(
+                    ("policy", name, "exempt_categories"),
+                    f"holds {shown(mark)}, the gateway's own mark "
+                    f"(exchange.{key}); what it marks itself would exempt bookings",
+                )
 
 
 def _socket_path_fits(draft: Draft) -> Iterator[Problem]:
@@ -262,110 +339,15 @@ CHECKS: Final[tuple[Check, ...]] = (
     _options_fit_the_family,
     _holds_fit,
     _policies_are_possible,
+    _walk_ups_are_worth_it,
+    _rooms_go_live_by_a_record,
+    _combined_rooms_have_parts,
     _rooms_name_known_policies,
     _broker_login_is_whole,
     _exchange_credential_is_one,
-    _check_in_mark_exempts_nothing,
+    _own_marks_differ,
+    _own_marks_exempt_nothing,
     _socket_path_fits,
-)
-
-
-def _secrets_are_kept(draft: Draft) -> Iterator[Problem]:
-    for path, file in secret_files(draft.mqtt, draft.exchange):
-        if str(file).startswith(CREDENTIALS):
-            yield Problem(path, f"not looked at: {CREDENTIALS.rstrip('/')} is set only where systemd sets it")
-            continue
-        try:
-            mode = file.stat().st_mode
-        except OSError as error:
-            yield Problem(path, f"{file} cannot be looked at ({error.strerror})")
-            continue
-        if mode & stat.S_IROTH:
-            yield Problem(path, f"{file} can be read by everybody on this machine; chmod o-rwx it")
-
-
-def secret_files(
-    mqtt: MqttSettings | None, exchange: ExchangeSettings | None
-) -> Iterator[tuple[KeyPath, Path]]:
-    """Every file that holds a secret, with the setting that names it."""
-    named: list[tuple[KeyPath, Path | None]] = []
-    if mqtt is not None:
-        named += [(("mqtt", "password_file"), mqtt.password_file), (("mqtt", "key_file"), mqtt.key_file)]
-    if exchange is not None:
-        named += [
-            (("exchange", key), getattr(exchange, key))
-            for key in ("client_secret_file", "certificate_file", "password_file")
-        ]
-    return ((path, file) for path, file in named if file is not None)
-
-
-def _sensors_can_prove(draft: Draft) -> Iterator[Problem]:
-    for path, sensor in draft.sensors.items():
-        if sensor.role != "room" or not sensor.in_service:
-            continue
-        if sensor.heartbeat is None:
-            yield Problem(
-                (*path, "heartbeat"),
-                f'"{sensor.id}" has no heartbeat: it helps, and proves nothing. If the device speaks by '
-                "itself now and then, set how often",
-            )
-        elif (
-            sensor.senses == "count"
-            and sensor.heartbeat > DENSE_MS
-            and "latency" not in sensor.model_fields_set
-        ):
-            yield Problem(
-                (*path, "latency"),
-                f'"{sensor.id}" counts, and its latency is not set: if it reports only every '
-                f'{format_duration(sensor.heartbeat)}, set latency = "{format_duration(sensor.heartbeat)}"',
-            )
-
-
-def _rooms_have_sensors(draft: Draft) -> Iterator[Problem]:
-    if not draft.rooms:
-        yield Problem(("room",), "there is no [[room]], so there is nothing to do")
-    for path, room in draft.rooms.items():
-        if not room.sensors:
-            yield Problem(path, f'"{room.id}" has no [[room.sensor]], so nothing is known about it')
-
-
-def _own_topics_are_not_sensors(draft: Draft) -> Iterator[Problem]:
-    if draft.mqtt is None:
-        return
-    for path, sensor in draft.sensors.items():
-        if sensor.topic.startswith(f"{draft.mqtt.topic_prefix}/"):
-            yield Problem(
-                (*path, "topic"),
-                f"{shown(sensor.topic)} begins with mqtt.topic_prefix, where the gateway publishes itself",
-            )
-
-
-def _bridges_are_known(draft: Draft) -> Iterator[Problem]:
-    for path, sensor in draft.sensors.items():
-        if sensor.family == "zigbee2mqtt" and not sensor.bridge and sensor.topic.count("/") > 1:
-            yield Problem(
-                (*path, "topic"),
-                f'"{bridge_of(sensor)}" is taken for the bridge\'s base topic; if that is longer, set bridge',
-            )
-
-
-def _vacate_has_an_effect(draft: Draft) -> Iterator[Problem]:
-    for name, policy in draft.policies.items():
-        if policy.vacate < policy.grace and "vacate" in draft.policy_keys[name]:
-            grace = format_duration(policy.grace)
-            yield Problem(
-                ("policy", name, "vacate"),
-                f'"{format_duration(policy.vacate)}" is shorter than grace, so grace ("{grace}") is used',
-            )
-
-
-WARNINGS: Final[tuple[Check, ...]] = (
-    _secrets_are_kept,
-    _sensors_can_prove,
-    _rooms_have_sensors,
-    _own_topics_are_not_sensors,
-    _bridges_are_known,
-    _vacate_has_an_effect,
 )
 
 
@@ -381,4 +363,12 @@ def core_policy(name: str, policy: PolicySettings) -> Policy:
         min_remaining_ms=policy.min_remaining,
         exempt_longer_than_ms=policy.exempt_longer_than,
         release_own_bookings=policy.release_own_bookings,
+        end_early=policy.end_early,
+        end_early_vacate_ms=policy.end_early_vacate,
+        walk_up=policy.walk_up,
+        walk_up_after_ms=policy.walk_up_after,
+        walk_up_length_ms=policy.walk_up_length,
+        series_ghosts=policy.series_ghosts,
+        live_after=policy.live_after,
+        live_if_wrong_at_most=policy.live_if_wrong_at_most,
     )

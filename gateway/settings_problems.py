@@ -31,15 +31,8 @@ NOT_YET: Final[Mapping[str, str]] = {
     "blackouts": "blackout periods",
     "booking_rules": "booking rules",
     "capacity": "booking rules by capacity",
-    "combined_room": "rooms that can be combined",
-    "combined_rooms": "rooms that can be combined",
-    "combined_with": "rooms that can be combined",
-    "end_early": "ending bookings early",
     "event_hub": "change notifications through Event Hubs",
     "exempt_larger_than": "exempting large rooms",
-    "go_live": "going live by the room's own shadow record",
-    "holidays": "holidays",
-    "hours": "policy hours",
     "max_length": "a maximum length of bookings",
     "metrics": "the metrics endpoint",
     "panel": "door panels",
@@ -48,14 +41,22 @@ NOT_YET: Final[Mapping[str, str]] = {
     "serial": "sensors on a serial line",
     "serial_port": "sensors on a serial line",
     "sequence_path": "noticing lost messages by a sequence number",
-    "series": "the watch on recurring series",
-    "walk_up": "booking walk-ups",
     "web": "the web pages",
     "webhook": "change notifications",
     "webhooks": "change notifications",
 }
 """Settings of the design that this version cannot honour. They are refused: who writes
-``end_early = true`` and sees no complaint believes that it is on."""
+``web = true`` and sees no complaint believes that it is on."""
+
+INSTEAD: Final[Mapping[str, str]] = {
+    "combined_room": "parts",
+    "combined_rooms": "parts",
+    "combined_with": "parts",
+    "go_live": "live_after",
+    "holidays": "holiday_region, holiday_dates or holiday_file",
+    "series": "series_ghosts",
+}
+"""Names that the design uses and settings do not, and what does the same."""
 
 
 class Problem(NamedTuple):
@@ -108,6 +109,8 @@ def unknown_key(path: KeyPath, known: Collection[str]) -> Problem:
     key = str(path[-1])
     if key in NOT_YET:
         return Problem(path, f"not available yet ({NOT_YET[key]}); remove it, nothing would follow from it")
+    if key in INSTEAD:
+        return Problem(path, f"there is no such setting; set {INSTEAD[key]} instead")
     return Problem(path, f"there is no such setting{did_you_mean(key, known)}")
 
 

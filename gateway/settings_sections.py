@@ -7,6 +7,7 @@ found. Contradictions between settings are the business of `gateway.settings_che
 import re
 import zoneinfo
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from gateway.core.policy import Policy, Role, Senses
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Duration
 from gateway.durations import DurationError, DurationMs, duration_setting, format_duration
 from gateway.exchange.comment import DEFAULT_TEMPLATE, FIELDS, check_template
+from gateway.exchange.hours import Hours
+from gateway.exchange.models import HOLD_CATEGORY, WALK_UP_CATEGORY
 from gateway.settings_problems import did_you_mean
 
 Family = Literal["plain", "json", "zigbee2mqtt"]
@@ -161,6 +164,38 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _region(value: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", value):
+        raise ValueError('a country by ISO 3166, or a part of it, such as "DE" or "DE-BE"')
+    return value
+
+
+def _dates(value: object) -> tuple[date, ...]:
+    """TOML writes dates without quotes; in quotes they mean the same."""
+    expected = "a list of dates, such as [2026-12-24, 2026-12-31]"
+    if not isinstance(value, list | tuple):
+        raise ValueError(expected)  # noqa: TRY004 - what a validator raises for pydantic
+    days: list[date] = []
+    for each in value:
+        try:
+            day = date.fromisoformat(each) if isinstance(each, str) else each
+        except ValueError:
+            raise ValueError(f'{expected}; "{each}" is none') from None
+        if not isinstance(day, date) or isinstance(day, datetime):
+            raise ValueError(f"{expected}; {each} is none")  # noqa: TRY004 - as above
+        days.append(day)
+    return tuple(days)
+
+
+def _hours(value: object) -> tuple[str, ...]:
+    """One text or several, in the form that `gateway.exchange.hours` reads."""
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError('text such as "mon-fri 08:00-18:00", or a list of such texts')
+    Hours.of(texts)
+    return tuple(texts)
+
+
 def _heartbeat(value: object) -> Duration | None:
     if value is None or value == "none":
         return None
@@ -203,6 +238,12 @@ class SiteSettings(Section):
     """The IANA time zone of the place, such as "Europe/Berlin"."""
     clock: Literal["synchronised", "trusted"] = "synchronised"
     """Nothing is released while the machine's clock is not synchronised ; "trusted": it is right anyway."""
+    holiday_region: Annotated[str, AfterValidator(_region)] | None = None
+    """Country or part of a country whose public holidays are holidays here, such as "DE-BE"."""
+    holiday_dates: Annotated[tuple[date, ...], BeforeValidator(_dates), Field(max_length=MAX_LIST)] = ()
+    """Further holidays."""
+    holiday_file: FilePath | None = None
+    """An iCalendar file (.ics) whose all-day entries are holidays too."""
 
 
 class BreakerSettings(Section):
@@ -285,6 +326,14 @@ class ExchangeSettings(Section):
     """Requests to Graph at the same time."""
     check_in_category: Text = "Checked in"
     """The category that marks an attended booking in the room's calendar."""
+    walk_up_category: Text = WALK_UP_CATEGORY
+    """The category by which the gateway knows the walk-ups again that it booked."""
+    walk_up_subject: Text = "In use"
+    """What a walk-up is called in the room's calendar."""
+    hold_category: Text = HOLD_CATEGORY
+    """The category by which the gateway knows again what it booked for people who had lost the room."""
+    hold_subject: Text = "Given back to those who are here"
+    """What such a booking is called in the room's calendar."""
     release_comment: Annotated[str, Field(max_length=2_000), AfterValidator(_comment)] = DEFAULT_TEMPLATE
     """What the organizer reads when a room is given back."""
 
@@ -326,6 +375,26 @@ class PolicySettings(Section):
     """Longer bookings are left alone."""
     release_own_bookings: bool = _POLICY.release_own_bookings
     """Whether bookings that the room itself organises may be cancelled."""
+    end_early: bool = _POLICY.end_early
+    """Whether an attended booking is shortened when everybody has left for good."""
+    end_early_vacate: Annotated[DurationMs, _between(25 * MINUTE_MS, 4 * HOUR_MS)] = (
+        _POLICY.end_early_vacate_ms
+    )
+    """How long the room must be proven empty before an attended booking is shortened."""
+    walk_up: bool = _POLICY.walk_up
+    """Whether people without a booking get one: shown busy, extended while they are there, freed after."""
+    walk_up_after: Annotated[DurationMs, _between(MINUTE_MS, 4 * HOUR_MS)] = _POLICY.walk_up_after_ms
+    """How long an unbooked room is in use before it is shown as busy."""
+    walk_up_length: Annotated[DurationMs, _between(10 * MINUTE_MS, 4 * HOUR_MS)] = _POLICY.walk_up_length_ms
+    """How far ahead a walk-up keeps the room, at first and each time that it is extended."""
+    series_ghosts: Annotated[int, Field(ge=0, le=100)] = _POLICY.series_ghosts
+    """So many occurrences of a series in a row without anybody, and the series is reported; 0: never."""
+    live_after: Annotated[int, Field(ge=0, le=10_000)] = _POLICY.live_after
+    """So many releases judged in shadow, and a room goes live by itself; 0: only by hand."""
+    live_if_wrong_at_most: Annotated[int, Field(ge=0, le=10_000)] = _POLICY.live_if_wrong_at_most
+    """A room goes live by itself only if at most so many of them were followed by people."""
+    hours: Annotated[tuple[str, ...], BeforeValidator(_hours), Field(max_length=MAX_LIST)] = ()
+    """Times of the week in which the policy acts, such as "mon-fri 08:00-18:00"; empty: always."""
     exempt_organizers: Annotated[
         tuple[MailAddress, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)
     ] = ()
@@ -396,5 +465,7 @@ class RoomSettings(Section):
     """Name of the policy that holds here."""
     exempt: bool = False
     """Never release anything in this room."""
+    parts: Annotated[tuple[Slug, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)] = ()
+    """Ids of the rooms that this one is put together from, such as by opening a wall."""
     sensors: tuple[SensorSettings, ...] = Field(default=(), alias="sensor")
     """The sensors of this room, each a [[room.sensor]] after it."""

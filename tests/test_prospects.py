@@ -255,7 +255,7 @@ warning: gateway.toml:20: room[1]: "lyra" has no [[room.sensor]], so nothing is 
 
 def test_the_check_speaks_of_every_room_and_every_warning() -> None:
     """The lines that people read before they go live."""
-    assert render_check(parse(CONFIG, environ={})) == CHECK.splitlines()
+    assert render_check(check_report(parse(CONFIG, environ={}))) == CHECK.splitlines()
 
 
 def test_the_check_is_fit_for_programs() -> None:

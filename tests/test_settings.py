@@ -2,20 +2,24 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from gateway.core.policy import Policy, SensorProfile
+from gateway.core.policy import Policy, SensorProfile, whole_rooms
 from gateway.durations import format_duration
 from gateway.exchange.comment import release_comment
+from gateway.exchange.hours import Hours
 from gateway.exchange.models import Exemptions
+from gateway.exchange.moments import instant
 from gateway.sensors import FAMILIES, build_router
 from gateway.settings import SECTIONS, Settings, SettingsError, load, parse, read_secret
-from gateway.settings_problems import NOT_YET, Places, dotted
+from gateway.settings_problems import INSTEAD, NOT_YET, Places, dotted
 from gateway.settings_sections import PolicySettings, RoomSettings, Section, SensorSettings
 
 ROOT = Path(__file__).parents[1]
@@ -170,6 +174,14 @@ def test_a_table_of_the_wrong_shape_is_told_and_not_stumbled_over(text: str, tol
     assert told in problems(text)
 
 
+@pytest.mark.parametrize("key", sorted(INSTEAD))
+def test_a_name_of_the_design_leads_to_the_setting_that_does_it(key: str) -> None:
+    """Who knows the design's words is told the file's."""
+    line = f"{key} = true\n"
+    (problem,) = problems(changed('id = "lyra"\n', f'id = "lyra"\n{line}'))
+    assert problem.endswith(f"room[1].{key}: there is no such setting; set {INSTEAD[key]} instead")
+
+
 @pytest.mark.parametrize("key", sorted(NOT_YET))
 @pytest.mark.parametrize(
     ("anchor", "path"),
@@ -181,7 +193,7 @@ def test_a_table_of_the_wrong_shape_is_told_and_not_stumbled_over(text: str, tol
     ],
 )
 def test_a_setting_of_a_later_version_is_refused_not_ignored(key: str, anchor: str, path: str) -> None:
-    """Who writes end_early = true must not believe that it is on."""
+    """Who writes web = true must not believe that it is on."""
     line = f"{key} = true\n"
     text = line + GOOD if not path else changed(anchor, anchor + line)
     (problem,) = problems(text)
@@ -384,6 +396,75 @@ def test_every_sensor_setting_reaches_the_core() -> None:
         unit="u",
         in_service=False,
     )
+
+
+EVERYTHING = """\
+end_early = true
+end_early_vacate = "30m"
+walk_up = true
+walk_up_after = "3m"
+walk_up_length = "45m"
+series_ghosts = 4
+live_after = 20
+live_if_wrong_at_most = 1
+hours = ["mon-thu 08:00-18:00", "fri 08:00-15:00"]
+"""
+
+
+def test_every_policy_setting_reaches_the_core() -> None:
+    """Ending early, walk-ups, series and going live by the record: each in the core's units."""
+    settings = parse(changed('grace = "20m"', f'grace = "20m"\n{EVERYTHING}'), environ={})
+    assert settings.site_config().rooms[1].policy == Policy(
+        name="patient",
+        grace_ms=1_200_000,
+        end_early=True,
+        end_early_vacate_ms=1_800_000,
+        walk_up=True,
+        walk_up_after_ms=180_000,
+        walk_up_length_ms=2_700_000,
+        series_ghosts=4,
+        live_after=20,
+        live_if_wrong_at_most=1,
+    )
+    exemptions = settings.exemptions(settings.room("lyra"))
+    assert exemptions.hours == Hours.of(["fri 08:00-15:00", "mon-thu 08:00-18:00"])
+    assert settings.exemptions(settings.room("orion")).hours == Hours()
+
+
+def test_a_combined_room_names_its_parts_and_hears_their_sensors(tmp_path: Path) -> None:
+    """It needs no sensor of its own, and what can be expected of it is worked out with its parts'."""
+    text = GOOD + '[[room]]\nid = "hall"\nmailbox = "hall@contoso.com"\nparts = ["orion", "lyra"]\n'
+    assert warnings(text, tmp_path) == []
+    config = parse(text, environ={}).site_config()
+    assert config.rooms[2].parts == ("orion", "lyra")
+    assert [p.id for p in whole_rooms(config)[2].sensors] == ["orion-radar", "orion-pir", "lyra-pir"]
+
+
+def test_own_categories_are_what_the_calendar_is_read_by() -> None:
+    """Renamed marks are recognised by their new names."""
+    extra = 'walk_up_category = "Spontan"\nhold_category = "Zurück"\n'
+    settings = parse(changed("[policy.patient]", f"{extra}[policy.patient]"), environ={})
+    exemptions = settings.exemptions(settings.room("orion"))
+    assert (exemptions.walk_up, exemptions.hold) == ("Spontan", "Zurück")
+
+
+def test_holidays_are_whole_days_of_the_sites_zone(tmp_path: Path) -> None:
+    """From the file's dates and a calendar file, a month back and a year ahead, in order, each once."""
+    (tmp_path / "closed.ics").write_text(
+        "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20261224\r\n"
+        "DTEND;VALUE=DATE:20261226\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    extra = 'holiday_dates = [2026-12-24, "2026-10-25", 2020-01-01]\nholiday_file = "closed.ics"\n'
+    settings = parse(changed("[mqtt]\n", f"{extra}[mqtt]\n"), base=tmp_path, environ={})
+    found = settings.holidays(instant(datetime(2026, 10, 1, tzinfo=UTC)))
+    berlin = ZoneInfo("Europe/Berlin")
+    days = [datetime(2026, 10, 25), datetime(2026, 12, 24), datetime(2026, 12, 25)]  # noqa: DTZ001 - local
+    assert [start for start, _ in found] == [instant(day.replace(tzinfo=berlin)) for day in days]
+    assert found[0][1] - found[0][0] == 25 * 3_600_000, "the day on which summer time ends has 25 hours"
+    assert settings.site_config(found).holidays == found
+    (tmp_path / "closed.ics").unlink()
+    with pytest.raises(SettingsError, match=r"site.holiday_file: .* cannot be read"):
+        settings.holidays(0)
 
 
 def test_a_policy_takes_from_default_what_it_leaves_out() -> None:

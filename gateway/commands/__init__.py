@@ -82,6 +82,8 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     act.end,
     act.live,
     act.shadow,
+    act.were_here,
+    act.reviewed,
     act.close_breaker,
     act.resume_writing,
 )

@@ -100,6 +100,38 @@ def shadow(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOptio
     _give("shadow", room, "", config, json=json)
 
 
+def were_here(
+    room: RoomArgument,
+    booking: BookingOption = "",
+    *,
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Say that a room was given back although people were there.
+
+    Or on their way. Without --booking it is the booking that was given back last and is not over. In a
+    live room that is still free, the room is booked for them until that booking would have ended. The
+    release counts as wrong in `report`, and the room gives nothing back automatically until somebody has
+    looked (`reviewed`).
+
+    Example:
+      occupancy-gateway were-here orion
+    """
+    _give("were-here", room, booking, config, json=json)
+
+
+def reviewed(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
+    """Say that somebody has looked at a wrong release.
+
+    The room may give bookings back automatically again. First find out what went wrong: `explain` names
+    the sensors that vouched for emptiness, and for which time.
+
+    Example:
+      occupancy-gateway reviewed orion
+    """
+    _give("reviewed", room, "", config, json=json)
+
+
 def close_breaker(*, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
     """Say that many empty rooms at once are right.
 

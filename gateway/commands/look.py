@@ -19,6 +19,7 @@ from gateway.commands.base import (
 )
 from gateway.commands.moments import midnight, parse_day, parse_moment
 from gateway.core.decisions import Decision, DecisionKind
+from gateway.core.policy import whole_rooms
 from gateway.core.units import DAY_MS, Instant
 from gateway.ledger import Counts, LedgerError, LedgerReader
 from gateway.prospects import check_report, prospect, render_check
@@ -58,15 +59,16 @@ def check_config(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> 
     """
     try:
         settings = load(config)
+        report = check_report(settings)
     except SettingsError as error:
         if not json:
             raise
         print_json({"file": str(config), "problems": list(error.problems)})
         raise typer.Exit(MISCONFIGURED) from None
     if json:
-        print_json(check_report(settings) | {"problems": []})
+        print_json(report | {"problems": []})
     else:
-        paint_check(console(), render_check(settings))
+        paint_check(console(), render_check(report))
 
 
 # -- status -------------------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ def _messages(counts: Counts, times: Times) -> dict[str, Any]:
 
 def _add_prospects(office: Office, picture: dict[str, Any]) -> None:
     """Whether each room can ever release, by the configuration as it stands."""
-    prospects = {room.id: prospect(room) for room in office.settings.site_config().rooms}
+    prospects = {room.id: prospect(room) for room in whole_rooms(office.settings.site_config())}
     for room in picture["rooms"]:
         own = prospects.get(room["room"])
         room["prospect"] = None if own is None else {"can_prove": own.can_prove, "why": own.why}
@@ -310,8 +312,9 @@ def report(
     """Report hours booked, used and given back, by room.
 
     Also the hours of ghosts that were not given back, and why. A ghost is a booking that nobody
-    attended. Bookings count when they are over. Covers whole hours only, and no single booking can be
-    told from it.
+    attended. Bookings count when they are over. "Wrong" is the share of releases that people reported
+    as wrong. Covers whole hours only, and no single booking can be told from it, but for series that
+    nobody comes to any more: each is named with what ending it would return.
 
     Examples:
       occupancy-gateway report --since 2026-09-01 --until 2026-10-01

@@ -111,6 +111,7 @@ class _Conclusion:
         for life in lives:
             if life.booking.end <= self.now and life.state != "over":
                 self._finish(life, "ended")
+        self._book_walk_up()
         self._announce_doubt()
         if proof.blocked is None and proof.until < proof.since:
             state.proof_wanted = min(state.proof_wanted, proof.since)
@@ -217,7 +218,8 @@ class _Conclusion:
             self._say("refused", None, Reason("no_such_release", text=event.booking))
             return
         life = meant[-1]
-        self.state.wrong_releases += 1
+        self.state.wrong_releases += not life.reported_wrong
+        life.reported_wrong = True
         self.state.paused_at = self.now
         write: Write | None = None
         end = min(life.booking.end, next_start(self.room, self.now))
@@ -344,6 +346,8 @@ class _Conclusion:
             life.booking = booking
             life.gone = False
             life.first_seen_at = self.now  # its grace begins anew
+            if life.state == "releasing" and life.write is None:
+                life.move("kept_checked_in")  # it was ended early, and was made long again
         state.departed.pop(booking.key, None)
         state.lives[booking.key] = life
         if life.write is not None:
@@ -697,7 +701,7 @@ class _Conclusion:
     # -- walk-ups ------------------------------------------------------------------------------------
 
     def _serve_walk_ups(self, lives: list[Life], proof: Proof) -> None:
-        """Book, extend and free the room for those who use it without a booking."""
+        """Extend and free what was booked for those who use the room without a booking."""
         if not self.state.config.policy.walk_up:
             return
         for life in lives:
@@ -707,12 +711,19 @@ class _Conclusion:
             new_end = extended_end(self.room, life, self.now)
             if is_over(life, proof, self.now):
                 self._end_walk_up(life, proof)
-            elif new_end is not None and life.live and life.extended_to < new_end:
-                life.extended_to = new_end
+                continue
+            if proof.blocked is None:  # the first message after that proves it over
+                left = proof.since + life.policy.vacate_ms
+                self.state.proof_wanted = min(self.state.proof_wanted, left)
+            if new_end is not None and life.live and self.now >= life.extend_again_at:
+                life.extend_again_at = self.now + WRITE_PATIENCE_MS
                 write = self._write(
                     life, "extend", "patch_end", self.now + WRITE_PATIENCE_MS, new_end=new_end
                 )
                 self._say("extended", life, Reason("in_use", until=new_end), write=write)
+
+    def _book_walk_up(self) -> None:
+        """Book the room for those who use it without a booking; until its end it was the last one's."""
         want = wanted(self.room, self.now)
         if want is not None:
             since = Reason("in_use_since", at=self.state.occupied_since, until=want.end)

@@ -60,6 +60,7 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
             yield from _release_deadlines(life, own, room.usual_gap_ms)
         if life.is_walk_up:
             yield life.booking.end - EXTEND_BEFORE_MS
+            yield life.extend_again_at
             yield proof.since + life.policy.vacate_ms
 
 

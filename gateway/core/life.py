@@ -122,8 +122,10 @@ class Life(msgspec.Struct, omit_defaults=True):
     """The calendar has shown it with its early end."""
     returned_at: Instant = NEVER
     """The first sign of presence after it was released, or would have been (shadow)."""
-    extended_to: Instant = NEVER
-    """The end that a walk-up was last asked to have."""
+    extend_again_at: Instant = NEVER
+    """When a walk-up may be asked again to be longer: until then the last time may still come true."""
+    reported_wrong: bool = False
+    """A person said that its release was wrong; said again, it is the same mistake."""
     longest_gap_ms: Duration = 0
     """The longest quiet between two signs in its own time."""
     occupied_ms: Duration = 0

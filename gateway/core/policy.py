@@ -114,6 +114,19 @@ class SiteConfig(msgspec.Struct, frozen=True):
         return any(start <= now < end for start, end in self.holidays)
 
 
+def whole_rooms(site: SiteConfig) -> tuple[RoomConfig, ...]:
+    """The rooms with all that they hear: a combined room hears what its parts hear."""
+    sensors = {room.id: room.sensors for room in site.rooms}
+    return tuple(
+        msgspec.structs.replace(
+            room, sensors=room.sensors + tuple(p for part in room.parts for p in sensors.get(part, ()))
+        )
+        if room.parts
+        else room
+        for room in site.rooms
+    )
+
+
 def lengthened(pinned: Policy, new: Policy) -> Policy:
     """The pinned policy after a change of configuration: whatever is more patient of the two."""
     return Policy(

@@ -1,6 +1,6 @@
 """The site: all rooms, one memory, one way in. Everything the gateway decides is decided here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -34,7 +34,7 @@ from gateway.core.events import (
 )
 from gateway.core.evidence import FOREVER, SensorState
 from gateway.core.occupancy import Proof
-from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
+from gateway.core.policy import RoomConfig, SiteConfig, whole_rooms
 from gateway.core.room import Room, RoomState
 from gateway.core.units import NEVER, Instant
 
@@ -224,8 +224,7 @@ class Site:
     def _configure(self, config: SiteConfig, now: Instant) -> None:
         state = self.state
         state.config = config
-        parts = {room.id: room.sensors for room in config.rooms}
-        rooms = [_with_parts(room, parts) for room in config.rooms]
+        rooms = whole_rooms(config)
         known = state.rooms
         state.rooms = {}
         for room_config in rooms:
@@ -361,11 +360,3 @@ class Site:
         if room is None:
             raise UnknownName(f"there is no room {name!r}")
         return room
-
-
-def _with_parts(room: RoomConfig, sensors: Mapping[str, tuple[SensorProfile, ...]]) -> RoomConfig:
-    """A combined room hears what its parts hear."""
-    if not room.parts:
-        return room
-    shared = (profile for part in room.parts for profile in sensors.get(part, ()))
-    return msgspec.structs.replace(room, sensors=(*room.sensors, *shared))

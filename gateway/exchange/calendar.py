@@ -22,11 +22,10 @@ from gateway.exchange.models import (
     NO_EXEMPTIONS,
     Exemptions,
     GraphEvent,
-    as_datetime,
-    midnight,
     parse_event,
     to_booking,
 )
+from gateway.exchange.moments import as_datetime, midnight
 
 PAGE_SIZE: Final = 200
 """Events per page: today and tomorrow of one room fit into one, and one page is one moment."""

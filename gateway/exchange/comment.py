@@ -5,7 +5,7 @@ from string import Formatter
 from typing import Final
 
 from gateway.core.units import Instant
-from gateway.exchange.models import as_datetime
+from gateway.exchange.moments import as_datetime
 
 DEFAULT_TEMPLATE: Final = (
     "Nobody was seen in {room} from {since} until {until}, so it was given back and others can use it. "

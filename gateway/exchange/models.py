@@ -5,7 +5,7 @@ there are any is kept, of the organizer only an address, and neither leaves with
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from gateway.core.booking import Booking, Mark, Response, ShowAs, booking_key
 from gateway.core.units import Instant
 from gateway.exchange.errors import MalformedError
+from gateway.exchange.hours import Hours
+from gateway.exchange.moments import instant, midnight
 
 EventType = Literal["singleInstance", "occurrence", "exception", "seriesMaster"]
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 UTC_NAMES: Final = frozenset(
     {"utc", "etc/utc", "etc/gmt", "coordinated universal time", "tzone://microsoft/utc"}
@@ -54,23 +54,47 @@ FIELDS: Final = (
     "showAs",
     "categories",
     "attendees",
+    "transactionId",
     "changeKey",
 )
 """What is asked for. No subject, no body, no location; the organizer only where it can exempt."""
 
 
+HOLD_CATEGORY: Final = "Given back"
+WALK_UP_CATEGORY: Final = "Walk-up"
+"""How the gateway knows its own bookings again, unless settings name other categories."""
+
+
 class Exemptions(msgspec.Struct, frozen=True):
-    """What in a calendar entry exempts it: organizers' addresses and categories, in any case."""
+    """What in a calendar entry exempts it: organizers' addresses, categories (in any case), its hour.
+
+    `hold` and `walk_up` are the categories of what the gateway itself booked. They count on bookings
+    that the room organises and on no other: what people put on their own meetings is not ours.
+    """
 
     organizers: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
+    hours: Hours = Hours()
+    hold: str = HOLD_CATEGORY
+    walk_up: str = WALK_UP_CATEGORY
 
     @classmethod
-    def of(cls, organizers: tuple[str, ...] = (), categories: tuple[str, ...] = ()) -> "Exemptions":
+    def of(
+        cls,
+        organizers: tuple[str, ...] = (),
+        categories: tuple[str, ...] = (),
+        *,
+        hours: Hours | None = None,
+        hold: str = HOLD_CATEGORY,
+        walk_up: str = WALK_UP_CATEGORY,
+    ) -> "Exemptions":
         """From settings, as people write them."""
         return cls(
             organizers=frozenset(address.strip().casefold() for address in organizers),
             categories=frozenset(category.strip().casefold() for category in categories),
+            hours=hours or Hours(),
+            hold=hold,
+            walk_up=walk_up,
         )
 
     @property
@@ -126,6 +150,8 @@ class GraphEvent(_Model):
     categories: tuple[str, ...] = ()
     has_attendees: bool = Field(alias="attendees", default=True)
     organizer: str = Field(default="", repr=False)
+    transaction_id: str | None = Field(alias="transactionId", default=None)
+    """What the request that created it called itself; Graph tells it of events that were created so."""
     change_key: str = Field(alias="changeKey", default="")
 
     @field_validator("response", mode="before")
@@ -165,21 +191,6 @@ def parse_event(item: Any) -> GraphEvent:
         raise MalformedError(f"a calendar item with unusable {', '.join(fields)}") from error
 
 
-def instant(moment: datetime) -> Instant:
-    """An aware datetime in ms since 1970 UTC, rounded down."""
-    return (moment - EPOCH) // timedelta(milliseconds=1)
-
-
-def as_datetime(moment: Instant) -> datetime:
-    """The other way round, in UTC."""
-    return EPOCH + timedelta(milliseconds=moment)
-
-
-def midnight(day: date, zone: tzinfo) -> Instant:
-    """When `day` begins in `zone`; where that midnight is skipped, the moment the clocks jump."""
-    return instant(datetime.combine(day, time(), tzinfo=zone))
-
-
 def zone_named(name: str) -> tzinfo:
     """UTC under its several names, or an IANA zone. Requests ask for UTC, so others are rare."""
     if name.casefold() in UTC_NAMES:
@@ -211,7 +222,7 @@ def to_booking(event: GraphEvent, room_zone: tzinfo, exemptions: Exemptions = NO
         response=RESPONSES.get(event.response, "none"),
         room_organises=event.room_organises,
         has_attendees=event.has_attendees,
-        marks=_marks(event, exemptions),
+        marks=_marks(event, exemptions, start, room_zone),
         change_key=event.change_key,
     )
 
@@ -238,10 +249,13 @@ def _original_start(event: GraphEvent, start: Instant) -> Instant | None:
     raise MalformedError("a moved occurrence without originalStart")
 
 
-def _marks(event: GraphEvent, exemptions: Exemptions) -> tuple[Mark, ...]:
-    marks: list[Mark] = []
-    if event.organizer and event.organizer.casefold() in exemptions.organizers:
-        marks.append("organizer")
-    if any(category.casefold() in exemptions.categories for category in event.categories):
-        marks.append("category")
-    return tuple(marks)
+def _marks(event: GraphEvent, exemptions: Exemptions, start: Instant, zone: tzinfo) -> tuple[Mark, ...]:
+    """The first is the one that people are told."""
+    found: dict[Mark, bool] = {
+        "hold": event.room_organises and event.has_category(exemptions.hold),
+        "walk_up": event.room_organises and event.has_category(exemptions.walk_up),
+        "organizer": bool(event.organizer) and event.organizer.casefold() in exemptions.organizers,
+        "category": any(category.casefold() in exemptions.categories for category in event.categories),
+        "hours": not exemptions.hours.hold(start, zone),
+    }
+    return tuple(mark for mark, holds in found.items() if holds)

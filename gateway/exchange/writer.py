@@ -16,6 +16,7 @@ Every ExchangeError that a step raises means that nothing was changed: the row s
 
 from collections.abc import Callable, Iterable
 from datetime import tzinfo
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -27,7 +28,8 @@ from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
 from gateway.exchange.errors import ItemGoneError, RefusedError, RetryableError, UnclearError
-from gateway.exchange.models import GraphEvent, as_datetime, to_booking
+from gateway.exchange.models import GraphEvent, to_booking
+from gateway.exchange.own import OwnBookings, graph_time, transaction_id, whole_seconds
 
 CHECK_IN_CATEGORY: Final = "Checked in"
 
@@ -87,15 +89,28 @@ def _always() -> bool:
 
 
 class Writer:
-    """Writes through `client` and reads back through `reader`. `category` marks check-ins."""
+    """Writes through `client` and reads back through `reader`.
+
+    `category` marks check-ins, `own` says how the gateway's own bookings look. `installation` names the
+    ledger that the writes come from; it is asked for at each creation.
+    """
 
     def __init__(
-        self, client: GraphClient, reader: CalendarReader, clock: Clock, *, category: str = CHECK_IN_CATEGORY
+        self,
+        client: GraphClient,
+        reader: CalendarReader,
+        clock: Clock,
+        *,
+        category: str = CHECK_IN_CATEGORY,
+        own: OwnBookings | None = None,
+        installation: Callable[[], str] = str,
     ) -> None:
         self._client = client
         self._reader = reader
         self._clock = clock
         self._category = category
+        self._own = own or OwnBookings()
+        self._installation = installation
 
     async def verify(
         self, mailbox: str, zone: tzinfo, write: Write, *, sent_before: bool = False
@@ -104,24 +119,65 @@ class Writer:
 
         `sent_before`: this row's request was begun earlier, so its effect may be what is seen.
         """
+        if write.method == "create":
+            return await self._verify_creation(mailbox, zone, write)
         if write.event_id == write.series_id:
             return Superseded("series_master")
         read_at_ms = self._clock.monotonic_ms()
         if write.action == "release" and sent_before and await self.confirm(mailbox, zone, write):
             return AlreadyDone()
+        event = await self._occurrence(mailbox, write)
+        if isinstance(event, Superseded):
+            return event
+        booking = to_booking(event, zone, self._reader.exemptions)
+        if self._visible(write, event, booking):
+            return AlreadyDone()
+        why = superseded_by(write, booking) or await self._objection(mailbox, zone, write)
+        return Superseded(why) if why else Verified(write.id, read_at_ms, event.categories)
+
+    async def _occurrence(self, mailbox: str, write: Write) -> GraphEvent | Superseded:
+        """The item that is to be written to, and never a whole series."""
         try:
             event = await self._reader.event(mailbox, write.event_id)
         except ItemGoneError:
             return Superseded("gone")
-        if event.type == "seriesMaster":
-            return Superseded("series_master")
-        booking = to_booking(event, zone, self._reader.exemptions)
-        if self._visible(write, event, booking):
+        return Superseded("series_master") if event.type == "seriesMaster" else event
+
+    async def _objection(self, mailbox: str, zone: tzinfo, write: Write) -> str:
+        """What the calendar around an unchanged item has against the write, as a code."""
+        if write.action == "release" and not await self._is_listed(mailbox, write):
+            return "gone"  # an immutable id still opens what somebody has moved to Deleted Items
+        if write.action == "extend" and not await self._is_free(mailbox, zone, write):
+            return "not_free"
+        return ""
+
+    async def _verify_creation(
+        self, mailbox: str, zone: tzinfo, write: Write
+    ) -> Verified | Superseded | AlreadyDone:
+        """Whether it is there already, or the room is still free for it: nothing checks that later."""
+        read_at_ms = self._clock.monotonic_ms()
+        if await self._created(mailbox, write):
             return AlreadyDone()
-        why = superseded_by(write, booking)
-        if not why and write.action == "release" and not await self._is_listed(mailbox, write):
-            why = "gone"  # an immutable id still opens what somebody has moved to Deleted Items
-        return Superseded(why) if why else Verified(write.id, read_at_ms, event.categories)
+        if not await self._is_free(mailbox, zone, write):
+            return Superseded("not_free")
+        return Verified(write.id, read_at_ms)
+
+    async def _created(self, mailbox: str, write: Write) -> bool:
+        """Whether the calendar shows the booking that this very write made."""
+        wanted = transaction_id(self._installation(), mailbox, write)
+        events = await self._reader.view(mailbox, *_span(write.start, write.end), urgent=True)
+        return any(event.transaction_id == wanted and not event.cancelled for event in events)
+
+    async def _is_free(self, mailbox: str, zone: tzinfo, write: Write) -> bool:
+        """Whether nothing else holds the room in the time that the write would take.
+
+        All-day entries are notes in a room's calendar, here as in the core.
+        """
+        start, end = (write.end, write.new_end) if write.new_end else (write.start, write.end)
+        events = await self._reader.view(mailbox, *_span(start, end), urgent=True)
+        others = [event for event in events if event.id != write.event_id]
+        held = self._reader.bookings(others, zone)
+        return not any(booking.is_decided_on and not booking.all_day for booking in held)
 
     def _visible(self, write: Write, event: GraphEvent, booking: Booking) -> bool:
         """Whether the item itself shows the effect of a check-in or a shortening."""
@@ -130,7 +186,7 @@ class Writer:
         if write.new_end is None or not booking.is_decided_on or booking.start != write.start:
             return False
         if write.action == "extend":
-            return booking.end >= write.new_end
+            return booking.end >= whole_seconds(write.new_end)
         return write.action in ("shorten", "end_early") and booking.end <= write.new_end
 
     async def send(
@@ -148,7 +204,7 @@ class Writer:
         """
         if write.id != verified.write:
             raise ValueError(f"write {write.id} is not the one that was verified ({verified.write})")
-        if write.event_id == write.series_id:
+        if write.method != "create" and write.event_id == write.series_id:
             return Refused("series_master")
         obstacle = ""
 
@@ -157,8 +213,8 @@ class Writer:
             obstacle = self._obstacle(write, verified, still_wanted)
             return not obstacle
 
-        method, action, body = self._request(write, comment, verified)
-        url = self._client.url("users", mailbox, "events", write.event_id, *action)
+        method, path, body = self._request(mailbox, write, comment, verified)
+        url = self._client.url("users", mailbox, "events", *path)
         try:
             await self._client.write(method, url, body, still=still)
         except ItemGoneError:
@@ -166,7 +222,9 @@ class Writer:
         except UnclearError as error:
             return Unclear(str(error))
         except RefusedError as error:
-            return Refused(str(error))
+            # Graph's pages do not say what a repeated transactionId is answered: look what is there.
+            repeated = write.method == "create" and error.status == HTTPStatus.CONFLICT
+            return Unclear(str(error)) if repeated else Refused(str(error))
         except RetryableError as error:
             return NotSent(obstacle or str(error), error.retry_after_s)
         return Sent()
@@ -181,29 +239,32 @@ class Writer:
         return ""
 
     def _request(
-        self, write: Write, comment: str, verified: Verified
+        self, mailbox: str, write: Write, comment: str, verified: Verified
     ) -> tuple[str, tuple[str, ...], dict[str, Any] | None]:
-        """Method, what follows the event in the path, and body."""
+        """Method, what follows the room's events in the path, and body."""
         said = {"comment": comment} if comment else {}
+        event = write.event_id
         match write.method:
             case "decline":
-                return "POST", ("decline",), {**said, "sendResponse": True}
+                return "POST", (event, "decline"), {**said, "sendResponse": True}
             case "cancel":
-                return "POST", ("cancel",), said
+                return "POST", (event, "cancel"), said
             case "delete":
-                return "DELETE", (), None
+                return "DELETE", (event,), None
             case "category":
-                return "PATCH", (), {"categories": [*verified.categories, self._category]}
+                return "PATCH", (event,), {"categories": [*verified.categories, self._category]}
             case "create":
-                raise ValueError(f"write {write.id} creates a booking: no setting allows that yet")
+                transaction = transaction_id(self._installation(), mailbox, write)
+                return "POST", (), self._own.body(write, transaction)
             case "patch_end":
                 if write.new_end is None:
                     raise ValueError(f"write {write.id} shortens without a new end")
-                end = as_datetime(write.new_end).replace(tzinfo=None).isoformat(timespec="milliseconds")
-                return "PATCH", (), {"end": {"dateTime": end, "timeZone": "UTC"}}
+                return "PATCH", (event,), {"end": graph_time(write.new_end)}
 
     async def confirm(self, mailbox: str, zone: tzinfo, write: Write) -> bool:
         """Whether a complete read shows the effect; False: not (yet)."""
+        if write.method == "create":
+            return await self._created(mailbox, write)
         listed = await self._listed(mailbox, write.event_id, write.start, write.end)
         if write.action == "release":
             return await self._is_released(mailbox, zone, write, listed)
@@ -227,14 +288,20 @@ class Writer:
 
     async def _listed(self, mailbox: str, event_id: str, start: Instant, end: Instant) -> GraphEvent | None:
         """The item as the calendar around it shows it, all pages; None if it is not shown."""
-        events = await self._reader.view(mailbox, start, max(end, start + MINUTE_MS), urgent=True)
+        events = await self._reader.view(mailbox, *_span(start, end), urgent=True)
         return next((event for event in events if event.id == event_id), None)
+
+
+def _span(start: Instant, end: Instant) -> tuple[Instant, Instant]:
+    """A window that is never empty: Graph lists nothing in one."""
+    return start, max(end, start + MINUTE_MS)
 
 
 def superseded_by(write: Write, booking: Booking) -> str:
     """What differs from the picture that was decided on, as a code; empty if nothing that counts.
 
-    The change key does not count: our own marks move it.
+    The change key does not count: our own marks move it. Exemptions hold against automatic rules only:
+    a person may end an exempt booking, and a walk-up that is over is one.
     """
     differences = {
         "cancelled": booking.cancelled,
@@ -242,7 +309,7 @@ def superseded_by(write: Write, booking: Booking) -> str:
         "organizer_changed": booking.room_organises != write.room_organises,
         "moved": (booking.start, booking.end) != (write.start, write.end),
         "other_occurrence": booking.original_start != write.original_start,
-        "exempt": bool(booking.marks) and write.action not in ("check_in", "extend"),
+        "exempt": bool(booking.marks) and write.takes_time_away,
     }
     return next((why for why, differs in differences.items() if differs), "")
 

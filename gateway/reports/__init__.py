@@ -4,7 +4,7 @@ Pure functions over decisions. By room and over whole hours only; no names, no s
 """
 
 from gateway.reports.causes import CAUSES, OUTCOMES, Cause, cause_of, cause_words
-from gateway.reports.rooms import Report, RoomReport, rooms_report
+from gateway.reports.rooms import Report, RoomReport, SeriesReport, rooms_report
 from gateway.reports.text import as_csv, as_json, as_table, hours
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Cause",
     "Report",
     "RoomReport",
+    "SeriesReport",
     "as_csv",
     "as_json",
     "as_table",

@@ -50,12 +50,35 @@ class RoomReport(msgspec.Struct, frozen=True):
     came_after: int
     """Bookings that were wanted after all: used after their (in shadow: supposed) release, or back in
     the calendar."""
+    given_back: int
+    """Releases that Exchange confirmed, whatever came of the booking later."""
+    wrong_releases: int
+    """Those of them of which people said that they were there, or about to come."""
     unreturned_ms: dict[str, Duration]
     """Ghost time that was not given back, by cause (a reason code), the largest first."""
     occupied_ms: Duration
     """Time in which the room was shown to be occupied, booked or not."""
     untold_ms: Duration
     """Time in which the sensors could not tell, for another reason than people who just left."""
+
+    @property
+    def wrong_release_rate(self) -> float | None:
+        """The share of releases that people reported as wrong (0 to 1); None if there was none at all."""
+        made = max(self.given_back, self.wrong_releases)  # one may have been made before the period
+        return self.wrong_releases / made if made else None
+
+
+class SeriesReport(msgspec.Struct, frozen=True):
+    """A series that was reported because nobody comes to it any more."""
+
+    room: str
+    booking: str
+    """The key of the occurrence with which it was reported; `explain` knows it."""
+    ghosts: int
+    """So many occurrences in a row had nobody."""
+    booked_ms: Duration
+    """The booked time of those, which ending the series would have returned."""
+    at: Instant
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -65,6 +88,8 @@ class Report(msgspec.Struct, frozen=True):
     until: Instant
     rooms: tuple[RoomReport, ...]
     total: RoomReport
+    series: tuple[SeriesReport, ...] = ()
+    """By time: the series that were reported in the period."""
 
 
 @dataclass
@@ -125,11 +150,21 @@ def rooms_report(
             by_room.setdefault(decision.room, []).append(decision)
     total = _Sums()
     reports = []
+    series = [
+        _series(d) for own in by_room.values() for d in own if d.kind == "series_reported" and d.at >= start
+    ]
     for room in sorted(by_room):
         sums = _room_sums(by_room[room], start, end)
         total.take(sums)
         reports.append(sums.report(room))
-    return Report(start, end, tuple(reports), total.report(""))
+    series.sort(key=lambda one: (one.at, one.room))
+    return Report(start, end, tuple(reports), total.report(""), tuple(series))
+
+
+def _series(decision: Decision) -> SeriesReport:
+    figures = {reason.code: reason.value or 0 for reason in decision.reasons}
+    ghosts, booked_ms = figures.get("ghosts_in_a_row", 0), figures.get("series_booked", 0)
+    return SeriesReport(decision.room, decision.booking, ghosts, booked_ms, decision.at)
 
 
 def _full_hour(instant: Instant, zone: tzinfo) -> Instant:
@@ -140,14 +175,20 @@ def _full_hour(instant: Instant, zone: tzinfo) -> Instant:
 def _room_sums(decisions: Iterable[Decision], start: Instant, end: Instant) -> _Sums:
     result = _Sums()
     visited: dict[str, bool] = {}
+    wrong: set[str] = set()
     occupancy: list[Decision] = []
     for decision in decisions:
         if decision.kind == "occupancy":
             occupancy.append(decision)
         elif decision.kind in ("release", "would_release"):
             visited[decision.booking] = any(reason.code == "brief_visit" for reason in decision.reasons)
+        elif decision.kind == "released" and decision.at >= start:
+            result.sums["given_back"] += 1
+        elif decision.kind == "wrong_release" and decision.at >= start:
+            wrong.add(decision.booking)  # said twice, it is one mistake
         elif decision.kind == "concluded" and decision.tally is not None and decision.at >= start:
             _count(result, decision.tally, decision.live, was_visited=visited.get(decision.booking, False))
+    result.sums["wrong_releases"] = len(wrong)
     _count_occupancy(result, occupancy, start, end)
     return result
 

@@ -21,7 +21,7 @@ HOURS: Final[tuple[tuple[str, str], ...]] = (
     ("untold_hours", "untold_ms"),
 )
 NONE: Final = "\N{EN DASH}"
-COUNTS: Final = ("bookings", "released", "would_be_released", "came_after")
+COUNTS: Final = ("bookings", "released", "would_be_released", "came_after", "given_back", "wrong_releases")
 
 
 class Table(NamedTuple):
@@ -34,6 +34,8 @@ class Table(NamedTuple):
     causes: list[tuple[str, str]]
     """Why ghost hours were not given back, with the hours, the largest first."""
     notes: list[str]
+    series: list[tuple[str, str, str, str]]
+    """Series that nobody comes to: room, key, ghosts in a row, their booked hours."""
 
 
 def hours(duration_ms: Duration) -> str:
@@ -44,7 +46,7 @@ def hours(duration_ms: Duration) -> str:
 
 def as_table(report: Report, names: Mapping[str, str]) -> Table:
     """For people; `names` are what the rooms are called."""
-    headers = ("Room", "Bookings", "Booked", "Used", "Ghost", "Given back", "Would be")
+    headers = ("Room", "Bookings", "Booked", "Used", "Ghost", "Given back", "Would be", "Wrong")
     total = report.total
     outcomes = [(words, total.outcomes[key]) for key, words in OUTCOMES.items() if total.outcomes.get(key)]
     merged: dict[str, Duration] = {}
@@ -59,23 +61,39 @@ def as_table(report: Report, names: Mapping[str, str]) -> Table:
         outcomes,
         [(words, hours(duration)) for words, duration in by_size],
         list(_notes(total)),
+        [
+            (names.get(one.room, one.room), one.booking, str(one.ghosts), hours(one.booked_ms))
+            for one in report.series
+        ],
     )
 
 
 def _row(room: RoomReport, name: str) -> tuple[str, ...]:
     figures = (room.booked_ms, room.used_ms, room.ghost_ms, room.returned_ms, room.would_return_ms)
-    return name, str(room.bookings), *(hours(figure) for figure in figures)
+    return name, str(room.bookings), *(hours(figure) for figure in figures), wrong_words(room)
+
+
+def wrong_words(room: RoomReport) -> str:
+    """Of how many releases how many were reported as wrong: "1 of 14 (7 %)"; a dash where there was none."""
+    rate = room.wrong_release_rate
+    if rate is None:
+        return NONE
+    return f"{room.wrong_releases} of {max(room.given_back, room.wrong_releases)} ({rate:.0%})".replace(
+        "%", " %"
+    )
 
 
 def _notes(total: RoomReport) -> list[str]:
     notes = []
+    if total.given_back or total.wrong_releases:
+        notes.append('"Wrong": releases that people reported as wrong (were-here), of all that were made.')
     if total.would_return_ms:
         notes.append('"Would be": what the rooms in shadow mode would have given back if they were live.')
     if total.came_after:
         times = "once" if total.came_after == 1 else f"{total.came_after} times"
         notes.append(f"A room was wanted after its release, or after its supposed one in shadow: {times}.")
     if total.ended_early_ms:
-        notes.append(f"People ended bookings early themselves: {hours(total.ended_early_ms)} h.")
+        notes.append(f"Bookings that ended early gave back {hours(total.ended_early_ms)} h.")
     if total.untold_ms:
         notes.append(f"The sensors could not tell for {hours(total.untold_ms)} h of room time.")
     return notes
@@ -89,6 +107,7 @@ def as_csv(report: Report) -> str:
         *(f"outcome_{outcome}" for outcome in OUTCOMES),
         *(name for name, _ in HOURS),
         *(f"unreturned_{group}_hours" for group in GROUPS),
+        "wrong_release_rate",
     ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -102,6 +121,7 @@ def as_csv(report: Report) -> str:
                 *(room.outcomes.get(outcome, 0) for outcome in OUTCOMES),
                 *(f"{getattr(room, field) / HOUR_MS:.2f}" for _, field in HOURS),
                 *(f"{by_group.get(group, 0) / HOUR_MS:.2f}" for group in GROUPS),
+                "" if room.wrong_release_rate is None else f"{room.wrong_release_rate:.4f}",
             ]
         )
     return text.getvalue()
@@ -122,6 +142,16 @@ def as_json(report: Report, zone: tzinfo) -> dict[str, Any]:
         "until": _iso(report.until, zone),
         "rooms": [_json_room(room) for room in report.rooms],
         "total": _json_room(report.total),
+        "series": [
+            {
+                "room": one.room,
+                "booking": one.booking,
+                "ghosts_in_a_row": one.ghosts,
+                "booked_hours": _decimal(one.booked_ms),
+                "reported_on": _iso(one.at, zone)[:10],
+            }
+            for one in report.series
+        ],
     }
 
 
@@ -130,6 +160,7 @@ def _json_room(room: RoomReport) -> dict[str, Any]:
     return (
         named
         | {name: getattr(room, name) for name in COUNTS}
+        | {"wrong_release_rate": _share(room.wrong_release_rate)}
         | {"outcomes": room.outcomes}
         | {name: _decimal(getattr(room, field)) for name, field in HOURS}
         | {
@@ -144,6 +175,10 @@ def _json_room(room: RoomReport) -> dict[str, Any]:
             ]
         }
     )
+
+
+def _share(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 4)
 
 
 def _decimal(duration_ms: Duration) -> float:

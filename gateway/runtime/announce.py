@@ -14,7 +14,7 @@ from gateway.core.units import Instant
 from gateway.links import Link
 from gateway.runtime.picture import Json, room_picture
 
-SHOWN: tuple[str, ...] = ("room", "name", "mode", "occupancy", "booking", "next")
+SHOWN: tuple[str, ...] = ("room", "name", "mode", "paused_since", "occupancy", "booking", "next")
 
 
 def availability_topic(prefix: str) -> str:

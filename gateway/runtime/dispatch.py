@@ -16,6 +16,7 @@ Theory of operation
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -92,6 +93,8 @@ class Dispatch:
         self._withdrawn: set[tuple[str, int]] = set()
         self._evidence: dict[tuple[str, int], tuple[Instant, Instant]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._creating: dict[str, asyncio.Lock] = {}
+        """Per room: two bookings of our own must each see whether the other is there."""
         self._series = asyncio.Lock()
         self._series_watched = False
         self.halted = ""
@@ -154,7 +157,7 @@ class Dispatch:
         progress = _Progress(row, sent=row.state in ("sending", "unclear"), attempts=row.attempts)
         for attempt in itertools.count():
             try:
-                async with self._slots:
+                async with self._slots, self._alone(row):
                     end, why = await self._step(progress)
             except (ExchangeError, Paused) as error:
                 end, why = None, str(error)
@@ -163,6 +166,12 @@ class Dispatch:
             log.info("write not done yet", room=row.room, write=row.write.id, why=why)
             pause_s, progress.asked_pause_s = progress.asked_pause_s, None
             await self._sleep(pause_s or RETRY_S[min(attempt, len(RETRY_S) - 1)])
+
+    def _alone(self, row: OutboxRow) -> AbstractAsyncContextManager[object]:
+        """For a creation: no other in this room between its look at the calendar and its effect."""
+        if row.write.method != "create":
+            return nullcontext()
+        return self._creating.setdefault(row.room, asyncio.Lock())
 
     async def _step(self, progress: "_Progress") -> tuple[End | None, str]:
         """One attempt: an end with its reason, or None to try again."""
@@ -290,5 +299,7 @@ class Dispatch:
         log.info("write ended", room=row.room, write=row.write.id, action=row.write.action, end=end, why=why)
         if end == "expired" and row.write.action == "release":
             log.warning("a release was not written", room=row.room, booking=row.booking, why=why)
+        if end != "applied" and row.write.action == "hold":
+            log.warning("a room was not given back to its people", room=row.room, why=why)
         self._done(row.room)
         return True

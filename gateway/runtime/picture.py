@@ -40,9 +40,20 @@ def iso(instant: Instant | None, zone: tzinfo) -> str | None:
 
 
 def site_picture(site: Site, now: Instant, zone: tzinfo, counts: Mapping[str, Counts] | None = None) -> Json:
-    """Every room's picture and the moment it was taken."""
+    """Every room's picture, the moment it was taken, and what holds for all rooms."""
     rooms = [room_picture(room, now, zone, counts or {}) for _, room in sorted(site.rooms.items())]
-    return {"at": iso(now, zone), "rooms": rooms}
+    return {
+        "at": iso(now, zone),
+        "breaker": breaker_words(site, zone),
+        "wrong_releases": sum(room["wrong_releases"] for room in rooms),
+        "rooms": rooms,
+    }
+
+
+def breaker_words(site: Site, zone: tzinfo) -> str:
+    """Why nothing is released on the whole site; empty if nothing holds it up."""
+    objection = site.breaker.objection
+    return "" if objection is None else explain_reason(objection, clock_in(zone))
 
 
 def room_picture(room: Room, now: Instant, zone: tzinfo, counts: Mapping[str, Counts] | None = None) -> Json:
@@ -54,6 +65,7 @@ def room_picture(room: Room, now: Instant, zone: tzinfo, counts: Mapping[str, Co
         "room": state.config.id,
         "name": state.config.name or state.config.id,
         "mode": state.mode,
+        "paused_since": iso(state.paused_at, zone),
         "occupancy": {
             "status": state.occupancy.status,
             "since": iso(state.occupancy.since, zone),
@@ -62,6 +74,13 @@ def room_picture(room: Room, now: Instant, zone: tzinfo, counts: Mapping[str, Co
         },
         "booking": booking_picture(room, current, now, zone) if current else None,
         "next": booking_picture(room, coming, now, zone) if coming else None,
+        "wrong_releases": state.wrong_releases,
+        "shadow_record": {
+            "judged": state.record.judged,
+            "wrong": state.record.wrong,
+            "live_after": state.config.policy.live_after,
+            "live_if_wrong_at_most": state.config.policy.live_if_wrong_at_most,
+        },
         "calendar": {
             "read_at": iso(read_at, zone),
             "age_s": None if read_at == NEVER else max(0, (now - read_at) // 1000),
@@ -87,6 +106,7 @@ def booking_picture(room: Room, life: Life, now: Instant, zone: tzinfo) -> Json:
     outlook, release_at = outlook_of(room, life, now, zone)
     return {
         "key": life.booking.key,
+        "kind": kind_of(life),
         "start": iso(life.booking.start, zone),
         "end": iso(life.booking.end, zone),
         "state": life.state,
@@ -95,9 +115,15 @@ def booking_picture(room: Room, life: Life, now: Instant, zone: tzinfo) -> Json:
         "release_at": iso(release_at, zone),
         "checked_in_at": iso(life.checked_in_at, zone),
         "released_at": iso(life.released_at, zone),
+        "offered_back_at": iso(life.returned_at, zone) if life.state == "released" else None,
         "would_release_at": iso(life.would_release_at, zone),
         "outlook": outlook,
     }
+
+
+def kind_of(life: Life) -> str:
+    """Whose booking it is: somebody's `meeting`, or the gateway's own `walk_up` or `hold`."""
+    return next((mark for mark in ("walk_up", "hold") if mark in life.booking.marks), "meeting")
 
 
 def outlook_of(

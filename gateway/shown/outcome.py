@@ -24,7 +24,7 @@ def outcome_sentence(tally: Tally, *, live: bool) -> str:  # noqa: PLR0911 - one
             return f"{_unattended(tally)}{_would(tally)}"
         case "ended_early":
             free = f": {back} came free" if live and tally.returned_ms else ""
-            return f"A person ended it early{free}."
+            return f"It was ended early{free}."
         case "exempt":
             return f"It was left alone: {cause_words(tally.cause or 'kept')}."
         case "too_short":

@@ -26,6 +26,15 @@ def paint_report(console: Console, table: Table, period: str) -> None:
         console.print()
         console.print(text("Ghost hours that were not given back, and why", QUIET))
         _pairs(console, [(hours, words) for words, hours in table.causes])
+    if table.series:
+        console.print()
+        console.print(
+            text("Series that nobody comes to any more, and the hours that ending them returns", QUIET)
+        )
+        series = listing("Room", "Booking", "In a row", "Hours", right=(2, 3))
+        for row in table.series:
+            series.add_row(*(text(cell) for cell in row))
+        console.print(series)
     if table.notes:
         console.print()
         for note in table.notes:

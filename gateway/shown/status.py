@@ -49,6 +49,8 @@ def _heading(console: Console, picture: Json, site: str) -> None:
     console.print(text(site, NAME), text(_moment(picture["at"])), sep="  ")
     if not gateway["running"]:
         console.print(text(f"The gateway is not running. {_as_of(picture)}", WARN))
+        if picture.get("breaker"):
+            console.print(text(f"Nothing is released: {picture['breaker']}", BAD))
     else:
         console.print(_running(gateway))
         for key, words in STANDSTILLS:
@@ -56,6 +58,8 @@ def _heading(console: Console, picture: Json, site: str) -> None:
                 console.print(text(f"{words}: {gateway[key]}", BAD))
         for room, why in gateway.get("calendars_in_trouble", {}).items():
             console.print(text(f"Calendar of {room}: {why}", WARN))
+    if picture["wrong_releases"]:
+        console.print(text(f"Releases reported as wrong, in all rooms: {picture['wrong_releases']}", WARN))
     console.print()
 
 
@@ -95,20 +99,48 @@ def _room(blocks: Table, room: Json) -> None:
             blocks.add_row("", text(label, QUIET), _booking(booking, label))
     if room["booking"] is None and room["next"] is None:
         blocks.add_row("", text("next", QUIET), text("no booking", QUIET))
+    record = _record(room)
+    if record:
+        blocks.add_row("", text("record", QUIET), text(record))
     for line in _troubles(room):
         blocks.add_row("", text("look", WARN), text(line))
 
 
+KINDS: Final = {"walk_up": "walk-up", "hold": "held for those who had lost it"}
+"""What the gateway booked itself, in words."""
+
+
 def _booking(booking: Json, label: str) -> Text:
     line = text(f"{_time(booking['start'])} {DASH} {_time(booking['end'])}")
+    if booking["kind"] != "meeting":
+        line.append(f"  {KINDS[booking['kind']]}:", style=QUIET)
     if label == "now" or booking["state"] != "upcoming":
         line.append(f"  {plain(booking['outlook'])}")
     return line
 
 
+def _record(room: Json) -> str:
+    """How its releases went: judged in shadow, and reported as wrong."""
+    record, wrong = room["shadow_record"], room["wrong_releases"]
+    parts = []
+    if record["judged"]:
+        parts.append(f"{record['judged']} judged in shadow, {record['wrong']} of them followed by people")
+    if room["mode"] == "shadow" and record["live_after"]:
+        bar = f"goes live after {record['live_after']} with at most {record['live_if_wrong_at_most']} wrong"
+        parts.append(bar)
+    if wrong:
+        parts.append(f"{wrong} release{'' if wrong == 1 else 's'} reported as wrong")
+    return "; ".join(parts)
+
+
 def _troubles(room: Json) -> list[str]:
     """What facilities staff should look at in this room."""
     lines = []
+    if room["paused_since"]:
+        lines.append(
+            f"nothing is given back here since {_moment(room['paused_since'])}, when a release was reported "
+            f"as wrong; find out why, then say `reviewed {room['room']}`"
+        )
     calendar = room["calendar"]
     if calendar["age_s"] is None:
         lines.append("the calendar has not been read yet")

@@ -161,6 +161,7 @@ class Attendant:
             responded_ms=now,
             show_as=meeting.show_as if self._room.processing.auto_accept else "tentative",
             transaction_id=None,
+            extended=(),
             exceptions={day: difference for day, difference in exceptions.items() if difference},
             removed=removed,
             generations={} if before is None else before.generations,

@@ -77,6 +77,8 @@ class CalendarItem(msgspec.Struct, frozen=True, kw_only=True):
     is_reminder_on: bool = True
     reminder_minutes: int = 15
     transaction_id: str | None = None
+    extended: tuple[tuple[str, str], ...] = ()
+    """Single-value extended properties: id and value. Kept, and not told: `$expand` is not simulated."""
 
     # Of a series master.
     recurrence: Recurrence | None = None

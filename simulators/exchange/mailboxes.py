@@ -69,6 +69,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     is_reminder_on: bool = True
     reminder_minutes: int = 15
     transaction_id: str | None = None
+    extended: tuple[tuple[str, str], ...] = ()
 
 
 class Mailboxes:

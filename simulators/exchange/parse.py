@@ -4,6 +4,7 @@ A property that the v1.0 metadata does not have, a wrong type and a read-only pr
 `isOnlineMeeting` is taken and ignored, as Exchange does where the mailbox has no such provider.
 """
 
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any, Final, cast
@@ -46,6 +47,11 @@ class _EmailAddress(msgspec.Struct):
 class _Attendee(msgspec.Struct):
     emailAddress: _EmailAddress  # noqa: N815 - Graph's name
     type: AttendeeKind = "required"
+
+
+class _Extended(msgspec.Struct):
+    id: str
+    value: str
 
 
 class _Pattern(msgspec.Struct):
@@ -160,6 +166,15 @@ def _categories(value: object) -> dict[str, Any]:
     return {"categories": tuple(_typed(value, list[str], "categories"))}
 
 
+def _extended(value: object) -> dict[str, Any]:
+    """Id as Graph's page on extended properties has it: a type, and a name or number within a GUID."""
+    given: list[_Extended] = _typed(value, list[_Extended], "singleValueExtendedProperties")
+    for one in given:
+        if not re.fullmatch(r"\w+ \{[0-9a-fA-F-]{36}\} (Name \S+|Id 0x[0-9a-fA-F]+)", one.id):
+            raise InvalidRequest("The property id is not valid.", "ErrorInvalidPropertyId")
+    return {"extended": tuple((one.id, one.value) for one in given)}
+
+
 def _attendee(value: object, name_of: Callable[[str], str]) -> Attendee:
     one: _Attendee = _typed(value, _Attendee, "attendees")
     address = one.emailAddress.address
@@ -211,4 +226,5 @@ _PARSERS: Final[dict[str, Callable[[object], dict[str, Any]]]] = {
     "location": _location,
     "categories": _categories,
     "recurrence": _recurrence,
+    "singleValueExtendedProperties": _extended,
 }

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import pytest
 from scripted_day import RUNNING, ScriptedDay
 from typer.testing import Result
 
+from gateway.core.room import ShadowRecord
 from gateway.runtime.control import ControlServer
 from gateway.runtime.picture import site_picture
 from gateway.settings import load
@@ -80,7 +82,7 @@ def gateway(folder: Path, day: ScriptedDay) -> Iterator[Gateway]:
         yield gateway
 
 
-@pytest.mark.parametrize("command", ["check-in", "keep", "end", "live", "shadow"])
+@pytest.mark.parametrize("command", ["check-in", "keep", "end", "live", "shadow", "were-here", "reviewed"])
 def test_each_command_reaches_the_gateway_and_its_answer_is_told(
     gateway: Gateway, call: Call, command: str
 ) -> None:
@@ -152,6 +154,34 @@ def test_status_shows_what_keeps_a_gateway_from_working(gateway: Gateway, call: 
 
 
 @pytest.mark.usefixtures("gateway")
+def test_status_tells_of_wrong_releases_and_of_shadows_record(day: ScriptedDay, call: Call) -> None:
+    """Since when a room gives nothing back and how to go on; its record and the bar that it must pass."""
+    orion, lyra = (day.site.rooms[name].state for name in ("orion", "lyra"))
+    before = msgspec.structs.replace(orion), msgspec.structs.replace(lyra)
+    orion.paused_at, orion.wrong_releases = day.now, 1
+    orion.record = ShadowRecord(judged=12, wrong=2)
+    policy = msgspec.structs.replace(orion.config.policy, live_after=20, live_if_wrong_at_most=1)
+    orion.config = msgspec.structs.replace(orion.config, policy=policy)
+    lyra.wrong_releases = 2
+    try:
+        words = " ".join(call("status").stdout.split())
+        picture = json.loads(call("status", "--json").stdout)
+    finally:
+        for state, old in zip((orion, lyra), before, strict=True):
+            for name in ("paused_at", "wrong_releases", "record", "config"):
+                setattr(state, name, getattr(old, name))
+    assert "Releases reported as wrong, in all rooms: 3" in words
+    assert "record 12 judged in shadow, 2 of them followed by people; goes live after 20 with" in words
+    assert "at most 1 wrong; 1 release reported as wrong" in words
+    assert "record 2 releases reported as wrong" in words
+    assert "look nothing is given back here since Mon 21 Sep 2026 18:05:00, when a release was" in words
+    assert "then say `reviewed orion`" in words
+    assert picture["wrong_releases"] == 3
+    assert picture["rooms"][1]["paused_since"] == "2026-09-21T18:05:00+02:00"
+    assert picture["rooms"][0]["wrong_releases"] == 2
+
+
+@pytest.mark.usefixtures("gateway")
 def test_status_without_sensors_needs_no_ledger_while_the_gateway_runs(call: Call, folder: Path) -> None:
     """A damaged ledger must not hide what the gateway itself can tell."""
     (folder / "ledger.db").write_text("rubbish")
@@ -159,7 +189,7 @@ def test_status_without_sensors_needs_no_ledger_while_the_gateway_runs(call: Cal
     assert call("status", "--sensors").exit_code == 1
 
 
-@pytest.mark.parametrize("command", ["check-in", "keep", "end", "live", "shadow"])
+@pytest.mark.parametrize("command", ["check-in", "keep", "end", "live", "shadow", "were-here", "reviewed"])
 def test_a_command_without_a_gateway_says_so(day: ScriptedDay, call: Call, command: str) -> None:
     """Nothing is pretended: exit code 1, and where a gateway was looked for."""
     result = call(command, "orion")

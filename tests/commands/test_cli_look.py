@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -274,7 +275,7 @@ def test_the_report_for_people_words_outcomes_and_causes(call: Call) -> None:
     """Whoever reads it needs no list of codes."""
     words = told(call("report", "--since", "today"))
     assert "Mon 21 Sep 00:00 to Mon 21 Sep 18:00 (Europe/Berlin)" in words
-    assert "All rooms 6 5.3 1.2 2.3 0.8 0.8" in words
+    assert "All rooms 6 5.3 1.2 2.3 0.8 0.8 0 of 1 (0 %)" in words
     assert "0.8 the room is in shadow mode" in words
     assert "0.3 the booking was too short to give anything back" in words
     assert "A room was wanted after its release, or after its supposed one in shadow: once." in words
@@ -318,6 +319,21 @@ def test_check_config_tells_every_mistake_and_exits_with_2(folder: Path, call: C
     as_json = call("check-config", "--json")
     assert as_json.exit_code == 2
     assert len(json.loads(as_json.stdout)["problems"]) == 2
+
+
+def test_check_config_tells_of_holidays_and_of_a_region_that_there_is_not(folder: Path, call: Call) -> None:
+    """The first day ahead for people, all of them for programs; an unknown region is a mistake."""
+    config = folder / "gateway.toml"
+    text = config.read_text()
+    config.write_text(text.replace("[ledger]", 'holiday_region = "DE-BE"\n[ledger]', 1))
+    assert re.search(r"holidays \d+ days ahead, first 20\d\d-\d\d-\d\d", told(call("check-config")))
+    days = data(call("check-config", "--json"))["holidays"]
+    assert days == sorted(days)
+    assert [day for day in days if day.endswith("-05-01")]
+    config.write_text(text.replace("[ledger]", 'holiday_region = "ZZ"\n[ledger]', 1))
+    refused = call("check-config")
+    assert refused.exit_code == 2
+    assert 'site.holiday_region: no holidays are known of "ZZ"' in refused.stderr
 
 
 # -- how it looks -------------------------------------------------------------------------------------

@@ -101,6 +101,17 @@ async def test_a_missing_secret_is_told_with_exit_code_2(folder: Path) -> None:
     assert b"Traceback" not in complaint
 
 
+async def test_holidays_that_cannot_be_told_are_told_with_exit_code_2(folder: Path) -> None:
+    """They are part of the configuration too."""
+    config = folder / "gateway.toml"
+    config.write_text(config.read_text().replace("[ledger]", 'holiday_file = "none.ics"\n[ledger]', 1))
+    async with asyncio.timeout(PATIENCE_S), started(folder) as process:
+        _, complaint = await process.communicate()
+    assert process.returncode == 2
+    assert b"site.holiday_file" in complaint
+    assert b"Traceback" not in complaint
+
+
 async def test_a_socket_that_cannot_be_made_is_told_with_exit_code_1(folder: Path) -> None:
     """A folder that is a file: named, without a traceback."""
     config = folder / "gateway.toml"
@@ -120,6 +131,7 @@ def test_the_service_loads_nothing_that_only_terminals_need() -> None:
         "except SystemExit: pass\n"
         "import gateway.service\n"
         "names = ['typer', 'rich', 'click', 'pygments', 'aiomqtt', 'sqlite_utils', 'tomlkit', 'uvicorn']\n"
+        "names += ['holidays']\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & set(names)))\n"
     )
     result = subprocess.run(  # noqa: S603 - our own interpreter

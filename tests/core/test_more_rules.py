@@ -93,7 +93,9 @@ def test_a_booking_that_is_made_long_again_is_not_shortened_twice() -> None:
     line.tell(WriteOutcome("orion", write.id, "applied"))
     line.book(booking("09:00", "10:07", "a"))
     line.until("10:15").book(booking("09:00", "11:30", "a"))
+    assert line.site.rooms["orion"].state.lives["a"].state == "checked_in"
     line.until("11:30")
+    assert not line.has("withdrawn"), "nothing is under way that could be"
     assert len(writes(line, "end_early")) == 1
     assert [d.tally.outcome for d in line.decisions if d.tally] == ["ended_early", "attended"]
 
@@ -165,6 +167,15 @@ def test_a_walk_up_ends_where_the_next_booking_begins() -> None:
     assert not line.until("09:13").has("walk_up")
 
 
+def test_a_meeting_that_runs_over_becomes_a_walk_up_no_sooner_than_anybody() -> None:
+    """Five minutes after its end, not in the very second."""
+    line = Timeline(RADAR, PIR, policy=WALK_UPS)
+    line.book(booking("09:00", "09:30", "a"))
+    line.until("09:00").show("radar")
+    line.until("09:40")
+    assert line.times("walk_up")[0] == "09:35"
+
+
 def shown_walk_up() -> Timeline:
     """A walk-up whose booking is in the calendar."""
     line = walked_up().until("09:05")
@@ -177,9 +188,18 @@ def test_a_walk_up_is_extended_while_people_are_there() -> None:
     """Five minutes before its end, once, up to the next booking."""
     line = shown_walk_up()
     line.book(booking("09:50", "10:30", "next"))
-    (write,) = writes(line.until("09:34"), "extend")
+    (write,) = writes(line.until("09:31"), "extend")
     assert write.new_end == at("09:50")
     assert line.times("extended") == ["09:30"]
+
+
+def test_an_extension_that_does_not_come_is_asked_for_again_and_not_with_every_message() -> None:
+    """After the time that a write may take; by then somebody may have booked what was asked for first."""
+    line = shown_walk_up().until("09:31")
+    line.book(booking("09:40", "10:30", "next"))
+    line.until("09:34:30")
+    assert line.times("extended") == ["09:30", "09:32", "09:34"]
+    assert [write.new_end for write in writes(line, "extend")] == [at("10:00"), at("09:40"), at("09:40")]
 
 
 def test_a_walk_up_is_freed_when_its_people_have_left() -> None:
@@ -190,6 +210,14 @@ def test_a_walk_up_is_freed_when_its_people_have_left() -> None:
     assert write.new_end is not None
     assert at("09:25") <= write.new_end <= at("09:27")
     assert line.site.rooms["orion"].state.previous is None
+
+
+def test_a_walk_up_is_freed_by_the_first_message_that_proves_it_over() -> None:
+    """Whenever within its minute a sensor speaks: that message is never folded, and brings the end."""
+    line = shown_walk_up().until("09:10:30")
+    line.clear("radar")
+    (write,) = writes(line.until("09:34"), "shorten")
+    assert write.new_end == at("09:27"), "one minute of hold and fifteen of emptiness, then the next beat"
 
 
 def test_a_walk_up_hands_nobody_over() -> None:
@@ -233,6 +261,15 @@ def test_we_were_here_takes_the_room_from_nobody() -> None:
     line.tell(WereHere("orion"))
     assert not writes(line, "hold")
     assert line.count("wrong_release") == 1
+
+
+def test_we_were_here_said_twice_is_one_mistake() -> None:
+    """It counts once; the room is asked for again, because the first attempt may have failed."""
+    line = ghost_released()
+    line.tell(WereHere("orion"))
+    line.until("09:16").tell(WereHere("orion"))
+    assert line.site.rooms["orion"].state.wrong_releases == 1
+    assert len(writes(line, "hold")) == 2
 
 
 def test_we_were_here_without_a_release_is_refused() -> None:

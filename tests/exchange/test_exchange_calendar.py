@@ -15,7 +15,7 @@ from gateway.core.units import HOUR_MS, MINUTE_MS
 from gateway.exchange import errors
 from gateway.exchange.calendar import CalendarReader, difference, one_per_key, overlaps, window
 from gateway.exchange.client import GraphClient
-from gateway.exchange.models import instant
+from gateway.exchange.moments import instant
 
 BASE = "https://graph.example/v1.0"
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -13,12 +13,10 @@ from gateway.exchange.errors import MalformedError, from_answer, graph_codes
 from gateway.exchange.models import (
     NO_EXEMPTIONS,
     Exemptions,
-    as_datetime,
-    instant,
-    midnight,
     parse_event,
     to_booking,
 )
+from gateway.exchange.moments import as_datetime, instant, midnight
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "graph"
 BERLIN = ZoneInfo("Europe/Berlin")

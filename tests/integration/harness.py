@@ -17,13 +17,14 @@ from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSim
 from simulators.in_process import surroundings
 from simulators.link import MemoryLink
 
-MONDAY: Instant = 20_723 * DAY_MS  # 2026-09-28
+MONDAY: Instant = 20_724 * DAY_MS  # 2026-09-28
 EIGHT: Instant = MONDAY + 8 * HOUR_MS
 
 CONFIGURATION = """
 [site]
 name = "Contoso"
 time_zone = "UTC"
+{site}
 [ledger]
 path = "ledger.db"
 [mqtt]
@@ -36,6 +37,17 @@ client_secret_file = "secret"
 [policy.default]
 {policy}
 """
+
+PIR = """
+[[room.sensor]]
+id = "{room}-pir"
+family = "plain"
+topic = "{room}/pir"
+senses = "motion"
+heartbeat = "60s"
+at_qos1 = true
+"""
+"""Appended to the last room; `World.others` makes it speak."""
 
 RADAR = """
 [[room.sensor]]
@@ -55,15 +67,20 @@ def configuration(
     mode: str = "live",
     policy: str = "",
     exchange: str = "",
+    site: str = "",
+    room: str = "",
+    more: str = "",
 ) -> Settings:
-    """Settings with a radar in each room."""
+    """Settings with a radar in each room. `room`: what each says besides; `more`: what follows the last."""
     (folder / "secret").write_text(CLIENT_SECRET)
     (folder / "secret").chmod(0o600)
-    text = CONFIGURATION.format(tenant=TENANT_ID, client=CLIENT_ID, policy=policy, exchange=exchange)
-    for room in rooms:
-        text += f'[[room]]\nid = "{room}"\nmailbox = "{room}@contoso.com"\nmode = "{mode}"\n'
-        text += RADAR.format(room=room)
-    return parse(text, base=folder)
+    text = CONFIGURATION.format(
+        tenant=TENANT_ID, client=CLIENT_ID, policy=policy, exchange=exchange, site=site
+    )
+    for name in rooms:
+        text += f'[[room]]\nid = "{name}"\nmailbox = "{name}@contoso.com"\nmode = "{mode}"\n{room}\n'
+        text += RADAR.format(room=name)
+    return parse(text + more, base=folder)
 
 
 @dataclass
@@ -78,6 +95,8 @@ class World:
     checkpoint: Callable[[str], None] = lambda _: None
     service: Service | None = None
     states: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    """Further sensors by topic, and what they say each minute."""
     _running: asyncio.Task[None] | None = None
     _beating: asyncio.Task[None] | None = None
 
@@ -117,6 +136,8 @@ class World:
         while True:
             for room, state in sorted(self.states.items()):
                 self.link.send(f"{room}/radar", state)
+            for topic, state in sorted(self.others.items()):
+                self.link.send(topic, state)
             await asyncio.sleep(60.0)
 
     def enter(self, room: str = "orion") -> None:
@@ -181,7 +202,8 @@ def in_world(
         settings = configuration(folder, **more)
         rooms = [room.mailbox for room in settings.rooms]
         world = World(folder, clock, ExchangeSimulator(rooms=rooms, now=clock.now), MemoryLink(), settings)
-        world.states = {room.id: "OFF" for room in settings.rooms}
+        radars = {sensor.topic for room in settings.rooms for sensor in room.sensors}
+        world.states = {room.id: "OFF" for room in settings.rooms if f"{room.id}/radar" in radars}
         try:
             await world.start()
             await story(world)

@@ -188,7 +188,7 @@ def test_keep_wins_over_every_automatic_rule(tmp_path: Path) -> None:
     in_world(tmp_path, story)
 
 
-@pytest.mark.parametrize("command", ["check-in", "keep", "end", "live", "shadow"])
+@pytest.mark.parametrize("command", ["check-in", "keep", "end", "live", "shadow", "reviewed"])
 def test_commands_answer_what_they_did(tmp_path: Path, command: str) -> None:
     """Each command of the local socket is followed and answered in words; an unknown room is refused."""
 

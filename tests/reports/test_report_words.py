@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.core import evidence, occupancy, room, rules, tally
-from gateway.core.decisions import Decision, Outcome, Tally
+from gateway.core.decisions import Decision, Outcome, Reason, Tally
 from gateway.core.explain import SENTENCES
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from gateway.reports import (
     CAUSES,
     OUTCOMES,
+    Report,
     as_csv,
     as_json,
     as_table,
@@ -103,7 +104,7 @@ def test_all_forms_of_a_report_have_the_same_figures() -> None:
     report = rooms_report([over], START, START + DAY_MS, BERLIN)
 
     table = as_table(report, {"orion": "Orion"})
-    assert table.rows == [("Orion", "1", "1.0", hours(0), "1.0", "0.8", hours(0))]
+    assert table.rows == [("Orion", "1", "1.0", hours(0), "1.0", "0.8", hours(0), hours(0))]
     assert table.outcomes == [("nobody came, given back", 1)]
     assert table.causes == [("waiting until it was sure: grace, warning and proof", "0.3")]
 
@@ -119,6 +120,64 @@ def test_all_forms_of_a_report_have_the_same_figures() -> None:
     assert told["rooms"][0]["returned_hours"] == 0.75
     assert told["total"]["unreturned"][0]["hours"] == 0.25
     assert "room" not in told["total"]
+
+
+def releases(*wrong: str) -> Report:
+    """Three releases, of which some bookings were reported as wrong, said by one person or by two."""
+    made = [Decision("released", "orion", START + HOUR_MS, key) for key in ("a", "b", "c")]
+    said = [Decision("wrong_release", "orion", START + HOUR_MS, key) for key in wrong]
+    return rooms_report([*made, *said], START, START + DAY_MS, BERLIN, ("lyra", "orion"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words", "rate"),
+    [
+        ((), "0 of 3 (0 %)", 0.0),
+        (("a",), "1 of 3 (33 %)", 0.3333),
+        (("a", "a", "b"), "2 of 3 (67 %)", 0.6667),
+    ],
+)
+def test_wrong_releases_are_a_figure_of_their_own(wrong: tuple[str, ...], words: str, rate: float) -> None:
+    """Per room and for the site, in all three forms; the same booking reported twice is one mistake."""
+    report = releases(*wrong)
+    table = as_table(report, {})
+    assert table.headers[-1] == "Wrong"
+    assert [row[-1] for row in table.rows] == [hours(0), words]
+    assert table.total[-1] == words
+    told = as_json(report, BERLIN)
+    assert [room["wrong_release_rate"] for room in told["rooms"]] == [None, rate]
+    assert told["total"]["wrong_releases"] == len(set(wrong))
+    rows = list(csv.DictReader(io.StringIO(as_csv(report))))
+    assert [row["wrong_release_rate"] for row in rows] == ["", f"{rate:.4f}"]
+    assert [row["given_back"] for row in rows] == ["0", "3"]
+
+
+def test_a_wrong_release_from_before_the_period_makes_no_rate_above_one() -> None:
+    """It was made before the full hour at which the report begins, and reported after it."""
+    made = Decision("released", "orion", START - 1, "a")
+    said = Decision("wrong_release", "orion", START + HOUR_MS, "a")
+    total = rooms_report([made, said], START, START + DAY_MS, BERLIN).total
+    assert total.wrong_release_rate == 1.0
+    assert total.given_back == 0, "it belongs to the period in which it was made"
+
+
+def test_series_that_nobody_comes_to_are_named_with_what_ending_them_returns() -> None:
+    """By time, with the occurrence that `explain` knows, to the day and no finer."""
+    reasons = (Reason("ghosts_in_a_row", value=3), Reason("series_booked", value=3 * HOUR_MS))
+    seen = [
+        Decision("series_reported", room, START + late * HOUR_MS, f"uid-{room}", reasons=reasons)
+        for room, late in (("orion", 5), ("lyra", 4), ("vega", -1))
+    ]
+    report = rooms_report(seen, START, START + DAY_MS, BERLIN)
+    assert [(one.room, one.ghosts) for one in report.series] == [("lyra", 3), ("orion", 3)]
+    assert as_table(report, {"orion": "Orion"}).series[1] == ("Orion", "uid-orion", "3", "3.0")
+    assert as_json(report, BERLIN)["series"][0] == {
+        "room": "lyra",
+        "booking": "uid-lyra",
+        "ghosts_in_a_row": 3,
+        "booked_hours": 3.0,
+        "reported_on": "2026-09-04",
+    }
 
 
 def test_causes_with_the_same_words_are_added_up_for_people() -> None:

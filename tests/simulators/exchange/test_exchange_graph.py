@@ -233,6 +233,27 @@ async def test_event_is_created_altered_and_deleted_in_the_room(
     assert exchange.calendar(ORION, 0, 2_000_000_000_000) == []
 
 
+async def test_an_extended_property_is_kept_and_one_without_a_proper_id_refused(
+    graph: httpx.AsyncClient, exchange: ExchangeSimulator
+) -> None:
+    """What a hold needs: a link to the booking that was released, which no listing shows."""
+    link = {"id": "String {6f1d3b52-8c0e-4c57-9a41-2b7e5d90c3fa} Name Invented", "value": "an id"}
+    body = {
+        "start": {"dateTime": "2026-11-23T09:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2026-11-23T09:30:00", "timeZone": "UTC"},
+        "body": {"contentType": "text", "content": "Held."},
+        "singleValueExtendedProperties": [link],
+    }
+    made = await graph.post(f"/users/{ORION}/events", json=body)
+    assert made.status_code == 201
+    assert "singleValueExtendedProperties" not in made.json()
+    (item,) = exchange.calendar(ORION, 0, 2_000_000_000_000)
+    assert item.extended == ((link["id"], "an id"),)
+    assert item.body == "Held."
+    wrong = body | {"singleValueExtendedProperties": [{"id": "Invented", "value": "x"}]}
+    assert_refused(await graph.post(f"/users/{ORION}/events", json=wrong), 400, "ErrorInvalidPropertyId")
+
+
 async def test_organizer_books_over_http(graph: httpx.AsyncClient, exchange: ExchangeSimulator) -> None:
     """A weekly series with a room as resource; the room's answer is in the event that is returned."""
     exchange.mailboxes.add_person(ADA)
