@@ -2,10 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Thousands of random days: three times as slow under coverage, and everything in them is covered elsewhere.
-PROPERTIES := tests/core/test_properties.py
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: help demo test soak mutations bench docs format clean
+.PHONY: help demo test soak world mutations bench docs format clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,16 +29,21 @@ test: $(VENV)/dev.stamp  ## Lint, types, architecture, tests with coverage
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet $(PROPERTIES)
+	$(PYTEST) --quiet -m thorough
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m "not soak" --ignore=$(PROPERTIES) $(TESTS)
+	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -m "not soak and not thorough" $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-soak: $(VENV)/dev.stamp  ## The long tests: a thousand kills, thousands of random days
-	PROPERTY_FACTOR=20 $(BIN)/python -m pytest $(PROPERTIES)
-	$(BIN)/python -m pytest -m soak --ignore=tests/mutations $(TESTS)
+soak: $(VENV)/dev.stamp  ## The long tests: a thousand kills, a thousand room-years, thousands of random days
+	PROPERTY_FACTOR=20 $(PYTEST) tests/core/test_properties.py tests/simulators/test_pairs.py
+	$(BIN)/python -m pytest -m soak --ignore=tests/mutations --ignore=tests/simulators/test_world.py $(TESTS)
+	$(PYTEST) -m soak tests/simulators/test_world.py
 	$(MAKE) mutations
+	$(MAKE) world WORLD="--room-years 1000 --seed 10000"
+
+world: $(VENV)/demo.stamp  ## Years of a hostile world, every promise checked after every step
+	$(BIN)/occupancy-simulator world $(WORLD)
 
 mutations: $(VENV)/dev.stamp  ## Deliberate faults in the code, each of which a test must catch
 	$(BIN)/python -m tests.mutations.runner $(MUTATIONS)

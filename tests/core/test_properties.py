@@ -6,6 +6,7 @@ that reproduces it: paste the `Script(...)` into `play`.
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
@@ -33,6 +34,8 @@ from gateway.core.evidence import ailment
 from gateway.core.explain import explain
 from gateway.core.site import Site
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+
+pytestmark = pytest.mark.thorough
 
 FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
 """How many times as many days are drawn; `make soak` draws more."""

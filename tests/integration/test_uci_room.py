@@ -62,6 +62,9 @@ LATE: Final[dict[str, str]] = {
 """Attended bookings that were released before anybody came: no-shows until then, by any rule."""
 
 
+pytestmark = pytest.mark.xdist_group("uci")  # its days are played once for all tests
+
+
 class Kept(NamedTuple):
     """Why a booking that nobody attended was not released, and where the recording shows it."""
 
@@ -161,7 +164,9 @@ def configuration(folder: Path, sensors: Sequence[UciSensor], mode: str, port: i
     (folder / "secret").write_text(CLIENT_SECRET)
     (folder / "secret").chmod(0o600)
     # As seldom as a release may rest on (five minutes), because most of the time nobody recorded anything.
-    text = CONFIGURATION.format(tenant=TENANT_ID, client=CLIENT_ID, policy="", exchange='poll = "5m"')
+    text = CONFIGURATION.format(
+        tenant=TENANT_ID, client=CLIENT_ID, policy="", exchange='poll = "5m"', site=""
+    )
     text = text.replace("[exchange]", f'port = {port}\nkeepalive = "18h"\n[exchange]')
     text += f'[[room]]\nid = "orion"\nmailbox = "{ROOM}"\nmode = "{mode}"\n'
     text += "".join(SENSOR.format(id=sensor.lower(), topic=sensor) for sensor in sensors)

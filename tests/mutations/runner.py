@@ -47,6 +47,8 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
     "links": ("tests/links",),
     "runtime": ("tests/runtime",),
     "integration": ("tests/integration",),
+    "scenarios": ("tests/scenarios",),
+    "world": ("tests/simulators/test_world.py",),
     "crash": ("tests/crash",),
 }
 """Which tests, fastest first."""
@@ -54,6 +56,7 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
 STAGE_S: Final = 300.0
 """A stage that takes longer hangs: several times what the slowest takes on two busy cores."""
 
+PLUGINS: Final = ("pytest_asyncio.plugin", "_hypothesis_pytestplugin")
 AT_ONCE: Final = 2
 UNSOUND_LIMIT: Final = 5
 """So many tests that fail without any fault, or only now and then, and there is no point in going on."""
@@ -166,6 +169,8 @@ def _environment(tree: Path, notes: Path) -> dict[str, str]:
         "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'tests' / 'mutations'}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
+        # Plugins that are installed may be ours, and would come from the installed tree: `PLUGINS` are named.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "MUTATION_TREE": str(tree),
         "MUTATION_NOTES": str(notes),
     }
@@ -178,6 +183,7 @@ def _pytest(tree: Path, *arguments: str, limit_s: float = STAGE_S) -> _Run:
         return _Run(OK[1], "", hung=False)
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as notes:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=short", "-p", "mutation_witness"]
+        command += [part for plugin in PLUGINS for part in ("-p", plugin)]
         command += ["-p", "no:cacheprovider", "-m", "not soak", f"--rootdir={tree}", *present]
         code, output = _bounded(command, tree, _environment(tree, Path(notes.name)), limit_s)
         return _understood(code, Path(notes.name).read_text(encoding="utf-8"), output)
