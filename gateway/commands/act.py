@@ -67,7 +67,8 @@ def end(
 ) -> None:
     """End a room's booking now: its people are done.
 
-    In a live room the rest of its time comes free in Exchange. In shadow mode it is only recorded.
+    In a live room the rest of its time comes free in Exchange. In shadow mode it is only recorded. A
+    booking that has not begun cannot be ended: its organizer cancels it.
 
     Example:
       occupancy-gateway end orion

@@ -25,6 +25,7 @@ from gateway.core.decisions import (
     Write,
 )
 from gateway.core.events import (
+    WITHDRAWN,
     CalendarRead,
     CheckedIn,
     Ended,
@@ -183,6 +184,9 @@ class _Conclusion:
         if isinstance(event, Kept):
             life.kept = True
             self._say("kept", life, Reason("by_person", text=event.by))
+        elif isinstance(event, Ended) and self.now < life.booking.start + SECOND_MS:
+            # Nothing of it could be left in Exchange, which knows whole seconds: who wants that cancels.
+            self._say("refused", life, Reason("not_begun", at=life.booking.start))
         elif isinstance(event, Ended):
             self._end_by_person(life, event.by)
         else:
@@ -204,7 +208,7 @@ class _Conclusion:
 
     def _end_by_person(self, life: Life, by: str) -> None:
         write = None
-        if life.live and life.booking.start < self.now:
+        if life.live:
             write = self._write(life, "shorten", "patch_end", life.booking.end, new_end=self.now)
         self._drop_release(life, Reason("by_person", text=by))
         self._say("ended", life, Reason("by_person", text=by), write=write)
@@ -263,6 +267,8 @@ class _Conclusion:
                 life.write = None
                 if event.result == "applied":
                     self._confirm(life)
+                elif event.result == "superseded" and event.why == WITHDRAWN:
+                    self._keep(life, Reason("write_withdrawn"), *life.withdrawn_because)
                 else:
                     self._keep(life, Reason(f"write_{event.result}", text=event.why))
                 return
@@ -283,13 +289,13 @@ class _Conclusion:
         for old in [k for k, memory in released.items() if memory.at < self.now - REMEMBER_RELEASES_MS]:
             del released[old]
 
-    def _keep(self, life: Life, reason: Reason) -> None:
+    def _keep(self, life: Life, *reasons: Reason) -> None:
         """The release did not come to pass: the booking lives on, or goes if the calendar says so."""
         life.move(_kept_as(life))
-        life.withdrawn = False
+        life.withdrawn, life.withdrawn_because = False, ()
         life.warned_at = NEVER
         life.retry_at = self.now + RETRY_AFTER_MS
-        self._say("not_released", life, reason)
+        self._say("not_released", life, *reasons)
         if life.checked_in_by_person:
             self._check_in(life, Reason("by_person"), by_person=True)
         if life.gone:
@@ -671,7 +677,7 @@ class _Conclusion:
     def _drop_release(self, life: Life, reason: Reason) -> None:
         """Ask for the release under way not to be sent any more; its outcome tells what came of it."""
         if life.state == "releasing" and not life.withdrawn:
-            life.withdrawn = True
+            life.withdrawn, life.withdrawn_because = True, (reason,)
             self._say("withdrawn", life, reason, withdraws=life.write)
 
     def _write(
@@ -880,21 +886,21 @@ def case_of(
     )
 
 
-def _overlapped_by(room: Room, life: Life) -> str:
-    """The key of an attended booking that overlaps this one, or empty."""
+def _overlapped_by(room: Room, life: Life) -> tuple[Instant, Instant] | None:
+    """Start and end of an attended booking that overlaps this one."""
     previous = room.state.previous
     if previous is not None and previous.start < life.booking.end and life.booking.start < previous.end:
-        return "the booking before"
-    for key, other in sorted(room.state.lives.items()):
+        return previous.start, previous.end
+    for _, other in sorted(room.state.lives.items()):
         overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
         if other is not life and overlaps and other.is_attended:
-            return key
+            return other.booking.start, other.booking.end
     for relative in room.relatives:
-        for key, other in sorted(relative.state.lives.items()):
+        for _, other in sorted(relative.state.lives.items()):
             overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
             if overlaps and other.is_attended and other.state != "released":
-                return key
-    return ""
+                return other.booking.start, other.booking.end
+    return None
 
 
 def _in_order(lives: Iterable[Life]) -> list[Life]:

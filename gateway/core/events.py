@@ -1,6 +1,6 @@
 """The facts that the core is given. Each is journaled before anything that follows from it is done."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -131,7 +131,7 @@ class Kept(Event, frozen=True, tag="kept"):
 
 
 class Ended(Event, frozen=True, tag="ended"):
-    """A person said "we are done". `booking` empty: the current one."""
+    """A person said "we are done". `booking` empty: the current one. One that has not begun is refused."""
 
     room: str
     booking: str = ""
@@ -168,6 +168,10 @@ class BreakerClosed(Event, frozen=True, tag="breaker_closed"):
     """A person has looked at the silence of several rooms and finds it right."""
 
     by: str = "command"
+
+
+WITHDRAWN: Final = "withdrawn"
+"""`WriteOutcome.why` of a write that was not sent because the core withdrew it."""
 
 
 class WriteOutcome(Event, frozen=True, tag="write_outcome"):

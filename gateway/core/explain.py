@@ -102,7 +102,7 @@ SENTENCES: Final[dict[str, str]] = {
     "maybe_stuck_off": (
         "{sensor} alone proves this room and showed nobody in the last {count} bookings: it may be stuck"
     ),
-    "overlaps_attended": "an attended booking overlaps it ({text})",
+    "overlaps_attended": "an attended booking overlaps it, from {at} to {until}",
     "too_little_left": "too little of it would be left ({value})",
     "write_failed": "the last attempt did not come to pass; the next follows after {until}",
     "paused": "a release was reported as wrong at {at}, and nobody has looked yet",
@@ -122,10 +122,12 @@ SENTENCES: Final[dict[str, str]] = {
     "grace": "with {value} of grace it is due at {until}",
     "confirmed": "Exchange shows it gone; the room is free until {until}",
     "write_superseded": "what is in the calendar is no longer what was decided on ({text})",
+    "write_withdrawn": "it was withdrawn before it was written",
     "write_expired": "it could not be written in time ({text})",
     "moved": "it was moved; before, it was at {at}",
     "over": "the booking is over",
     "no_such_booking": "there is no such booking now",
+    "not_begun": "it has not begun, it starts at {at}; whoever does not need it cancels it",
     "no_such_release": "there is no booking now that was given back",
     "given_back": "the room is theirs again until {until}",
     "not_free": "the room is not free any more, or in shadow mode",

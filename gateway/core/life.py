@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.core.booking import Booking
+from gateway.core.decisions import Reason
 from gateway.core.policy import Policy
 from gateway.core.units import NEVER, Duration, Instant
 
@@ -107,6 +108,7 @@ class Life(msgspec.Struct, omit_defaults=True):
     write: int | None = None
     """The id of the release write under way."""
     withdrawn: bool = False
+    withdrawn_because: tuple[Reason, ...] = ()
     gone: bool = False
     """It left the calendar while its release was under way."""
     retry_at: Instant = NEVER

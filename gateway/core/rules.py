@@ -37,8 +37,8 @@ class Case(NamedTuple):
     calendar_why: str
     unseen_streak: int
     """Bookings in a row that nobody was seen in, since one of the proving sensors last showed presence."""
-    overlapped_by: str
-    """The key of an attended booking that overlaps this one, or empty."""
+    overlapped_by: tuple[Instant, Instant] | None
+    """Start and end of an attended booking that overlaps this one."""
     released: Released | None
     usual_gap_ms: Duration = 0
     """The longest quiet that this room has known while people were there."""
@@ -152,7 +152,10 @@ def calendar_fresh(case: Case) -> Reason | None:
 
 def not_overlapped(case: Case) -> Reason | None:
     """Where bookings overlap, the people of one must not lose the room by the other."""
-    return Reason("overlaps_attended", text=case.overlapped_by) if case.overlapped_by else None
+    if case.overlapped_by is None:
+        return None
+    start, end = case.overlapped_by
+    return Reason("overlaps_attended", at=start, until=end)
 
 
 def lone_prover_alive(case: Case) -> Reason | None:

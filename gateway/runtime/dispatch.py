@@ -24,7 +24,7 @@ import structlog
 
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision, Write
-from gateway.core.events import WriteOutcome
+from gateway.core.events import WITHDRAWN, WriteOutcome
 from gateway.core.units import DAY_MS, Instant
 from gateway.exchange.comment import release_comment
 from gateway.exchange.errors import ExchangeError
@@ -199,7 +199,7 @@ class Dispatch:
     def _unwanted(self, row: OutboxRow) -> tuple[End, str] | None:
         """Why the row must not be sent any more, if so."""
         if (row.room, row.write.id) in self._withdrawn:
-            return "superseded", "withdrawn"
+            return "superseded", WITHDRAWN
         if self._brain.now() > row.write.deadline:
             return "expired", "its evidence is too old"
         if self.halted:
@@ -233,14 +233,11 @@ class Dispatch:
             case NotSent():
                 await self._remember(progress, "unclear" if progress.sent else "pending")
                 progress.asked_pause_s = result.retry_after_s
-                return None if progress.sent else self._unwanted_end(row), result.why
+                refusal = None if progress.sent else self._unwanted(row)
+                return refusal or (None, result.why)
             case Refused():
                 log.error("Exchange refuses a write", room=row.room, write=write.id, why=result.why)
                 return "expired", f"Exchange refuses it: {result.why}"
-
-    def _unwanted_end(self, row: OutboxRow) -> End | None:
-        refusal = self._unwanted(row)
-        return None if refusal is None else refusal[0]
 
     def _comment(self, row: OutboxRow, place: Place) -> str:
         if row.write.action != "release":

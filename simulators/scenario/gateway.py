@@ -320,13 +320,17 @@ class Gateway(Questions):
 
     # -- what people say ----------------------------------------------------------------------------
 
-    def say(self, command: str, room: str = "", by: str = "command") -> str:
-        """Give a command as people do, such as check-in, keep, end, live, shadow; what was answered."""
+    def say(self, command: str, room: str = "", by: str = "command", when: str = "") -> str:
+        """Give a command as people do, such as check-in, keep, end, live, shadow; what was answered.
+
+        `when`: about this booking, whatever the time is.
+        """
         answers: list[dict[str, Any]] = []
         service = self.world.service
         if service is None:
             raise ScenarioError("the gateway does not run just now")
-        request = {"command": command, "room": room and self._known_room(room), "by": by}
+        key = self.meeting(room, when).key if when else ""
+        request = {"command": command, "room": room and self._known_room(room), "booking": key, "by": by}
 
         async def tell() -> None:
             answers.append(await service.command(request))

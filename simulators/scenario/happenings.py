@@ -77,7 +77,7 @@ def _does(method: str, *parts: str, **fixed: Any) -> Act:
 
 def _says(command: str) -> Act:
     def act(g: Gateway, w: Words) -> None:
-        g.say(command or w["choice"], w.get("ROOM", ""), by=w["WHO"])
+        g.say(command or w["choice"], w.get("ROOM", ""), w["WHO"], w.get("WHEN", ""))
 
     return act
 
@@ -145,8 +145,8 @@ _PEOPLE: Final[_Forms] = {
         lambda g, w: g.move_about(w["WHO"], w["ROOM"], w.get("DURATION", "0s")),
     ),
     "WHO checks in at ROOM": ("a person's word: we are here", _says("check-in")),
-    "WHO keeps ROOM": ("a person's word: leave this booking alone", _says("keep")),
-    "WHO ends ROOM": ("a person's word: we are done", _says("end")),
+    "WHO keeps ROOM [WHEN]": ("a person's word: leave this booking alone, now or next", _says("keep")),
+    "WHO ends ROOM [WHEN]": ("a person's word: we are done; only of what has begun", _says("end")),
     "WHO sets ROOM live|shadow": ("a person sets the room's mode", _says("")),
     "WHO closes the breaker": (
         "a person has looked: it is right that so many rooms are empty",

@@ -17,7 +17,7 @@ from timeline import (
 )
 
 from gateway.core.booking import Booking
-from gateway.core.decisions import Decision, Tally
+from gateway.core.decisions import Decision, Reason, Tally
 from gateway.core.events import (
     AnyEvent,
     Availability,
@@ -36,6 +36,7 @@ from gateway.core.events import (
     Tick,
     WriteOutcome,
 )
+from gateway.core.explain import explain
 from gateway.core.occupancy import effective_grace, must_prove, proving
 from gateway.core.policy import Policy, RoomConfig, SensorProfile, SiteConfig
 from gateway.core.site import CoreError, Site, TimeRanBackwards, UnknownName
@@ -591,6 +592,8 @@ def test_a_persons_word_during_the_release_is_kept_when_it_did_not_come_to_pass(
     releasing(line)
     line.tell(CheckedIn("orion"))
     settle(line, "superseded", "withdrawn")
+    told = explain(line.first("not_released"), clock)
+    assert told.endswith(": it was withdrawn before it was written; a person said so (command).")
     line.until("10:00")
     assert line.count("release") == 1
     assert line.outcome() == "attended"
@@ -1038,6 +1041,28 @@ def test_ended_by_a_person_shortens_it_in_exchange() -> None:
     assert tally(line).returned_ms == 40 * MINUTE_MS
 
 
+@pytest.mark.parametrize("mode", ["live", "shadow"])
+@pytest.mark.parametrize("key", ["", "b"])
+@pytest.mark.parametrize("moment", ["08:55", "09:00"])
+def test_a_booking_that_has_not_begun_cannot_be_ended(moment: str, key: str, mode: str) -> None:
+    """In its early window, or at its very start: nothing counts as returned, and it goes on as before."""
+    line = room_with(RADAR, mode=mode)
+    line.until(moment)
+    line.tell(Ended("orion", key))
+    assert line.first("refused").reasons == (Reason("not_begun", at=at("09:00")),)
+    line.until("10:00")
+    assert not line.has("ended")
+    assert line.outcome() == ("no_show_released" if mode == "live" else "no_show_kept")
+
+
+def test_who_ends_hours_before_the_next_booking_is_told_that_there_is_none() -> None:
+    """Only a key can mean a booking of the afternoon; it is refused all the same."""
+    line = Timeline(RADAR)
+    line.book(booking("14:00", "15:00", "b"))
+    line.tell(Ended("orion"), Ended("orion", "b"))
+    assert line.why("refused") == ["no_such_booking", "not_begun"]
+
+
 def test_a_person_who_means_nothing_is_refused() -> None:
     """No booking now, an unknown one, one that was released: refused, with a reason."""
     line = room_with(RADAR)
@@ -1058,6 +1083,8 @@ def test_a_booking_that_overlaps_an_attended_one_is_not_released(*, over: bool) 
     visit(line, "radar", "09:05", "09:15")
     line.until("10:25")
     assert line.why("withheld", "b") == ["overlaps_attended"]
+    told = explain(line.first("withheld", "b"), clock)
+    assert told.endswith(f"an attended booking overlaps it, from 09:00 to {'09:35' if over else '10:30'}.")
     assert not line.has("release")
 
 

@@ -66,7 +66,7 @@ def test_somebody_who_comes_back_before_the_write_keeps_the_booking() -> None:
     line.show("radar")
     assert line.times("withdrawn") == ["10:07"]
     line.tell(WriteOutcome("orion", write.id, "superseded", "withdrawn"))
-    assert line.why("not_released") == ["write_superseded"]
+    assert [r.code for r in line.first("not_released").reasons] == ["write_withdrawn", "shows_presence"]
     assert line.until("11:00").outcome() == "attended"
 
 

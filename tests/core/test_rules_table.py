@@ -56,7 +56,7 @@ def case(**changes: object) -> Case:
         "calendar_read_at": at("09:13"),
         "calendar_why": "",
         "unseen_streak": 0,
-        "overlapped_by": "",
+        "overlapped_by": None,
         "released": None,
     }
     return Case(**values | changes)  # type: ignore[arg-type] # keyword pass-through
@@ -114,7 +114,7 @@ OBJECTIONS = (
     Objection("hearing", "clock_untrusted", case(deaf=Reason("clock_untrusted"))),
     Objection("calendar_fresh", "calendar_stale", case(calendar_read_at=at("09:07:59"))),
     Objection("calendar_fresh", "calendar_stale", case(calendar_read_at=NEVER)),
-    Objection("not_overlapped", "overlaps_attended", case(overlapped_by="a")),
+    Objection("not_overlapped", "overlaps_attended", case(overlapped_by=(at("08:30"), at("09:30")))),
     Objection("lone_prover_alive", "maybe_stuck_off", case(unseen_streak=3, proof=proof(lone=True))),
     Objection(
         "nothing_shown", "shows_presence", case(proof=proof(blocked=Reason("shows_presence", sensor="pir")))
@@ -276,7 +276,7 @@ def test_whatever_forbids_a_release_also_stops_one_under_way(objection: Objectio
     "stopped",
     [
         case(deaf=Reason("not_hearing")),
-        case(overlapped_by="a"),
+        case(overlapped_by=(at("08:30"), at("09:30"))),
         case(proof=proof(blocked=Reason("overdue", sensor="pir"))),
         case(proof=proof(since=at("09:05"))),
         case(proof=proof(until=NEVER)),
