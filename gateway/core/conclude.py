@@ -227,10 +227,14 @@ class _Conclusion:
         self.state.paused_at = self.now
         write: Write | None = None
         end = min(life.booking.end, next_start(self.room, self.now))
-        free = not any(o.booking.start <= self.now < o.booking.end for o in self._holding())
-        if life.live and free and end > self.now:
+        running = [o.booking for o in self._holding() if o.booking.start <= self.now < o.booking.end]
+        held = [booking.end for booking in running if "hold" in booking.marks]
+        given = Reason("not_free")
+        if life.live and not running and end > self.now:
             write = self._booking_of_our_own("hold", end, linked=life.booking.event_id)
-        given = Reason("not_free") if write is None else Reason("given_back", until=end)
+            given = Reason("given_back", until=end)
+        elif held:  # they have said so before
+            given = Reason("given_back", until=max(held))
         self._say("wrong_release", life, Reason("by_person", text=event.by), given, write=write)
 
     def _review(self, event: Reviewed) -> None:

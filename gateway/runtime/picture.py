@@ -135,7 +135,7 @@ def outlook_of(
         return f"given back at {clock(life.released_at)}", None
     if life.state == "releasing":
         return "is being given back", None
-    if life.state == "checked_in":
+    if life.state == "checked_in" and life.warned_at == NEVER:
         how = "by a person" if life.checked_in_by_person else "by its sensors"
         return f"checked in {how} at {clock(life.checked_in_at)}; it will not be released", None
     if life.would_release_at != NEVER:
@@ -154,9 +154,10 @@ def _release_outlook(case: Case, clock: Callable[[Instant], str]) -> tuple[str, 
     verb = "is given back" if case.life.live else "would be given back (shadow)"
     waits = case.earliest - case.now
     seen = "after a brief visit" if case.life.seen_at != NEVER else "nobody came"
+    why = "everybody has left" if case.life.ends_early else seen
     if waits <= 0:
-        return f"{verb} with the sensors' next message: {seen}", case.earliest
-    return f"{verb} in {words(waits)} unless somebody shows up: {seen}", case.earliest
+        return f"{verb} with the sensors' next message: {why}", case.earliest
+    return f"{verb} in {words(waits)} unless somebody shows up: {why}", case.earliest
 
 
 def sensor_picture(name: str, sensor: Sensor, now: Instant, zone: tzinfo, counts: Counts | None) -> Json:

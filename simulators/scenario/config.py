@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -18,6 +19,7 @@ _HEAD: Final = """
 [site]
 name = "Contoso"
 time_zone = {zone}
+holiday_dates = {holidays}
 [ledger]
 path = "ledger.db"
 [mqtt]
@@ -43,6 +45,8 @@ class RoomPlan:
     devices: Sequence[Device]
     mode: Mode = "live"
     exempt: bool = False
+    parts: Sequence[str] = ()
+    """The rooms that it is put together from."""
     extra: dict[str, dict[str, str]] = field(default_factory=dict)
     """By sensor: settings that differ from its kind's, as written."""
 
@@ -78,12 +82,16 @@ def policy_value(key: str, text: str) -> str:
 
 
 def plain_value(text: str) -> str:
-    """A value as TOML: true, false, or text."""
-    return text if text in ("true", "false") else json.dumps(text)
+    """A value as TOML: true, false, a number, or text."""
+    return text if text in ("true", "false") or text.isdecimal() else json.dumps(text)
 
 
 def settings_of(
-    folder: Path, zone: str, rooms: Mapping[str, RoomPlan], policy: Mapping[str, str]
+    folder: Path,
+    zone: str,
+    rooms: Mapping[str, RoomPlan],
+    policy: Mapping[str, str],
+    holidays: Sequence[date] = (),
 ) -> Settings:
     """The settings that the real gateway reads from all this; `policy` holds TOML. Raises ScenarioError."""
     secret = folder / "secret"
@@ -91,6 +99,7 @@ def settings_of(
     secret.chmod(0o600)
     text = _HEAD.format(
         zone=json.dumps(zone),
+        holidays=f"[{', '.join(map(str, holidays))}]",
         tenant=TENANT_ID,
         client=CLIENT_ID,
         policy="\n".join(f"{key} = {value}" for key, value in sorted(policy.items())),
@@ -106,6 +115,7 @@ def settings_of(
 def _room(room: RoomPlan) -> str:
     lines = ["[[room]]", f'id = "{room.id}"', f'mailbox = "{address(room.id)}"', f'mode = "{room.mode}"']
     lines += ["exempt = true"] * room.exempt
+    lines += [f"parts = {json.dumps(list(room.parts))}"] * bool(room.parts)
     for device in room.devices:
         lines.append("[[room.sensor]]")
         table = {key: _value(value) for key, value in device.table().items()}

@@ -9,6 +9,7 @@ from typing import Final, get_args
 from gateway.core.decisions import DecisionKind, Outcome
 from gateway.core.explain import SENTENCES
 from gateway.core.units import MINUTE_MS, SECOND_MS
+from gateway.exchange.models import HOLD_CATEGORY, WALK_UP_CATEGORY
 from gateway.exchange.writer import CHECK_IN_CATEGORY
 from simulators.scenario.config import address
 from simulators.scenario.errors import unknown
@@ -17,6 +18,9 @@ from simulators.scenario.scene import Meeting
 from simulators.scenario.words import Act, Form, Words, text_of
 
 Check = Callable[[Gateway, Words], str | None]
+
+OWN_MARKS: Final[Mapping[str, str]] = {"walk-up": WALK_UP_CATEGORY, "hold": HOLD_CATEGORY}
+"""The categories of the bookings that the gateway makes, as the configuration has them by default."""
 
 FIELDS: Final[Mapping[str, DecisionKind]] = {
     "released": "released",
@@ -147,6 +151,17 @@ def _until(g: Gateway, w: Words) -> str | None:
     return None if end == w["TIME"] else f"it ends at {end}"
 
 
+def _own(g: Gateway, w: Words) -> str | None:
+    """The newest booking of this kind, by the minutes in which it starts and ends."""
+    spans = [
+        "-".join(g.wall.clock(at - at % MINUTE_MS) for at in (item.start_ms, item.end_ms))
+        for item in g.own_bookings(w["ROOM"], OWN_MARKS[w["choice"]])
+    ]
+    if spans[-1:] == [w["SPAN"]]:
+        return None
+    return f"there is one {', '.join(spans)}" if spans else f"there is no {w['choice']}"
+
+
 def _told(g: Gateway, w: Words) -> str | None:
     mails = g.mail_to(w["WHO"])
     if any(text_of(w) in mail for mail in mails):
@@ -223,6 +238,10 @@ _CHECKS: Final[Mapping[str, tuple[str, Act]]] = {
         _shown,
     ),
     "expect Exchange shows ROOM WHEN until TIME": ("where the room's own copy ends", _until),
+    "expect Exchange shows ROOM walk-up|hold SPAN": (
+        "a booking that the gateway made: for unbooked use, or for people who had lost the room",
+        _own,
+    ),
     "expect WHO told TEXT": ("a mail to them has these words", _told),
     "expect N declines to WHO": ("so many mails say that the room declined", _declines),
     "expect status says TEXT": ("`status` has these words about the gateway itself", _status),

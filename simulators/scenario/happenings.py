@@ -15,11 +15,15 @@ ROOM_OPTIONS: Final = ("live", "shadow", "exempt")
 
 def _room(g: Gateway, w: Words) -> None:
     options = [option.strip() for option in w.get("OPTIONS", "live").split(",")]
+    parts: list[str] = []
     for option in options:
-        if option not in ROOM_OPTIONS:
+        if option.startswith("parts "):
+            parts = option.removeprefix("parts ").split(" and ")
+        elif option not in ROOM_OPTIONS:
             raise ScenarioError(f'a room cannot be "{option}"{near(option, ROOM_OPTIONS)}')
     mode: Mode = "shadow" if "shadow" in options else "live"
-    g.room(w["ROOM"], split_at_commas(w["SENSORS"]), mode=mode, exempt="exempt" in options)
+    sensors = [] if w["SENSORS"] == "no sensors" else split_at_commas(w["SENSORS"])
+    g.room(w["ROOM"], sensors, mode=mode, exempt="exempt" in options, parts=parts)
 
 
 def _policy(g: Gateway, w: Words) -> None:
@@ -35,7 +39,14 @@ def _policy(g: Gateway, w: Words) -> None:
 
 
 def _day(g: Gateway, w: Words) -> None:
-    g.day(date.fromisoformat(w["DATE"]), w.get("ZONE", "UTC"))
+    g.day(_date(w), w.get("ZONE", "UTC"))
+
+
+def _date(w: Words) -> date:
+    try:
+        return date.fromisoformat(w["DATE"])
+    except ValueError:
+        raise ScenarioError(f'"{w["DATE"]}" is no date, such as "2026-03-29"') from None
 
 
 def _book(g: Gateway, w: Words) -> None:
@@ -96,9 +107,15 @@ _BEGINNING: Final[_Forms] = {
     ),
 }
 
+_DAYS: Final[_Forms] = {
+    "the next day": ("from here on, times are those of the day after", lambda g, _: g.later()),
+    "N days later": ("the same, so many days later", lambda g, w: g.later(int(w["N"]))),
+}
+
 _SETTINGS: Final[_Forms] = {
     "room ROOM: SENSORS [; OPTIONS]": ("a room and what hangs in it; `live` if nothing is said", _room),
     "policy SETTINGS": ("settings of every room's policy", _policy),
+    "holiday DATE": ("a day on which empty rooms are expected", lambda g, w: g.holiday(_date(w))),
 }
 
 _BOOKINGS: Final[_Forms] = {
@@ -147,6 +164,11 @@ _PEOPLE: Final[_Forms] = {
     "WHO checks in at ROOM": ("a person's word: we are here", _says("check-in")),
     "WHO keeps ROOM [WHEN]": ("a person's word: leave this booking alone, now or next", _says("keep")),
     "WHO ends ROOM [WHEN]": ("a person's word: we are done; only of what has begun", _says("end")),
+    "WHO was here at ROOM [WHEN]": (
+        "a person's word: the room was given back although we were there",
+        _says("were-here"),
+    ),
+    "WHO reviews ROOM": ("a person has looked at a wrong release: go on", _says("reviewed")),
     "WHO sets ROOM live|shadow": ("a person sets the room's mode", _says("")),
     "WHO closes the breaker": (
         "a person has looked: it is right that so many rooms are empty",
@@ -229,8 +251,11 @@ def _write(w: Words) -> Any:
 
 HAPPENINGS: Final[tuple[Form, ...]] = (
     *_group("The beginning", _BEGINNING, before=True, only_before=True),
+    *_group("Several days (without a time)", _DAYS, before=True, only_before=True, new_day=True),
     *_group(
-        "Rooms and policy (with a time: the gateway is configured anew and restarts)", _SETTINGS, before=True
+        "Rooms, policy and site (with a time: the gateway is configured anew and restarts)",
+        _SETTINGS,
+        before=True,
     ),
     *_group("Bookings (without a time: there from the beginning)", _BOOKINGS, before=True),
     *_group("Organizers", _ORGANIZERS),

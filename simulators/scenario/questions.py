@@ -204,6 +204,13 @@ class Questions(Scene):
         uid = meeting.key.partition("@")[0]
         return next((item for item in items if item.ical_uid == uid and not item.cancelled), None)
 
+    def own_bookings(self, room: str, category: str) -> list[CalendarItem]:
+        """The present day's bookings in the room's calendar with this category, by their start."""
+        start, end = self.span("all day")
+        items = self.world.exchange.calendar(address(room), start, end)
+        own = (item for item in items if category in item.categories and not item.cancelled)
+        return sorted(own, key=lambda item: item.start_ms)
+
     def response(self, meeting: Meeting) -> str:
         """The room's answer as the organizer's own meeting shows it; "none" where it is not invited."""
         if meeting.event is None:
@@ -232,4 +239,5 @@ class Questions(Scene):
 
     def status_text(self) -> str:
         """How the gateway itself is, as text to look for words in."""
-        return json.dumps(self.status()["gateway"])
+        status = self.status()
+        return json.dumps(status["gateway"] | {"wrong_releases": status["wrong_releases"]})

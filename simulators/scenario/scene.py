@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -71,6 +71,7 @@ class Scene:
         self._begin: Instant | None = None
         self._plans: dict[str, RoomPlan] = {}
         self._policy: dict[str, str] = {}
+        self._holidays: list[date] = []
         self._runner: asyncio.Runner | None = None
         self._world: World | None = None
         self._closing = contextlib.ExitStack()
@@ -107,6 +108,15 @@ class Scene:
         if self.meetings or self.has_begun:
             raise ScenarioError("the day comes before everything that happens on it")
         self.wall, self.zone_name = Wall(day, zone), zone
+
+    def later(self, days: int = 1) -> None:
+        """Go on so many days later: from now on, times are those of that day. `at` lets the time pass."""
+        self.wall = Wall(self.wall.day + timedelta(days), self.zone_name)
+
+    def holiday(self, day: date) -> None:
+        """A day on which empty rooms are expected."""
+        self._holidays.append(day)
+        self._reconfigured()
 
     def begins(self, clock: str) -> None:
         """When the gateway wakes, if not twenty minutes before all else."""
@@ -166,7 +176,7 @@ class Scene:
         return world
 
     def _settings(self) -> Any:
-        return settings_of(self.folder, self.zone_name, self._plans, self._policy)
+        return settings_of(self.folder, self.zone_name, self._plans, self._policy, self._holidays)
 
     def _drive(self, work: Callable[[], Any]) -> None:
         if self._runner is None:
@@ -195,16 +205,23 @@ class Scene:
     # -- rooms and settings -------------------------------------------------------------------------
 
     def room(
-        self, name: str, sensors: Sequence[str] = ("radar",), *, mode: Mode = "live", exempt: bool = False
+        self,
+        name: str,
+        sensors: Sequence[str] = ("radar",),
+        *,
+        mode: Mode = "live",
+        exempt: bool = False,
+        parts: Sequence[str] = (),
     ) -> None:
         """A room and its sensors: radar, pir, zigbee pir, counter, door, seat; "pir (heartbeat 2m)".
 
-        Said again later, the gateway is configured anew and restarts.
+        `parts`: the rooms that it is put together from. Said again later, the gateway is configured anew
+        and restarts.
         """
         old = self._plans.get(name)
         if self._world is not None and old is None:
             raise ScenarioError(f'the room "{name}" must be there from the beginning')
-        plan = RoomPlan(name, [], mode, exempt)
+        plan = RoomPlan(name, [], mode, exempt, [self._known_room(part) for part in parts])
         inside = self.inside.setdefault(name, Occupants())
         kept = {device.name: device for device in old.devices} if old else {}
         devices: list[Device] = []
@@ -294,8 +311,10 @@ class Scene:
         raise unknown("booking", f"{room} {when}", [self.words(m) for m in self.meetings if m.room == room])
 
     def words(self, meeting: Meeting) -> str:
-        """A booking as a timeline names it."""
-        return f"{meeting.room} {self.wall.clock(meeting.start)}-{self.wall.clock(meeting.end)}"
+        """A booking as a timeline names it; with its date, where that is not the present day."""
+        begins = datetime.fromtimestamp(meeting.start // SECOND_MS, self.wall.zone).date()
+        day = "" if begins == self.wall.day else f" ({begins})"
+        return f"{meeting.room} {self.wall.clock(meeting.start)}-{self.wall.clock(meeting.end)}{day}"
 
     # -- what devices live in -----------------------------------------------------------------------
 

@@ -119,6 +119,8 @@ def parse(text: str, file: str = "timeline") -> Timeline:
                     file, number, f"{line.clock} is before {newest}: time does not run backwards"
                 )
             newest = line.clock
+        if line.form.new_day:
+            newest = ""
         _learn(line, names)
         lines.append(line)
     if not any(line.form in EXPECTATIONS for line in lines):
@@ -138,7 +140,7 @@ def _line(file: str, number: int, said: str, names: Mapping[str, str]) -> Line:
     if not clock and not form.before:
         raise TimelineError(file, number, f'expected a time before it: "09:00 {rest}"')
     if clock and form.only_before:
-        raise TimelineError(file, number, f'this holds from the beginning and has no time: "{rest}"')
+        raise TimelineError(file, number, f'this has no time before it: "{rest}"')
     return Line(number, clock, form, words)
 
 

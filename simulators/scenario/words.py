@@ -49,9 +49,13 @@ PARTS: Final[Mapping[str, Part]] = {
     "ZONE": Part(r"[A-Za-z_]+(?:/[A-Za-z_]+)*", "a time zone: `Europe/Berlin`"),
     "SENSORS": Part(
         r"[^;]+",
-        "radar, pir, zigbee pir, counter, door, seat, with commas between; `pir (heartbeat 2m)`: so set",
+        "radar, pir, zigbee pir, counter, door, seat, with commas between; `pir (heartbeat 2m)`: so set; "
+        "or `no sensors`",
     ),
-    "OPTIONS": Part(r"[a-z, ]+", "`live`, `shadow`, `exempt`"),
+    "OPTIONS": Part(
+        rf"(?:[a-z, ]|parts {_NAME}(?: and {_NAME})+)+",
+        "`live`, `shadow`, `exempt`; `parts orion and lyra`: it is these two rooms with the wall open",
+    ),
     "SETTINGS": Part(r".+", "settings of the policy: `grace 15m, vacate 20m`"),
 }
 
@@ -73,6 +77,8 @@ class Form(NamedTuple):
     """It may stand without a time: then it holds from the beginning."""
     only_before: bool = False
     """It stands without a time only."""
+    new_day: bool = False
+    """The times after it are those of a later day."""
 
 
 class Grammar:
