@@ -6,7 +6,8 @@ with fewer bookings (invariant L6).
 
 from collections.abc import Iterable
 from datetime import timedelta, tzinfo
-from typing import Any, Final
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
 
 from gateway.core.booking import Booking
 from gateway.core.units import HOUR_MS, Instant
@@ -58,16 +59,24 @@ class CalendarReader:
         self.exemptions = exemptions
         self._page_size = page_size
         self._max_pages = max_pages
+        self._kept: _Kept | None = None
 
     async def read(
         self, mailbox: str, zone: tzinfo, window_start: Instant, window_end: Instant
     ) -> tuple[Booking, ...]:
         """Every booking that overlaps the window, by key; never a part of them.
 
-        `zone` is the room's, for all-day entries. Raises RetryableError or UnreadableError.
+        `zone` is the room's, for all-day entries. Raises RetryableError or UnreadableError. An answer of
+        the same bytes as the last one is not read again: most are, each minute of each room.
         """
-        events = await self.view(mailbox, window_start, window_end)
-        return one_per_key(self.bookings(events, zone))
+        kept = self._kept
+        known = kept.digest if kept is not None and (kept.mailbox, kept.zone) == (mailbox, zone) else b""
+        listing = await self._view(mailbox, window_start, window_end, urgent=False, known=known)
+        if kept is not None and listing.is_known:
+            return kept.bookings
+        bookings = one_per_key(self.bookings(listing.events, zone))
+        self._kept = _Kept(mailbox, zone, listing.digest, bookings) if listing.digest else None
+        return bookings
 
     def bookings(self, events: Iterable[GraphEvent], zone: tzinfo) -> list[Booking]:
         """The bookings of these events; series masters are no bookings and are left out."""
@@ -77,9 +86,14 @@ class CalendarReader:
         self, mailbox: str, window_start: Instant, window_end: Instant, *, urgent: bool = False
     ) -> tuple[GraphEvent, ...]:
         """The events of a complete `calendarView`, as Graph tells them."""
+        return (await self._view(mailbox, window_start, window_end, urgent=urgent)).events
+
+    async def _view(
+        self, mailbox: str, start: Instant, end: Instant, *, urgent: bool, known: bytes = b""
+    ) -> "_Listing":
         url = self._client.url("users", mailbox, "calendarView")
         try:
-            return await self._complete(url, window_start, window_end, urgent=urgent)
+            return await self._complete(url, start, end, urgent=urgent, known=known)
         except ItemGoneError as error:  # said of a whole calendar it means that there is none
             raise MailboxError(MAILBOX_ADVICE, status=error.status, code=error.code) from error
 
@@ -94,28 +108,28 @@ class CalendarReader:
         """The occurrences of one series that overlap the window; none if the series is gone."""
         url = self._client.url("users", mailbox, "events", series_id, "instances")
         try:
-            events = await self._complete(url, start, end, urgent=True)
+            listing = await self._complete(url, start, end, urgent=True)
         except ItemGoneError:
             return ()
-        return one_per_key(self.bookings(events, zone))
+        return one_per_key(self.bookings(listing.events, zone))
 
     async def _complete(
-        self, url: str, start: Instant, end: Instant, *, urgent: bool
-    ) -> tuple[GraphEvent, ...]:
+        self, url: str, start: Instant, end: Instant, *, urgent: bool, known: bytes = b""
+    ) -> "_Listing":
         """Several pages are several moments: what moves between them may be missed, so read twice."""
-        events, pages = await self._listing(url, start, end, urgent=urgent)
-        if pages == 1:
-            return events
+        listing = await self._listing(url, start, end, urgent=urgent, known=known)
+        if listing.digest:
+            return listing
         for _ in range(AGREEING_READS - 1):
-            before = events
-            events, _ = await self._listing(url, start, end, urgent=urgent)
-            if events == before:
-                return events
+            before = listing
+            listing = await self._listing(url, start, end, urgent=urgent)
+            if listing == before:
+                return listing
         raise RetryableError("the calendar kept changing while it was read")
 
     async def _listing(
-        self, url: str, start: Instant, end: Instant, *, urgent: bool
-    ) -> tuple[tuple[GraphEvent, ...], int]:
+        self, url: str, start: Instant, end: Instant, *, urgent: bool, known: bytes = b""
+    ) -> "_Listing":
         params: dict[str, str] | None = {
             "startDateTime": _graph_time(start),
             "endDateTime": _graph_time(end),
@@ -125,16 +139,39 @@ class CalendarReader:
         events: list[GraphEvent] = []
         seen = {url}
         for page_number in range(1, self._max_pages + 1):
-            page = await self._client.get(url, params, urgent=urgent)
+            answer = await self._client.fetch(url, params, urgent=urgent)
+            digest = blake2b(answer.body, digest_size=16).digest() if page_number == 1 else b""
+            if known and digest == known:
+                return _Listing((), digest, is_known=True)
+            page = answer.json()
             events += (parse_event(item) for item in _items(page))
             link = page.get("@odata.nextLink")
             if link is None:
-                return tuple(events), page_number
+                return _Listing(tuple(events), digest)
             if not isinstance(link, str) or link in seen:
                 raise MalformedError("a nextLink that leads nowhere new")
             seen.add(link)
             url, params = link, None  # a nextLink carries every parameter itself
         raise MalformedError(f"a calendar of more than {self._max_pages} pages")
+
+
+class _Listing(NamedTuple):
+    """A complete listing."""
+
+    events: tuple[GraphEvent, ...]
+    digest: bytes
+    """Of its only page; empty where it had several."""
+    is_known: bool = False
+    """Its only page has the digest that was known: `events` is empty, and nothing was read."""
+
+
+class _Kept(NamedTuple):
+    """The last read of one page, and what it came to."""
+
+    mailbox: str
+    zone: tzinfo
+    digest: bytes
+    bookings: tuple[Booking, ...]
 
 
 def _items(page: dict[str, Any]) -> list[Any]:

@@ -55,6 +55,8 @@ PREFER: Final = 'IdType="ImmutableId", outlook.timezone="UTC"'
 # Errors of httpx that come before the first byte of a request is sent.
 NOTHING_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
+ADDRESSES_KEPT: Final = 1_000
+
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -100,6 +102,16 @@ class Answer(NamedTuple):
     accepted: bool
     headers: httpx.Headers
     body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The JSON object in the body. Raises MalformedError for anything else."""
+        try:
+            parsed = msgspec.json.decode(self.body)
+        except ValueError as error:
+            raise MalformedError("the answer is not JSON", status=self.status) from error
+        if not isinstance(parsed, dict):
+            raise MalformedError("the answer is not a JSON object", status=self.status)
+        return parsed
 
 
 class GraphClient:
@@ -151,6 +163,8 @@ class GraphClient:
         self._jitter = jitter
         self._wall = wall
         self._patience: dict[Kind, Patience] = {"read": read_patience, "write": write_patience}
+        self._addresses: dict[str, httpx.URL] = {}
+        """Asked lately: the same questions come each minute, and taking an address apart is slow."""
         self.requests = Counts()
 
     async def __aenter__(self) -> Self:
@@ -175,15 +189,15 @@ class GraphClient:
         `urgent` reads may use the slot that routine reads leave free. Raises RetryableError,
         UnreadableError, ItemGoneError or RefusedError; an address of another origin is Malformed.
         """
+        answer = await self.fetch(url, params, urgent=urgent)
+        return answer.json()
+
+    async def fetch(
+        self, url: str, params: Mapping[str, str] | None = None, *, urgent: bool = False
+    ) -> Answer:
+        """As `get`, but the answer as it came: for who may know it already."""
         address = self._address(f"{url}?{urlencode(params)}" if params else url)
-        answer = await self._persist("read", "GET", address, None, urgent=urgent, still=None)
-        try:
-            parsed = json.loads(answer.body)
-        except ValueError as error:
-            raise MalformedError("the answer is not JSON", status=answer.status) from error
-        if not isinstance(parsed, dict):
-            raise MalformedError("the answer is not a JSON object", status=answer.status)
-        return parsed
+        return await self._persist("read", "GET", address, None, urgent=urgent, still=None)
 
     async def write(
         self,
@@ -203,12 +217,18 @@ class GraphClient:
         await self._persist("write", method, self._address(url), content, urgent=True, still=still)
 
     def _address(self, url: str) -> httpx.URL:
+        known = self._addresses.get(url)
+        if known is not None:
+            return known
         try:
             address = httpx.URL(url)
         except httpx.InvalidURL as error:
             raise MalformedError("a link that is no address") from error
         if _origin(address) != _origin(self._base):
             raise MalformedError(f"a link away from {self._base.host}, where the token must not go")
+        if len(self._addresses) >= ADDRESSES_KEPT:
+            self._addresses.clear()
+        self._addresses[url] = address
         return address
 
     async def _persist(

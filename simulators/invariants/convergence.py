@@ -71,7 +71,7 @@ class CalendarsAgree(Checker):
             (e.room, e.booking) for e in seen.effects[self._effects_read :] if e.deed != "created"
         }
         self._effects_read = len(seen.effects)
-        stale = any(
+        stale = bool(self._removed) and any(
             t.kind == STALE and (t.until or seen.now) >= seen.now - STALE_FOR_MS for t in seen.troubles
         )
         for at, room, key in () if stale else self._removed:

@@ -298,7 +298,9 @@ class OneOccurrenceOnly(EffectChecker):
 
     def effect(self, seen: Observed, story: Story, effect: Effect) -> Iterator[Violation]:
         """Shadow writes nothing."""
-        cause = story.cause_of(effect) if effect.by == "gateway" else None
+        if effect.by != "gateway":
+            return
+        cause = story.cause_of(effect)
         configured = seen.rooms.get(effect.room)
         in_shadow = configured is not None and configured.mode == "shadow" and not _went_live(story, effect)
         if (cause is not None and not cause.decision.live) or in_shadow:

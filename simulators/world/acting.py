@@ -10,7 +10,7 @@ from simulators.exchange import ExchangeSimulator, OrganizerEvent, weekly
 from simulators.exchange.errors import ExchangeError
 from simulators.people import PlannedBooking, stream
 from simulators.world.calendars import Calendars
-from simulators.world.cast import Act, Cast
+from simulators.world.cast import Act, Cast, booked_rooms
 from simulators.world.host import Host
 
 CHECKED_IN: Final = "Checked in"
@@ -27,12 +27,13 @@ class Players:
         self._exchange = exchange
         self._calendars = calendars
         self._host = host
-        self._mailbox = {room.id: room.mailbox for room in plan.rooms}
+        rooms = booked_rooms(plan)
+        self._mailbox = {room.id: room.mailbox for room in rooms}
         self._handles: dict[str, OrganizerEvent] = {}
         self._name_of: dict[str, str] = {}
         """The planned key, by the iCalUId of the meeting or series."""
         self._until = plan.end
-        self.planned: dict[str, PlannedBooking] = {b.key: b for room in plan.rooms for b in room.bookings}
+        self.planned: dict[str, PlannedBooking] = {b.key: b for room in rooms for b in room.bookings}
         self.disturbed: set[str] = set()
         """Planned bookings that did not stay as they were planned: left out of the balance."""
         self._panels: set[asyncio.Task[object]] = set()

@@ -20,6 +20,7 @@ from simulators.faults import LEAP_DAY, SUMMER_TIME
 from simulators.office import ROOM_NAMES, WEEKEND, Fitting, OfficeRoom, fit
 from simulators.people import Behaviour, PlannedBooking, RoomDay, Visit, stream
 from simulators.sensors import CounterPeriodic, Device, EsphomeNode, PirZigbee
+from simulators.world.house import House, house
 
 FITTINGS: Final[tuple[Fitting, ...]] = (
     "radar+pir",
@@ -87,6 +88,7 @@ class Cast(msgspec.Struct, frozen=True):
     acts: tuple[Act, ...]
     poll: str
     end: Instant
+    site: House
     nights: bool = False
     """The gateway also runs at night and on weekends, when the sensors are switched off."""
 
@@ -135,11 +137,15 @@ def cast(seed: int, rooms: int, days: int, begins: Begin) -> Cast:
         _room(seed, name, FITTINGS[(offset + index) % len(FITTINGS)], working, holidays)
         for index, name in enumerate(ROOM_NAMES[:rooms])
     ]
-    acts = sorted(act for _, room_acts in planned for act in room_acts)
+    acts = [act for _, room_acts in planned for act in room_acts]
     poll = rng.choice(("60s", "120s", "180s"))
-    rooms_planned = tuple(room for room, _ in planned)
+    site, rooms_planned = house(seed, [room for room, _ in planned], working, holidays)
+    for plan in site.hall.days if site.hall is not None else ():
+        acts += _acts_of(plan, plan.opens // DAY_MS * DAY_MS, working[0], stream(seed, "extra", plan.room))
+    acts.sort()
     nights = bool(special) or stream(seed, "nights").random() < NIGHTS
-    return Cast(seed, zone, rooms_planned, working, tuple(acts), poll, first + days * DAY_MS, nights)
+    end = first + days * DAY_MS
+    return Cast(seed, zone, rooms_planned, working, tuple(acts), poll, end, site, nights)
 
 
 def _room(
@@ -289,14 +295,9 @@ def _second_thoughts(booking: PlannedBooking, rng: random.Random) -> list[Act]:
     return next(([act] for below, fits, act in choices if fits and point < below), [])
 
 
-def settings_text(plan: Cast, tenant: str, client: str) -> str:
-    """The gateway's configuration for this office, without its rooms' tables."""
-    return (
-        f'[site]\nname = "Contoso"\ntime_zone = "{plan.zone}"\n'
-        f'[ledger]\npath = "ledger.db"\nkeep = "7d"\n[mqtt]\nhost = "127.0.0.1"\nqueue_covers = "10m"\n'
-        f'[exchange]\ntenant_id = "{tenant}"\nclient_id = "{client}"\nclient_secret_file = "secret"\n'
-        f'poll = "{plan.poll}"\n[policy.default]\n'
-    )
+def booked_rooms(plan: Cast) -> tuple[OfficeRoom, ...]:
+    """Everything that can be booked: the rooms, and the hall where there is one."""
+    return plan.rooms if plan.site.hall is None else (*plan.rooms, plan.site.hall)
 
 
 def zone_of(plan: Cast) -> ZoneInfo:

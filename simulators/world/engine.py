@@ -25,6 +25,7 @@ from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSim
 from simulators.exchange.graph import Target
 from simulators.exchange.wire import Answer, Request
 from simulators.faults import Hittable, Strike, schedule
+from simulators.invariants.story import with_parts
 from simulators.observed import Deed, Hand, Observed, Read, Trouble
 from simulators.office import OfficeRoom
 from simulators.people import stream
@@ -37,17 +38,17 @@ from simulators.world.cast import (
     Act,
     Cast,
     begin,
+    booked_rooms,
     cast,
     device_on,
-    settings_text,
     zone_of,
 )
 from simulators.world.host import Host, ProcessKilled
+from simulators.world.house import settings_text, truly_inside
 from simulators.world.judge import Judge
 from simulators.world.mischief import Active, Airwaves, StormyWeather
 from simulators.world.sight import MachineClock, Sight, WatchedLink
 from simulators.world.strikes import Strikes
-from simulators.world.toml import room_tables
 from simulators.world.transport import Plight
 
 STEP_MS: Final = MINUTE_MS
@@ -95,15 +96,15 @@ class Engine:
         self.machine = MachineClock(clock, loop, first)
         self.observed = Observed(first, {}, now=first)
         self.exchange = ExchangeSimulator(
-            rooms=[Person(room.id.capitalize(), room.mailbox) for room in plan.rooms],
+            rooms=[Person(room.id.capitalize(), room.mailbox) for room in booked_rooms(plan)],
             now=clock.now,
             seed=options.seed,
             wall_clock=lambda: clock.monotonic_ms() / 1_000,
         )
-        self._rooms = {room.mailbox: room.id for room in plan.rooms}
+        self._rooms = {room.mailbox: room.id for room in booked_rooms(plan)}
         self.calendars = Calendars(
             self.exchange,
-            {room.id: room.mailbox for room in plan.rooms},
+            {room.id: room.mailbox for room in booked_rooms(plan)},
             zone_of(plan),
             self.observed.effects,
         )
@@ -113,7 +114,8 @@ class Engine:
         self.weather = StormyWeather(self.active, lambda user: self._rooms.get(user, ""))
         self.weather.fail_nth = options.fail_nth_answer
         self.settings = _settings(plan, folder)
-        self.observed.rooms = {room.id: room for room in self.settings.site_config().rooms}
+        site = self.settings.site_config()
+        self.observed.rooms = {room.id: with_parts(room, site) for room in site.rooms}
         self.link = WatchedLink()
         router = build_router(self.settings.sensor_sources())
         self.link.watch(self.sight, router)
@@ -174,7 +176,7 @@ class Engine:
     async def run(self) -> None:
         """Go through all days, heal, look once more."""
         asyncio.get_running_loop().set_exception_handler(self._stray)
-        self.observed.visits = {room.id: room.visits for room in self.plan.rooms}
+        self.observed.visits = truly_inside(self.plan.site, self.plan.rooms)
         if self.begins.special:
             self.active.struck[self.begins.special] += 1
         try:
@@ -344,7 +346,8 @@ class Engine:
 
     def _show_calendars(self) -> None:
         now = self.true.now()
-        self.observed.calendars = {room.id: self.calendars.bookings(room.id, now) for room in self.plan.rooms}
+        rooms = booked_rooms(self.plan)
+        self.observed.calendars = {room.id: self.calendars.bookings(room.id, now) for room in rooms}
 
     def _stray(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """An exception that nobody took: only those of killed processes may be."""
@@ -404,4 +407,5 @@ def _settings(plan: Cast, folder: Path) -> Settings:
     secret = folder / "secret"
     secret.touch(mode=0o600)
     secret.write_text(CLIENT_SECRET)
-    return parse(settings_text(plan, TENANT_ID, CLIENT_ID) + room_tables(plan.rooms), base=folder)
+    text = settings_text(plan.site, plan.rooms, plan.zone, plan.poll, TENANT_ID, CLIENT_ID)
+    return parse(text, base=folder)

@@ -11,14 +11,15 @@ def room_tables(rooms: Iterable[OfficeRoom], mode: str = "live") -> str:
     """``[[room]]`` and ``[[room.sensor]]`` of each room, as TOML."""
     lines: list[str] = []
     for room in rooms:
-        lines += ["[[room]]", *_lines({"id": room.id, "mailbox": room.mailbox, "mode": mode})]
+        lines += table("[room]", {"id": room.id, "mailbox": room.mailbox, "mode": mode})
         for device in room.devices:
-            lines += ["[[room.sensor]]", *_lines(device.settings())]
+            lines += table("[room.sensor]", device.settings())
     return "\n".join(lines) + "\n"
 
 
-def _lines(table: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in table.items()]
+def table(name: str, values: Mapping[str, Any]) -> list[str]:
+    """A table; one of an array of tables where the name itself is in brackets."""
+    return [f"[{name}]", *(f"{key} = {_value(value)}" for key, value in values.items())]
 
 
 def _value(value: Any) -> str:

@@ -1,7 +1,7 @@
 """When the site asks for a tick: as soon as time alone can change what it knows, and not for less."""
 
 import msgspec
-from timeline import PIR, PIR_2, at
+from timeline import PIR, PIR_2, RADAR, Timeline, at, booking
 
 from gateway.core.events import Configured, LinkUp, Reading, Tick
 from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
@@ -60,3 +60,14 @@ def test_the_hold_of_one_sensor_is_no_moment_while_another_still_shows_somebody(
     last = hit(site, "pir-2", "09:35")
     last = hit(site, "pir", "09:36")
     assert changes_until(site, at("10:00")) == [(last + 10 * MINUTE_MS + 1, "unknown")]
+
+
+def test_the_first_proof_after_due_is_never_folded() -> None:
+    """A repeat within seconds adds nothing, unless a release that has just become due waits for it."""
+    line = Timeline(RADAR)
+    line.book(booking("09:00", "10:00", "b"))
+    line.until("09:09:58")
+    said = Reading("radar", "presence", 0)
+    line.tell(said)
+    assert line.site.is_repeat(said, at("09:09:59"))
+    assert not line.site.is_repeat(said, at("09:10:01"))

@@ -9,7 +9,7 @@ import pytest
 from harness import World, at, in_world
 
 from gateway.core.decisions import Decision
-from gateway.core.events import AnyEvent, Booted, ClockStepped, LinkDown, Reading
+from gateway.core.events import AnyEvent, Booted, ClockStepped, LinkDown, Reading, Tick
 from gateway.core.explain import explain
 from gateway.core.site import Site
 from gateway.core.units import Instant
@@ -170,7 +170,7 @@ def test_a_full_disk_stops_writing_and_loses_nothing(tmp_path: Path) -> None:
         await world.until("09:20")
         assert world.service is not None
         assert "disk full" in world.service.brain.paused_because
-        assert world.link.dropped
+        assert "disk full" in world.link.dropped[0], "dropped at once, so that the broker delivers again"
         waiting = world.link.unacknowledged
         assert waiting > 0
         assert world.exchange.status(booking, ORION).response == "accepted"
@@ -401,5 +401,32 @@ def test_a_gateway_that_waits_for_its_disk_can_be_stopped(tmp_path: Path) -> Non
         await world.start()
         await world.until("08:30")
         await world.stop()
+
+    in_world(tmp_path, story)
+
+
+def test_a_fault_in_the_core_releases_nothing_and_reloads_its_memory(tmp_path: Path) -> None:
+    """It is told, the broker delivers again, and everything begins anew from the ledger."""
+
+    async def story(world: World) -> None:
+        booking = world.exchange.book(ANA, ORION, at("09:00"), at("10:30"))
+        await world.until("09:05")
+        assert world.service is not None
+        broken = world.service.brain.site
+        handle = broken.handle
+
+        def fails(event: AnyEvent, now: Instant) -> list[Decision]:
+            if event == Tick():
+                raise RuntimeError("a fault of our own")
+            return handle(event, now)
+
+        broken.handle = fails  # type: ignore[method-assign] # a fault that only this memory has
+        await world.until("09:05:45")
+        assert "a fault of our own" in world.service.brain.paused_because
+        assert "a fault of our own" in world.link.dropped[0]
+        assert not world.decisions("released")
+        await world.until("10:30")
+        assert world.service.brain.site is not broken
+        assert world.exchange.status(booking, ORION).response == "declined"
 
     in_world(tmp_path, story)
