@@ -34,6 +34,8 @@ from gateway.core.site import Site
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.links import LinkListener
 from gateway.runtime.announce import Announcer, availability_topic, state_topic
+from simulators.faults import IN_WORDS, KINDS
+from simulators.invariants import CHECKERS
 
 DOCS: Final = Path(__file__).parent
 PICTURE: Final = DOCS / "images" / "demo.svg"
@@ -85,6 +87,21 @@ def rules() -> str:
     ]
     weights = _table(("weight", "if the rule objects"), list(WEIGHTS.items()))
     return f"{_table(('', 'weight', 'rule', 'what it holds to'), rows)}\n{weights}"
+
+
+def faults() -> str:
+    """What goes wrong in the simulated world."""
+    rows = [
+        (f"`{kind.name}`", IN_WORDS[kind.name], "" if kind.detectable else "cannot be noticed")
+        for kind in KINDS
+    ]
+    return _table(("fault", "what happens", ""), rows)
+
+
+def promises() -> str:
+    """What is checked after every step of the simulated world."""
+    rows = [(name, first_paragraph(checker).removeprefix(f"{name}: ")) for name, checker in CHECKERS.items()]
+    return _table(("", "promise"), rows)
 
 
 def first_paragraph(thing: Callable[..., Any]) -> str:
@@ -189,10 +206,12 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "states": states,
     "causes": causes,
     "rules": rules,
+    "faults": faults,
+    "promises": promises,
     "topics": topics,
     "room-topic": room_topic,
 }
-PAGES: Final = (DOCS / "architecture.md", DOCS / "topics.md")
+PAGES: Final = (DOCS / "architecture.md", DOCS / "topics.md", DOCS / "world.md")
 
 
 def fresh(page: str) -> str:

@@ -181,7 +181,9 @@ def world(
         float, typer.Option(min=0.001, help="How much to simulate: rooms times years.")
     ] = 0.5,
     seed: Annotated[int, typer.Option(help="The first run's; each further run has the next one.")] = 1,
-    faults: Annotated[str, typer.Option(help="all, none, or names with commas between.")] = "all",
+    faults: Annotated[
+        str, typer.Option(help="all, none, or names with commas between; docs/world.md lists them.")
+    ] = "all",
     rooms: Annotated[int, typer.Option(min=1, max=8, help="How many rooms each run has.")] = 4,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many runs at a time.")] = 2,
     days: Annotated[

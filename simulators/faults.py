@@ -5,7 +5,7 @@ often, for how long, and whether a gateway can notice it. A schedule is a tuple 
 a run that fails can be run again with fewer of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Duration, Instant
@@ -112,6 +112,55 @@ KINDS: Final[tuple[FaultKind, ...]] = (
     FaultKind("organizer_races", 0.50, 60 * _M, 300 * _M, detectable=False),
     FaultKind("microsoft_releases", 0.50, 60 * _M, 300 * _M, "room"),
 )
+
+IN_WORDS: Final[Mapping[str, str]] = {
+    "broker_down": "The broker is gone for a while; what sensors publish meanwhile is lost.",
+    "broker_restart": "The broker restarts and still knows the gateway's session.",
+    "session_lost": "The broker restarts and has forgotten every session and retained value.",
+    "messages_lost": "One message in seven of a room never arrives.",
+    "messages_late": "One message in five of a room arrives up to a minute and a half later.",
+    "messages_twice": "Every third message of a room is delivered twice.",
+    "messages_swapped": "Every third message of a room is overtaken by the next.",
+    "messages_retained": "An old value comes, marked as retained.",
+    "messages_broken": "Bytes come that no device would send: cut off, not UTF-8, NaN, two thousand deep.",
+    "sensor_offline": "A sensor is gone; its last will says so after some seconds, where it has one.",
+    "sensor_silent": "A sensor says nothing any more, and nobody says so.",
+    "bridge_offline": "A Zigbee bridge is offline and says so; its sensors are silent.",
+    "sensor_stuck_on": "A sensor goes on speaking and shows presence whatever happens.",
+    "sensor_stuck_off": "A sensor goes on speaking and shows nobody whatever happens.",
+    "sensor_noisy": "A sensor shows people who are not there, every minute or two.",
+    "sensor_flapping": "A sensor changes its state every four seconds.",
+    "battery_dying": "A sensor reports a battery at one percent.",
+    "killed": "`kill -9` at any moment; the files stay as they are, torn bytes at their end.",
+    "killed_at_a_point": "The same at a labelled point of a commit, an acknowledgement or a write.",
+    "restarted": "The gateway is stopped cleanly and started again.",
+    "machine_rebooted": "The machine goes down with the gateway and its broker.",
+    "disk_full": "No commit succeeds.",
+    "disk_slow": "Each commit takes up to eight seconds.",
+    "fsync_fails": "Up to three commits fail at their fsync.",
+    "clock_forwards": "The gateway's clock is set forwards, by up to three hours, and back later.",
+    "clock_backwards": "The gateway's clock is set back, and forwards later.",
+    "clock_untrusted": "The machine has no time source.",
+    SUMMER_TIME: "The clocks of the rooms' zone change; the gateway runs through that night.",
+    LEAP_DAY: "The run includes a 29 February.",
+    "exchange_gone": "No request reaches Exchange.",
+    "exchange_slow": "Every answer takes up to 25 seconds.",
+    "exchange_one_way": "Requests reach Exchange, and no answer comes back.",
+    "exchange_throttles": "429, with a Retry-After or without.",
+    "exchange_fails": "500, 502, 503 or 504.",
+    "write_lost": "A write never reaches Exchange, and nobody says so.",
+    "answer_lost": "A write takes effect, and its answer never comes.",
+    "stale_reads": "Every other read shows the calendar as it was up to four minutes ago.",
+    "partial_pages": "Calendars come in pages of three, some of them cut off in the middle.",
+    "token_refused": "Every token is refused at once.",
+    "permission_lost": "403 for a room's mailbox.",
+    "mailbox_missing": "404 for a room's mailbox.",
+    "second_gateway": "A second gateway, with a ledger of its own, runs on the same rooms.",
+    "organizer_edits": "The organizer moves, cancels or edits a booking that is being looked at.",
+    "organizer_races": "The same between the last look and the write, where nobody can notice.",
+    "microsoft_releases": "Microsoft's own auto-release takes rooms that nobody checked in to.",
+}
+"""What each kind does, in a sentence."""
 
 BY_NAME: Final = {kind.name: kind for kind in KINDS}
 NAMES: Final = tuple(BY_NAME)

@@ -351,3 +351,30 @@ def test_the_difference_does_not_depend_on_order(read: list[Booking], random: An
     distinct = {(b.key, b.event_id): b for b in read}
     shuffled = [distinct[b.key, b.event_id] for b in shuffled]
     assert difference([], distinct.values(), *window_) == difference([], shuffled, *window_)
+
+
+async def test_an_answer_of_the_same_bytes_is_not_read_again_and_any_other_is() -> None:
+    """Nothing new costs next to nothing; a changed entry, a second page or another zone are read in full."""
+    pages = Pages([event(8), event(9)])
+    first = await pages.read()
+    assert await pages.read() is first
+    pages.pages = [[event(8), event(9, showAs="free")]]
+    changed = await pages.read()
+    assert [booking.show_as for booking in changed] == ["busy", "free"]
+    pages.pages = [[event(8)], [event(9)]]
+    assert keys(await pages.read()) == ["uid-08", "uid-09"]
+    assert await pages.read() is not await pages.read()
+    pages.pages = [[event(8), event(9)]]
+    again = await pages.read()
+    assert again == first
+    elsewhere = await pages.reader.read("orion@contoso.com", ZoneInfo("UTC"), DAY, DAY + 24 * HOUR_MS)
+    assert elsewhere is not again
+
+
+async def test_another_mailbox_never_gets_the_bookings_of_the_last_one() -> None:
+    """Two empty calendars look alike, and are two calendars all the same."""
+    pages = Pages([event(8)])
+    first = await pages.read()
+    other = await pages.reader.read("vega@contoso.com", BERLIN, DAY, DAY + 24 * HOUR_MS)
+    assert other == first
+    assert other is not first

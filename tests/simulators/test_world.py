@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from gateway.core import rules
 from gateway.core.units import DAY_MS
 from simulators.cli import app
-from simulators.faults import KINDS, NAMES, Strike, chosen, schedule
+from simulators.faults import IN_WORDS, KINDS, NAMES, Strike, chosen, schedule
 from simulators.world.cast import begin
 from simulators.world.engine import Options
 from simulators.world.exhaust import PLACES, exhaust, passes, struck
@@ -141,6 +141,12 @@ def test_a_place_that_is_struck_makes_a_difference() -> None:
 
 
 # -- faults -------------------------------------------------------------------------------------------
+
+
+def test_each_kind_of_fault_says_what_it_does() -> None:
+    """One sentence each, in the order of the table."""
+    assert list(IN_WORDS) == list(NAMES)
+    assert all(words.endswith(".") for words in IN_WORDS.values())
 
 
 def test_other_kinds_of_faults_move_no_strike() -> None:
