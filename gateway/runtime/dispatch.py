@@ -106,8 +106,20 @@ class Dispatch:
         """Take up what an earlier run left in the outbox."""
         self.halted = await self._ledger.run(lambda ledger: ledger.note(HALT_NOTE))
         self._series_watched = bool(await self._ledger.run(lambda ledger: ledger.note(SERIES_NOTE)))
+        withdrawn = self._withdrawn_before()
         for row in await self._ledger.run(lambda ledger: ledger.open_rows()):
+            self._withdrawn |= {(row.room, row.write.id)} & withdrawn
             self._begin(row)
+
+    def _withdrawn_before(self) -> set[tuple[str, int]]:
+        """What an earlier run withdrew, by the core's memory: people came, and it is not sent after all."""
+        states = [(name, room.state) for name, room in self._brain.site.rooms.items()]
+        return {
+            (name, life.write)
+            for name, state in states
+            for life in (*state.lives.values(), *state.departed.values())
+            if life.withdrawn and life.write is not None
+        }
 
     async def stop(self) -> None:
         """Stop where it is; the ledger knows how far each row has come."""
