@@ -15,6 +15,7 @@ from simulators.world.run import Outcome, Sum
 from simulators.world.shrink import command_of
 
 VIOLATIONS_SHOWN: Final = 8
+COLUMNS: Final = 2
 
 
 def bar(console: Console) -> Progress:
@@ -78,15 +79,15 @@ def summary(total: Sum) -> Iterable[Any]:
 def _coverage(total: Sum) -> Table:
     """Which faults made a difference, and how often."""
     table = Table(box=None, title="Faults that made a difference", title_justify="left", header_style="dim")
-    for _ in range(3):
-        table.add_column("fault")
+    for _ in range(COLUMNS):
+        table.add_column("fault", no_wrap=True)
         table.add_column("struck", justify="right")
     cells = [
         (name + ("" if BY_NAME[name].detectable else " *"), f"{total.figures.faults_struck.get(name, 0):,}")
         for name in NAMES
         if name in total.faults
     ]
-    rows = -(-len(cells) // 3)
+    rows = -(-len(cells) // COLUMNS)
     for number in range(rows):
         row = cells[number::rows]
         table.add_row(*(part for cell in row for part in cell))
