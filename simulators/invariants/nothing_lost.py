@@ -106,10 +106,10 @@ class AcknowledgedIsJournaled(Checker):
             # Only changes are facts, and what has never spoken counts as online.
             is_known = known.online == said.online if isinstance(known, type(said)) else said.online
             return is_known or not (isinstance(said, Availability) and said.sensor in story.rooms_of)
-        # A repeat is compared with what was known when it was delivered, or within seconds of that: a
-        # radar that beats "on" and clears a moment later has not lost its beat.
-        return isinstance(said, Reading) and (
-            self._is_folded(delivery, said, story, SLACK_MS) or self._is_folded(delivery, said, story, 0)
+        # A repeat is compared with what was known just before it was delivered, or within seconds of that: a
+        # radar that beats "on" and clears a moment later, or in the same instant, has not lost its beat.
+        return isinstance(said, Reading) and any(
+            self._is_folded(delivery, said, story, slack) for slack in (SLACK_MS, 0, -1)
         )
 
     def _durable(self, facts: list[Fact], delivery: Delivery) -> list[Fact]:
