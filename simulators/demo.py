@@ -30,6 +30,7 @@ from simulators.exchange.items import Person
 from simulators.exchange.serve import Connection, serving
 from simulators.office import Office, OfficeRoom, publish
 from simulators.people import PlannedBooking
+from simulators.toml import table
 from simulators.truth import Balance, Cause, Fate, balance, causes_by_booking, fate_of
 
 ZONE: Final = "Europe/Berlin"
@@ -249,19 +250,7 @@ def gateway_toml(office: Office, port: int, connection: Connection) -> str:
     ]
     for room in office.gateway_rooms():
         sensors = room.pop("sensor")
-        lines += ["", "[[room]]", *_table({**room, "mode": "live"})]
+        lines += ["", *table("[room]", {**room, "mode": "live"})]
         for sensor in sensors:
-            lines += ["[[room.sensor]]", *_table(sensor)]
+            lines += table("[room.sensor]", sensor)
     return "\n".join(lines) + "\n"
-
-
-def _table(values: dict[str, Any]) -> list[str]:
-    return [f"{key} = {_toml(value)}" for key, value in values.items()]
-
-
-def _toml(value: str | bool | int | dict[str, str]) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f'{key} = "{word}"' for key, word in value.items()) + " }"
-    return str(value) if isinstance(value, int) else f'"{value}"'

@@ -8,7 +8,7 @@ a run that fails can be run again with fewer of them.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Duration, Instant
+from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
 from simulators.people import stream
 
 Concerns = Literal["site", "room", "sensor", "zigbee"]
@@ -54,7 +54,6 @@ class Hittable(NamedTuple):
 
 SUMMER_TIME: Final = "summer_time_change"
 LEAP_DAY: Final = "leap_day"
-OF_THE_CALENDAR: Final = (SUMMER_TIME, LEAP_DAY)
 """Days on which programs fail. They strike by when a run begins (`simulators.world.cast.begin`)."""
 
 _M: Final = MINUTE_MS
@@ -224,11 +223,3 @@ def _poisson(mean: float, point: float) -> int:
         term *= mean / count
         total += term
     return count
-
-
-def rarest_rate(names: Iterable[str]) -> float:
-    """The lowest daily rate of these kinds: tells how long a run must be before each has struck."""
-    return min((BY_NAME[name].a_day for name in names), default=0.0)
-
-
-__all__ = ["BY_NAME", "DAY_MS", "KINDS", "NAMES", "FaultKind", "Hittable", "Strike", "chosen", "schedule"]

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from gateway.settings import PolicySettings, SensorSettings, Settings, SettingsError, parse
 from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID
 from simulators.scenario.devices import Device
 from simulators.scenario.errors import ScenarioError, unknown
+from simulators.toml import literal
 
 DOMAIN: Final = "contoso.com"
 Mode = Literal["shadow", "live"]
@@ -118,13 +119,7 @@ def _room(room: RoomPlan) -> str:
     lines += [f"parts = {json.dumps(list(room.parts))}"] * bool(room.parts)
     for device in room.devices:
         lines.append("[[room.sensor]]")
-        table = {key: _value(value) for key, value in device.table().items()}
-        table |= {key: plain_value(text) for key, text in room.extra.get(device.name, {}).items()}
-        lines += [f"{key} = {value}" for key, value in table.items()]
+        values = {key: literal(value) for key, value in device.table().items()}
+        values |= {key: plain_value(text) for key, text in room.extra.get(device.name, {}).items()}
+        lines += [f"{key} = {value}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + "}"
-    return json.dumps(value)

@@ -99,10 +99,6 @@ class Calendars:
         self._effects += found
         return found
 
-    def find(self, room: str, key: str) -> CalendarItem | None:
-        """The item of this key, as it is now."""
-        return self._seen[room][1].get(key)
-
     def items(self, room: str) -> Mapping[str, CalendarItem]:
         """What lies in the room's calendar between the watched instants, by booking key."""
         return self._seen[room][1]

@@ -100,7 +100,7 @@ class Begin(NamedTuple):
     """UTC midnight of its first day."""
     zone: str
     special: str = ""
-    """The kind of special day (`simulators.faults.OF_THE_CALENDAR`) that lies in it, if one was chosen."""
+    """The kind of special day that lies in it (a change of the clocks, a leap day), if one was chosen."""
 
 
 def begin(seed: int, days: int, faults: frozenset[str]) -> Begin:

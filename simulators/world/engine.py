@@ -17,6 +17,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.core.policy import whole_rooms
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.sensors import build_router
 from gateway.settings import Settings, parse
@@ -25,7 +26,6 @@ from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSim
 from simulators.exchange.graph import Target
 from simulators.exchange.wire import Answer, Request
 from simulators.faults import Hittable, Strike, schedule
-from simulators.invariants.story import with_parts
 from simulators.observed import Deed, Hand, Observed, Read, Trouble
 from simulators.office import OfficeRoom
 from simulators.people import stream
@@ -114,8 +114,7 @@ class Engine:
         self.weather = StormyWeather(self.active, lambda user: self._rooms.get(user, ""))
         self.weather.fail_nth = options.fail_nth_answer
         self.settings = _settings(plan, folder)
-        site = self.settings.site_config()
-        self.observed.rooms = {room.id: with_parts(room, site) for room in site.rooms}
+        self.observed.rooms = {room.id: room for room in whole_rooms(self.settings.site_config())}
         self.link = WatchedLink()
         router = build_router(self.settings.sensor_sources())
         self.link.watch(self.sight, router)

@@ -1,6 +1,6 @@
 """How a world's site is run: what its policies switch on, its holidays, rooms in shadow, a combined hall."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from gateway.core.units import HOUR_MS, Instant
 from simulators import people
 from simulators.office import OfficeRoom
 from simulators.people import Behaviour, RoomDay, Visit, stream
-from simulators.world.toml import room_tables, table
+from simulators.toml import table
 
 HALL: Final = "hall"
 """The room that the first two rooms become when the wall between them is opened."""
@@ -101,6 +101,16 @@ def settings_text(
         hall = {"id": HALL, "mailbox": site.hall.mailbox, "mode": "live", "parts": parts}
         text += "\n".join(table("[room]", hall)) + "\n"
     return text
+
+
+def room_tables(rooms: Iterable[OfficeRoom], mode: str = "live") -> str:
+    """``[[room]]`` and ``[[room.sensor]]`` of each room, as TOML."""
+    lines: list[str] = []
+    for room in rooms:
+        lines += table("[room]", {"id": room.id, "mailbox": room.mailbox, "mode": mode})
+        for device in room.devices:
+            lines += table("[room.sensor]", device.settings())
+    return "\n".join(lines) + "\n"
 
 
 def truly_inside(site: House, rooms: Sequence[OfficeRoom]) -> dict[str, tuple[Visit, ...]]:

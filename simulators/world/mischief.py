@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.core.units import SECOND_MS, Instant
+from gateway.core.units import SECOND_MS
 from simulators.exchange.graph import Target
 from simulators.exchange.wire import Request
-from simulators.faults import BY_NAME, Strike
+from simulators.faults import Strike
 from simulators.people import stream
 from simulators.sensors import CounterPeriodic, Device, EsphomeNode, PirZigbee
 from simulators.world.transport import Plight
@@ -146,7 +146,6 @@ class Airwaves:
         self.packets = 0
         self.lose_nth = 0
         """The n-th message is lost, and no other; 0: none."""
-        self.lost_at: list[tuple[Instant, str]] = []
 
     def carry(self, device: Device, room: str, topic: str, payload: bytes, *, retain: bool, qos: int) -> None:
         """A device publishes."""
@@ -226,8 +225,3 @@ def showing(device: Device, payload: bytes, *, on: bool) -> bytes:
 def _with_battery(payload: bytes, percent: int) -> bytes:
     fields = json.loads(payload)
     return msgspec.json.encode({**fields, "battery": percent})
-
-
-def is_detectable(kind: str) -> bool:
-    """Whether a gateway can notice a fault of this kind."""
-    return BY_NAME[kind].detectable

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from simulators.clock import VirtualClock, run_virtual
-from simulators.faults import BY_NAME, NAMES, Strike
+from simulators.faults import NAMES, Strike
 from simulators.world.cast import begin
 from simulators.world.engine import Engine, Options
 from simulators.world.judge import Figures, Release, Violated
@@ -201,8 +201,3 @@ def plans_for(room_years: float, seed: int, faults: frozenset[str], rooms: int =
         yield Options(seed, rooms, days, faults)
         left -= days
         seed += 1
-
-
-def is_known(kind: str) -> bool:
-    """Whether there is such a kind of fault."""
-    return kind in BY_NAME
