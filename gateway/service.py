@@ -33,11 +33,12 @@ from gateway.core.events import (
 )
 from gateway.core.explain import explain
 from gateway.core.site import CoreError
-from gateway.core.units import Instant
+from gateway.core.units import Duration, Instant
 from gateway.exchange.auth import MsalTokens, TokenSource
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
 from gateway.exchange.hints import TimerHints
+from gateway.exchange.hours import Hours
 from gateway.exchange.own import OwnBookings
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
@@ -49,6 +50,7 @@ from gateway.runtime.brain import LINGER_S, Brain, Paused
 from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.dispatch import Dispatch
 from gateway.runtime.intake import Intake
+from gateway.runtime.pace import Budget, Pace
 from gateway.runtime.picture import clock_in, site_picture
 from gateway.runtime.places import Place
 from gateway.runtime.sync import Sync
@@ -121,13 +123,23 @@ class Service:
             sleep=around.sleep,
         )
         self.places = {room.id: self._place(room.id) for room in settings.rooms}
-        self.hints = TimerHints(self.places, settings.exchange.poll, around.clock)
+        self.budget = Budget(
+            settings.exchange.requests_per_room * max(1, len(self.places)),
+            lambda: self.graph.requests.total,
+            lambda: self._day(self._clock.now()),
+        )
+        self.pace = Pace(
+            settings.exchange.poll,
+            settings.exchange.poll_at_rest,
+            Hours.of(settings.exchange.working_hours),
+        )
+        self.hints = TimerHints(self.places, settings.exchange.poll, around.clock, pace=self._pace_of)
         self.troubles: dict[str, str] = {}
         self._installation = ""
         """Names this ledger among all that ever wrote to these rooms: when it was first used."""
         self._holidays_of: date | None = None
         """The day on which the holidays were last worked out."""
-        self.sync = Sync(self.brain, self.places, self.hints, self._note_trouble)
+        self.sync = Sync(self.brain, self.graph, self.places, self.hints, self._note_trouble)
         self.dispatch = Dispatch(
             self.brain,
             self.ledger,
@@ -224,6 +236,14 @@ class Service:
         config = self.settings.site_config(holidays)
         if config != self.brain.site.state.config:
             self.brain.tell(Configured(config))
+
+    def _pace_of(self, room: str) -> Duration:
+        """How old its calendar may become now."""
+        known = self.brain.site.rooms.get(room)
+        if known is None:
+            return self.settings.exchange.poll
+        now = self._clock.now()
+        return self.pace.of(known, now, self.places[room].zone, is_spent=self.budget.is_spent)
 
     def _day(self, now: Instant) -> date:
         return datetime.fromtimestamp(now // 1_000, self._site_zone()).date()
@@ -428,8 +448,13 @@ class Service:
                 "read": requests.read,
                 "write": requests.write,
                 "throttled": requests.throttled,
+                "batched": requests.batched,
+                "today": self.budget.used,
+                "limit_today": self.budget.limit,
             },
         }
+        for room in picture["rooms"]:
+            room["calendar"]["may_be_old_s"] = self._pace_of(room["room"]) // 1_000
         return picture
 
     def _site_zone(self) -> ZoneInfo:

@@ -321,7 +321,15 @@ class ExchangeSettings(Section):
     ca_file: FilePath | None = None
     """Root certificates (PEM) to trust instead of the built-in ones."""
     poll: Annotated[DurationMs, _between(5 * SECOND_MS, 15 * MINUTE_MS)] = 60 * SECOND_MS
-    """How often each room's calendar is read."""
+    """How often calendars are read in working hours, near a booking, and while somebody is there."""
+    poll_at_rest: Annotated[DurationMs, _between(5 * SECOND_MS, HOUR_MS)] = 15 * MINUTE_MS
+    """How often it is read otherwise."""
+    working_hours: Annotated[tuple[str, ...], BeforeValidator(_hours), Field(max_length=MAX_LIST)] = (
+        "mon-fri 06:00-20:00",
+    )
+    """When calendars are read often in any case; "always" is "mon-sun 00:00-24:00"."""
+    requests_per_room: int = Field(default=2_000, ge=50, le=100_000)
+    """Requests for each room and day; once they are spent, calendars are read often only near bookings."""
     max_in_flight: int = Field(default=4, ge=1, le=16)
     """Requests to Graph at the same time."""
     check_in_category: Text = "Checked in"

@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from datetime import timedelta, tzinfo
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
 
 from gateway.core.booking import Booking
 from gateway.core.units import HOUR_MS, Instant
+from gateway.exchange.answer import Answer
 from gateway.exchange.client import GraphClient
 from gateway.exchange.errors import (
     MAILBOX_ADVICE,
+    ExchangeError,
     ItemGoneError,
     MailboxError,
     MalformedError,
@@ -60,6 +63,8 @@ class CalendarReader:
         self._page_size = page_size
         self._max_pages = max_pages
         self._kept: _Kept | None = None
+        self._asked = ("", 0, 0, "")
+        """The last question: the same one comes each minute of a day, and writing it down is slow."""
 
     async def read(
         self, mailbox: str, zone: tzinfo, window_start: Instant, window_end: Instant
@@ -69,14 +74,49 @@ class CalendarReader:
         `zone` is the room's, for all-day entries. Raises RetryableError or UnreadableError. An answer of
         the same bytes as the last one is not read again: most are, each minute of each room.
         """
-        kept = self._kept
-        known = kept.digest if kept is not None and (kept.mailbox, kept.zone) == (mailbox, zone) else b""
-        listing = await self._view(mailbox, window_start, window_end, urgent=False, known=known)
+        kept = self._known(mailbox, zone)
+        listing = await self._view(
+            mailbox, window_start, window_end, urgent=False, known=kept.digest if kept else b""
+        )
         if kept is not None and listing.is_known:
             return kept.bookings
         bookings = one_per_key(self.bookings(listing.events, zone))
         self._kept = _Kept(mailbox, zone, listing.digest, bookings) if listing.digest else None
         return bookings
+
+    def question(self, mailbox: str, window_start: Instant, window_end: Instant) -> str:
+        """The address whose answer `answered` understands: the window's first page."""
+        if self._asked[:3] != (mailbox, window_start, window_end):
+            url = self._client.url("users", mailbox, "calendarView")
+            url += "?" + urlencode(self._parameters(window_start, window_end))
+            self._asked = (mailbox, window_start, window_end, url)
+        return self._asked[3]
+
+    def answered(
+        self, mailbox: str, zone: tzinfo, answer: Answer | ExchangeError
+    ) -> tuple[Booking, ...] | None:
+        """As `read`, from the answer to `question`; None where more pages follow: then `read` it.
+
+        Raises what `read` would raise.
+        """
+        if isinstance(answer, ItemGoneError):
+            raise _no_calendar(answer) from answer
+        if isinstance(answer, ExchangeError):
+            raise answer
+        kept = self._known(mailbox, zone)
+        digest = _digest(answer)
+        if kept is not None and digest == kept.digest:
+            return kept.bookings
+        page = answer.json()
+        if page.get("@odata.nextLink") is not None:
+            return None
+        bookings = one_per_key(self.bookings([parse_event(item) for item in _items(page)], zone))
+        self._kept = _Kept(mailbox, zone, digest, bookings)
+        return bookings
+
+    def _known(self, mailbox: str, zone: tzinfo) -> "_Kept | None":
+        kept = self._kept
+        return kept if kept is not None and (kept.mailbox, kept.zone) == (mailbox, zone) else None
 
     def bookings(self, events: Iterable[GraphEvent], zone: tzinfo) -> list[Booking]:
         """The bookings of these events; series masters are no bookings and are left out."""
@@ -94,8 +134,8 @@ class CalendarReader:
         url = self._client.url("users", mailbox, "calendarView")
         try:
             return await self._complete(url, start, end, urgent=urgent, known=known)
-        except ItemGoneError as error:  # said of a whole calendar it means that there is none
-            raise MailboxError(MAILBOX_ADVICE, status=error.status, code=error.code) from error
+        except ItemGoneError as error:
+            raise _no_calendar(error) from error
 
     async def event(self, mailbox: str, event_id: str) -> GraphEvent:
         """One item by its id. ItemGoneError if the mailbox does not have it."""
@@ -130,17 +170,12 @@ class CalendarReader:
     async def _listing(
         self, url: str, start: Instant, end: Instant, *, urgent: bool, known: bytes = b""
     ) -> "_Listing":
-        params: dict[str, str] | None = {
-            "startDateTime": _graph_time(start),
-            "endDateTime": _graph_time(end),
-            "$select": self.exemptions.select,
-            "$top": str(self._page_size),
-        }
+        params: dict[str, str] | None = self._parameters(start, end)
         events: list[GraphEvent] = []
         seen = {url}
         for page_number in range(1, self._max_pages + 1):
             answer = await self._client.fetch(url, params, urgent=urgent)
-            digest = blake2b(answer.body, digest_size=16).digest() if page_number == 1 else b""
+            digest = _digest(answer) if page_number == 1 else b""
             if known and digest == known:
                 return _Listing((), digest, is_known=True)
             page = answer.json()
@@ -153,6 +188,14 @@ class CalendarReader:
             seen.add(link)
             url, params = link, None  # a nextLink carries every parameter itself
         raise MalformedError(f"a calendar of more than {self._max_pages} pages")
+
+    def _parameters(self, start: Instant, end: Instant) -> dict[str, str]:
+        return {
+            "startDateTime": _graph_time(start),
+            "endDateTime": _graph_time(end),
+            "$select": self.exemptions.select,
+            "$top": str(self._page_size),
+        }
 
 
 class _Listing(NamedTuple):
@@ -172,6 +215,15 @@ class _Kept(NamedTuple):
     zone: tzinfo
     digest: bytes
     bookings: tuple[Booking, ...]
+
+
+def _digest(answer: Answer) -> bytes:
+    return blake2b(answer.body, digest_size=16).digest()
+
+
+def _no_calendar(error: ItemGoneError) -> MailboxError:
+    """What "not found" means when it is said of a whole calendar."""
+    return MailboxError(MAILBOX_ADVICE, status=error.status, code=error.code)
 
 
 def _items(page: dict[str, Any]) -> list[Any]:

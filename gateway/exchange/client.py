@@ -6,25 +6,23 @@ prove it had no effect; whatever leaves that open becomes UnclearError and is se
 """
 
 import asyncio
-import base64
-import binascii
 import json
 import random
-import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 
+from gateway.exchange.answer import Answer, claims_challenge, retry_after
 from gateway.exchange.auth import FRESH, TokenSource
+from gateway.exchange.batch import MAX_TOGETHER, envelope, take_apart
 from gateway.exchange.errors import (
+    AuthError,
     ConflictError,
     ExchangeError,
     GivenUpError,
@@ -35,6 +33,7 @@ from gateway.exchange.errors import (
     UntrustedError,
     from_answer,
 )
+from gateway.exchange.slots import Slots
 
 GRAPH_URL: Final = "https://graph.microsoft.com/v1.0"
 
@@ -46,6 +45,9 @@ MAX_BODY_BYTES: Final = 20 * 1024 * 1024
 
 REQUEST_S: Final = 60.0
 """From the first byte sent to the last received, so that a dripping answer ends."""
+
+BATCH_S: Final = 20.0
+"""The same for a batch: everything else waits for it."""
 
 TIMEOUTS: Final = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=30.0)
 
@@ -85,33 +87,17 @@ class Counts(msgspec.Struct):
     """HTTP requests sent to Graph, repeats included; questions for tokens are not."""
 
     read: int = 0
+    """A batch of reads is one."""
     write: int = 0
     throttled: int = 0
-    """How many of them were answered with 429."""
+    """How many of them, or of what was asked within a batch, were answered with 429."""
+    batched: int = 0
+    """What was asked within batches; Exchange counts each of these against its limits."""
 
     @property
     def total(self) -> int:
         """Reads and writes together."""
         return self.read + self.write
-
-
-class Answer(NamedTuple):
-    """Status, headers (case-insensitive) and body of one answer. `accepted`: it is a 2xx."""
-
-    status: int
-    accepted: bool
-    headers: httpx.Headers
-    body: bytes
-
-    def json(self) -> dict[str, Any]:
-        """The JSON object in the body. Raises MalformedError for anything else."""
-        try:
-            parsed = msgspec.json.decode(self.body)
-        except ValueError as error:
-            raise MalformedError("the answer is not JSON", status=self.status) from error
-        if not isinstance(parsed, dict):
-            raise MalformedError("the answer is not a JSON object", status=self.status)
-        return parsed
 
 
 class GraphClient:
@@ -155,14 +141,12 @@ class GraphClient:
             headers={"Accept": "application/json", "Prefer": PREFER, "User-Agent": "occupancy-gateway"},
         )
         self._tokens = tokens
-        self._slots = asyncio.Semaphore(in_flight)
-        # Routine reads leave one slot to writes and what belongs to them: a release must not queue
-        # behind the reading of a hundred rooms.
-        self._routine = asyncio.Semaphore(max(1, in_flight - 1))
+        self._slots = Slots(in_flight)
         self._sleep = sleep
         self._jitter = jitter
         self._wall = wall
         self._patience: dict[Kind, Patience] = {"read": read_patience, "write": write_patience}
+        self._batch_url = httpx.URL(f"{self._base}/$batch")
         self._addresses: dict[str, httpx.URL] = {}
         """Asked lately: the same questions come each minute, and taking an address apart is slow."""
         self.requests = Counts()
@@ -198,6 +182,98 @@ class GraphClient:
         """As `get`, but the answer as it came: for who may know it already."""
         address = self._address(f"{url}?{urlencode(params)}" if params else url)
         return await self._persist("read", "GET", address, None, urgent=urgent, still=None)
+
+    async def fetch_many(
+        self, urls: Sequence[str], settle: Callable[[int, Answer | ExchangeError], None]
+    ) -> None:
+        """Ask for up to MAX_TOGETHER addresses in one request, patiently, each with a fate of its own.
+
+        `settle` is told (place in `urls`, what came of it) as soon as that is known: the answer, or the
+        error that `fetch` would raise. Nobody waits for what another has to wait for.
+        """
+        if len(urls) > MAX_TOGETHER:
+            raise ValueError(f"at most {MAX_TOGETHER} reads go together")
+        patience = self._patience["read"]
+        open_ = list(range(len(urls)))
+        attempt, waited_s = 0, 0.0
+        while open_:
+            asked = [urls[place] for place in open_]
+            last = attempt + 1 >= patience.attempts
+            # What makes the whole fail may be one of them, so the last time each goes on its own.
+            told = await (self._each(asked) if last and attempt else self._together(asked))
+            left, wait_s = [], 0.0
+            for place, outcome in zip(open_, told, strict=True):
+                if isinstance(outcome, RetryableError) and not last:
+                    own_s = patience.wait_s(attempt, outcome.retry_after_s, self._jitter())
+                    if waited_s + own_s <= patience.total_s:
+                        left.append(place)
+                        wait_s = max(wait_s, own_s)
+                        continue
+                settle(place, outcome)
+            open_ = left
+            attempt += 1
+            waited_s += wait_s
+            if open_:
+                await self._sleep(wait_s)
+
+    async def _together(self, urls: Sequence[str]) -> Sequence[Answer | ExchangeError]:
+        """One attempt at all of them. A refusal of batches as such is none of what was asked for."""
+        try:
+            return await self._batch(urls)
+        except (RetryableError, AuthError, UntrustedError) as error:
+            return [error] * len(urls)
+        except ExchangeError:
+            return await self._each(urls)
+
+    async def _each(self, urls: Sequence[str]) -> list[Answer | ExchangeError]:
+        """One attempt at each of them, one after the other."""
+        told: list[Answer | ExchangeError] = []
+        for url in urls:
+            try:
+                address = self._address(url)
+                told.append(await self._attempt("read", "GET", address, None, urgent=False, still=None))
+            except ExchangeError as error:
+                told.append(error)
+        return told
+
+    async def _batch(self, urls: Sequence[str]) -> list[Answer | ExchangeError]:
+        told = await self._envelope(urls)
+        refused = {
+            place: one.headers.get("www-authenticate", "")
+            for place, one in enumerate(told)
+            if isinstance(one, Answer) and one.status == HTTPStatus.UNAUTHORIZED
+        }
+        if refused:  # although the envelope was let in: the token ended in between, or a mailbox is odd
+            await self._tokens.token(claims=claims_challenge(",".join(refused.values())) or FRESH)
+            again = await self._envelope([urls[place] for place in refused])
+            for place, one in zip(refused, again, strict=True):
+                told[place] = one
+        return [self._judged(one) for one in told]
+
+    async def _envelope(self, urls: Sequence[str]) -> list[Answer | MalformedError]:
+        """The answers as they came. Raises what the envelope as a whole met with."""
+        content = envelope([self._relative(url) for url in urls], PREFER)
+        async with self._slots.all():
+            self.requests.batched += len(urls)
+            answer = await self._let_in(
+                lambda token: self._send("read", "POST", self._batch_url, content, token, limit_s=BATCH_S)
+            )
+        return take_apart(self._accepted("read", answer).body, len(urls))
+
+    def _judged(self, one: Answer | MalformedError) -> Answer | ExchangeError:
+        if isinstance(one, MalformedError):
+            return one
+        try:
+            return self._accepted("read", one)
+        except ExchangeError as error:
+            return error
+
+    def _relative(self, url: str) -> str:
+        """The address as a batch has it. Raises MalformedError for one that lies elsewhere."""
+        base = str(self._base)
+        if not url.startswith(base + "/"):
+            raise MalformedError(f"a link away from {self._base.host}, where the token must not go")
+        return url[len(base) :]
 
     async def write(
         self,
@@ -257,15 +333,6 @@ class GraphClient:
                     raise
             await self._sleep(wait_s)  # outside the slot: others may go on
 
-    @asynccontextmanager
-    async def _slot(self, *, urgent: bool) -> AsyncIterator[None]:
-        if urgent:
-            async with self._slots:
-                yield
-        else:
-            async with self._routine, self._slots:
-                yield
-
     async def _attempt(
         self,
         kind: Kind,
@@ -276,15 +343,25 @@ class GraphClient:
         urgent: bool,
         still: Callable[[], bool] | None,
     ) -> Answer:
-        async with self._slot(urgent=urgent):
-            token = await self._tokens.token()
-            answer = await self._send(kind, method, url, content, token, still)
-            claims = claims_challenge(answer.headers.get_list("www-authenticate"))
-            if answer.status == HTTPStatus.UNAUTHORIZED or (
-                answer.status == HTTPStatus.FORBIDDEN and claims is not None
-            ):
-                token = await self._other_token(token, claims)
-                answer = await self._send(kind, method, url, content, token, still)
+        async with self._slots.one(urgent=urgent):
+            answer = await self._let_in(
+                lambda token: self._send(kind, method, url, content, token, still=still)
+            )
+        return self._accepted(kind, answer)
+
+    async def _let_in(self, send: Callable[[str], Awaitable[Answer]]) -> Answer:
+        """The answer to `send` with the token that there is; with another one, where that is refused."""
+        token = await self._tokens.token()
+        answer = await send(token)
+        claims = claims_challenge(answer.headers.get("www-authenticate", ""))
+        if answer.status == HTTPStatus.UNAUTHORIZED or (
+            answer.status == HTTPStatus.FORBIDDEN and claims is not None
+        ):
+            answer = await send(await self._other_token(token, claims))
+        return answer
+
+    def _accepted(self, kind: Kind, answer: Answer) -> Answer:
+        """The answer; what is no 2xx is raised as the error that it stands for."""
         if answer.accepted:
             return answer
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -306,7 +383,9 @@ class GraphClient:
         url: httpx.URL,
         content: bytes | None,
         token: str,
-        still: Callable[[], bool] | None,
+        *,
+        still: Callable[[], bool] | None = None,
+        limit_s: float = REQUEST_S,
     ) -> Answer:
         """One HTTP request; every failure without an answer as an ExchangeError."""
         headers = {"Authorization": f"Bearer {token}"}
@@ -320,7 +399,7 @@ class GraphClient:
         else:
             self.requests.write += 1
         try:
-            async with asyncio.timeout(REQUEST_S):
+            async with asyncio.timeout(limit_s):
                 response = await self._http.send(request, stream=True)
                 try:
                     return await self._collect(kind, response)
@@ -345,7 +424,7 @@ class GraphClient:
         if len(body) > MAX_BODY_BYTES and not accepted:
             too_long = f"an answer over {MAX_BODY_BYTES} bytes"
             raise MalformedError(too_long) if kind == "read" else UnclearError(too_long)
-        return Answer(response.status_code, response.is_success, response.headers, bytes(body))
+        return Answer(response.status_code, response.is_success, dict(response.headers), bytes(body))
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -368,46 +447,3 @@ def _unreached(error: Exception) -> ExchangeError:
 def _lost(kind: Kind, error: Exception) -> ExchangeError:
     why = f"no answer from Exchange: {type(error).__name__}"
     return RetryableError(why) if kind == "read" else UnclearError(why)
-
-
-def retry_after(headers: Mapping[str, str], wall: Callable[[], float]) -> float | None:
-    """Seconds that Retry-After asks for, never negative; None where it is missing or makes no sense.
-
-    Graph sends whole seconds, decimals ("2.128") or an HTTP date; a date is compared with the
-    answer's own Date, so that a wrong clock on this machine does not matter, else with `wall`.
-    """
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d*)?", value):
-        return float(value)
-    until = _http_date(value)
-    if until is None:
-        return None
-    answered = _http_date(headers.get("date", ""))
-    return max(0.0, until - (wall() if answered is None else answered))
-
-
-def _http_date(value: str) -> float | None:
-    try:
-        return parsedate_to_datetime(value).timestamp() if value else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def claims_challenge(challenges: list[str]) -> str | None:
-    """The decoded claims (JSON text) of a WWW-Authenticate header, or None if it carries none.
-
-    https://learn.microsoft.com/entra/identity-platform/claims-challenge: base64 in `claims="..."`,
-    seen in both alphabets and without padding.
-    """
-    for challenge in challenges:
-        found = re.search(r'\bclaims="([A-Za-z0-9+/_=-]+)"', challenge)
-        if found is None:
-            continue
-        text = found[1].rstrip("=").translate(str.maketrans("-_", "+/"))
-        try:
-            claims = base64.b64decode(text + "=" * (-len(text) % 4)).decode()
-            if isinstance(json.loads(claims), dict):
-                return claims
-        except (binascii.Error, ValueError):  # unreadable: renew the token as for a plain 401
-            continue
-    return None

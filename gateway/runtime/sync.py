@@ -1,26 +1,27 @@
 """Calendars become facts. A hint says when to look; what is looked at is always complete.
 
-What cannot be read is told to the core as unreadable, and is never "no bookings".
+Rooms that are due at the same time are asked for in one request. What cannot be read is told to the core as
+unreadable, and is never "no bookings".
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
 
+from gateway.core.booking import Booking
 from gateway.core.events import CalendarRead, CalendarUnreadable
-from gateway.core.units import MINUTE_MS, NEVER, Duration
+from gateway.core.units import MINUTE_MS, NEVER, Duration, Instant
+from gateway.exchange.answer import Answer
 from gateway.exchange.calendar import difference, window
+from gateway.exchange.client import GraphClient
 from gateway.exchange.errors import ExchangeError, UnreadableError
 from gateway.exchange.hints import Hints
 from gateway.runtime.brain import Brain, Paused
 from gateway.runtime.places import Place
 
 log = structlog.get_logger()
-
-READERS: Final = 3
-"""Rooms read at a time; one of Exchange's four slots stays free for writes."""
 
 PROOF_OF_READING_MS: Final[Duration] = MINUTE_MS // 2
 """An unchanged calendar is journaled this often: the core must know that it was looked at."""
@@ -30,48 +31,100 @@ class Sync:
     """Reads the calendar of every room that a hint names, and tells the brain what changed."""
 
     def __init__(
-        self, brain: Brain, places: Mapping[str, Place], hints: Hints, trouble: Callable[[str, str], None]
+        self,
+        brain: Brain,
+        client: GraphClient,
+        places: Mapping[str, Place],
+        hints: Hints,
+        trouble: Callable[[str, str], None],
     ) -> None:
         self._brain = brain
+        self._client = client
         self._places = places
         self._hints = hints
         self._trouble = trouble
         """Told (room, what is wrong) on every failure and (room, "") on every success."""
         self._told: dict[str, str] = {}
+        self._looking: set[str] = set()
+        self._again: set[str] = set()
+        """Hinted at while being looked at: what that look sees may be older than the hint."""
 
     async def run(self) -> None:
-        """Follow hints until cancelled, a few rooms at a time."""
-        slots = asyncio.Semaphore(READERS)
+        """Follow hints until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            async for room in self._hints:
-                await slots.acquire()
-                tasks.create_task(self._look(room, slots))
+            async for hinted in self._hints:
+                rooms = [room for room in hinted if room not in self._looking]
+                self._again.update(self._looking.intersection(hinted))
+                if rooms:
+                    self._looking.update(rooms)
+                    tasks.create_task(self.look(rooms))
 
-    async def _look(self, room: str, slots: asyncio.Semaphore) -> None:
-        try:
-            await self.look(room)
-        finally:
-            slots.release()
-
-    async def look(self, room: str) -> None:
-        """Read one room's calendar now."""
-        place = self._places[room]
+    async def look(self, rooms: Sequence[str]) -> None:
+        """Read the calendars of these rooms now."""
         asked_at = self._brain.now()
+        left = set(rooms)
+        try:
+            if len(rooms) == 1:
+                await self._alone(rooms[0], asked_at)
+            else:
+                await self._together(rooms, asked_at, left)
+        finally:
+            for room in sorted(left):
+                self._seen(room)
+
+    def _seen(self, room: str) -> None:
+        self._looking.discard(room)
+        if room in self._again:
+            self._again.discard(room)
+            self._hints.nudge(room)
+
+    async def _alone(self, room: str, asked_at: Instant) -> None:
+        place = self._places[room]
         start, end = window(asked_at, place.zone)
         try:
             read = await place.reader.read(place.mailbox, place.zone, start, end)
         except ExchangeError as error:
             self._fail(room, error)
-            return
+        else:
+            self._succeed(room, asked_at, (start, end), read)
+
+    async def _together(self, rooms: Sequence[str], asked_at: Instant, left: set[str]) -> None:
+        """`left` loses every room as soon as that one is done: the others may have to wait."""
+        places = [self._places[room] for room in rooms]
+        windows = {place.zone: window(asked_at, place.zone) for place in places}
+        longer: list[str] = []
+
+        def settle(number: int, answer: Answer | ExchangeError) -> None:
+            place = places[number]
+            try:
+                read = place.reader.answered(place.mailbox, place.zone, answer)
+            except ExchangeError as error:
+                self._fail(place.room, error)
+            else:
+                if read is None:
+                    longer.append(place.room)
+                    return
+                self._succeed(place.room, asked_at, windows[place.zone], read)
+            left.discard(place.room)
+            self._seen(place.room)
+
+        questions = [place.reader.question(place.mailbox, *windows[place.zone]) for place in places]
+        await self._client.fetch_many(questions, settle)
+        for room in longer:
+            await self._alone(room, asked_at)
+
+    def _succeed(
+        self, room: str, asked_at: Instant, span: tuple[Instant, Instant], read: tuple[Booking, ...]
+    ) -> None:
         self._trouble(room, "")
         self._told.pop(room, None)
         if self._brain.paused_because:
             return  # read again when facts can be recorded
         state = self._brain.site.rooms[room].state
-        changed, removed = difference(state.calendar.values(), read, start, end)
+        changed, removed = difference(state.calendar.values(), read, *span)
         lately = state.calendar_read_at != NEVER and asked_at - state.calendar_read_at < PROOF_OF_READING_MS
         if changed or removed or not lately or state.calendar_why:
-            self._tell(CalendarRead(room, start, end, changed, removed))
+            self._tell(CalendarRead(room, *span, changed, removed))
 
     def _fail(self, room: str, error: ExchangeError) -> None:
         why = str(error)

@@ -365,13 +365,13 @@ class GatewayWitness:
         self._engine = engine
         self._hand = hand
 
-    def plight(self, request: Request, target: Target) -> Plight:
+    def plight(self, request: Request, target: Target, *, inner: bool = False) -> Plight:
         """What becomes of the request; an organizer may choose just this moment."""
         engine = self._engine
         room = engine.room_of(target.user)
         if target.route == "GET event" and engine.active.of("organizer_edits"):
             engine.strikes.meddle("organizer_edits", room, target.event_id)
-        return engine.weather.plight(request, target)
+        return engine.weather.plight(request, target, inner=inner)
 
     def before_effect(self, request: Request, target: Target) -> None:  # noqa: ARG002 - the interface names it
         """Between the gateway's last look and its deed."""

@@ -89,13 +89,24 @@ class StormyWeather:
         self.fail_nth = 0
         """The n-th request is not answered, and no other; 0: none."""
 
-    def plight(self, request: Request, target: Target) -> Plight:
-        """Of this request."""
+    def plight(self, request: Request, target: Target, *, inner: bool = False) -> Plight:
+        """Of this request. Within a batch only what an answer can show: the batch itself was asked before."""
+        if inner:
+            return (
+                self._turned_away()
+                or self._denied(self._room_of(target.user))
+                or self._delayed(is_write=False)
+            )
         self.requests += 1
         if self.requests == self.fail_nth:
             return Plight(lost_after=True)
-        is_write, room = request.method != "GET", self._room_of(target.user)
-        return self._lost(is_write=is_write) or self._refused(room) or self._delayed(is_write=is_write)
+        is_write = request.method != "GET" and target.route != "batch"
+        return (
+            self._lost(is_write=is_write)
+            or self._turned_away()
+            or (None if target.route == "batch" else self._denied(self._room_of(target.user)))
+            or self._delayed(is_write=is_write)
+        )
 
     def _lost(self, *, is_write: bool) -> Plight | None:
         """The request or its answer goes astray."""
@@ -110,16 +121,20 @@ class StormyWeather:
             return Plight(lost_after=True)
         return None
 
-    def _refused(self, room: str) -> Plight | None:
-        """Exchange says no."""
+    def _turned_away(self) -> Plight | None:
+        """Exchange has no time for anybody."""
         active = self._active
         if active.bites("exchange_throttles", share=0.8):
             return Plight(status=429, retry_after=active.one_of(*RETRY_AFTER))
         if active.bites("exchange_fails", share=0.6):
             return Plight(status=int(active.one_of("500", "502", "503", "504")))
-        if active.bites("permission_lost", room):
+        return None
+
+    def _denied(self, room: str) -> Plight | None:
+        """Exchange says no, for this mailbox."""
+        if self._active.bites("permission_lost", room):
             return Plight(status=403)
-        return Plight(status=404) if active.bites("mailbox_missing", room) else None
+        return Plight(status=404) if self._active.bites("mailbox_missing", room) else None
 
     def _delayed(self, *, is_write: bool) -> Plight:
         """It is answered, sooner or later, truly or nearly so."""

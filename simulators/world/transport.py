@@ -13,6 +13,8 @@ import msgspec
 
 from gateway.core.units import Duration
 from simulators.exchange import ExchangeSimulator
+from simulators.exchange.asgi import BATCH
+from simulators.exchange.batch import answer_batch
 from simulators.exchange.graph import Graph, Target, target_of
 from simulators.exchange.wire import Answer, Request
 
@@ -51,8 +53,8 @@ class Plight(msgspec.Struct):
 class Weather(Protocol):
     """Says what becomes of requests."""
 
-    def plight(self, request: Request, target: Target) -> Plight:
-        """Of this one."""
+    def plight(self, request: Request, target: Target, *, inner: bool = False) -> Plight:
+        """Of this one; `inner`: it came within a batch, whose own plight was asked for already."""
         ...
 
 
@@ -88,13 +90,14 @@ class WorldTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One HTTP request, with whatever befalls it."""
         asked = _read(request)
-        target = target_of(asked)
+        is_batch = asked.path == BATCH
+        target = Target("batch") if is_batch else target_of(asked)
         plight = self._weather.plight(asked, target)
         if plight.unreachable:
             await asyncio.sleep(CONNECT_S)
             raise httpx.ConnectTimeout("the simulated network is gone", request=request)
-        is_write = request.method != "GET"
-        at_once = not is_write and plight.latency_s < ARRIVES_S  # one sleep costs half of two
+        is_read = is_batch or asked.method == "GET"  # only reads are ever batched
+        at_once = is_read and plight.latency_s < ARRIVES_S  # one sleep costs half of two
         there_s = plight.latency_s if at_once else min(plight.latency_s / 2, ARRIVES_S)
         if there_s > 0:
             await asyncio.sleep(there_s)
@@ -103,7 +106,7 @@ class WorldTransport(httpx.AsyncBaseTransport):
         if plight.lost_before:
             await asyncio.sleep(SILENT_S)
             raise httpx.ReadTimeout("the simulated service never heard of it", request=request)
-        answer = self._answer(asked, target, plight)
+        answer = self._batch(asked, plight) if is_batch else self._answer(asked, target, plight)
         if plight.lost_after:
             await asyncio.sleep(SILENT_S)
             raise httpx.ReadTimeout("the simulated answer was lost", request=request)
@@ -114,16 +117,24 @@ class WorldTransport(httpx.AsyncBaseTransport):
             body = body[: int(len(body) * plight.keep)]
         return httpx.Response(answer.status, headers=dict(answer.headers), content=body, request=request)
 
+    def _batch(self, request: Request, plight: Plight) -> Answer:
+        """Each inner request has a plight of its own; what can only befall a connection, it cannot show."""
+        if plight.status:
+            return self._refused(request, plight)
+
+        def respond(inner: Request) -> Answer:
+            target = target_of(inner)
+            return self._answer(inner, target, self._weather.plight(inner, target, inner=True))
+
+        return answer_batch(
+            request,
+            respond,
+            lambda asked, error: self._graph.refusal(asked, error.status, error.code, error.message),
+        )
+
     def _answer(self, request: Request, target: Target, plight: Plight) -> Answer:
         if plight.status:
-            refused = self._graph.refusal(
-                request, plight.status, "Unavailable", "The simulated service refuses."
-            )
-            if not plight.retry_after:
-                return refused
-            return msgspec.structs.replace(
-                refused, headers={**refused.headers, "retry-after": plight.retry_after}
-            )
+            return self._refused(request, plight)
         is_write = request.method != "GET"
         if is_write:
             self._point("before_effect")
@@ -135,6 +146,14 @@ class WorldTransport(httpx.AsyncBaseTransport):
         if is_write:
             self._point("after_effect")
         return answer
+
+    def _refused(self, request: Request, plight: Plight) -> Answer:
+        refused = self._graph.refusal(request, plight.status, "Unavailable", "The simulated service refuses.")
+        if not plight.retry_after:
+            return refused
+        return msgspec.structs.replace(
+            refused, headers={**refused.headers, "retry-after": plight.retry_after}
+        )
 
 
 class WorldTokens:

@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from gateway.exchange import errors
+from gateway.exchange.answer import claims_challenge, retry_after
 from gateway.exchange.auth import FRESH
 from gateway.exchange.client import (
     MAX_BODY_BYTES,
@@ -22,8 +23,6 @@ from gateway.exchange.client import (
     WRITE_PATIENCE,
     GraphClient,
     Patience,
-    claims_challenge,
-    retry_after,
 )
 
 BASE = "https://graph.example/v1.0"
@@ -359,7 +358,7 @@ async def test_a_claims_challenge_is_decoded_and_passed_on(status: int) -> None:
 )
 def test_claims_are_read_in_both_alphabets_and_nonsense_is_none(header: str, claims: str | None) -> None:
     """Only a JSON object counts as claims."""
-    assert claims_challenge([header]) == claims
+    assert claims_challenge(header) == claims
 
 
 async def test_never_more_than_four_requests_are_in_flight() -> None:

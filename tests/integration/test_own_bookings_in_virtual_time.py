@@ -111,7 +111,7 @@ def test_a_walk_up_is_not_written_over_a_booking_that_came_in_the_same_second(tm
         world.enter()
         await world.until("08:34:50")
         world.exchange.book(ANA, ORION, at("08:34"), at("09:30"))
-        world.service.hints._due["orion"] += 10 * MINUTE_MS  # type: ignore[union-attr] # not read meanwhile
+        world.service.hints._due[0] += 10 * MINUTE_MS  # type: ignore[union-attr] # not read meanwhile
         await world.until("08:35:30")
         assert ours(world) == []
         assert ("walk_up", "superseded", "not_free") in world.outbox()
@@ -128,7 +128,7 @@ def test_an_extension_never_runs_over_a_booking_that_came_in_the_same_second(tmp
         await world.until("08:59:50")
         (before,) = ours(world)
         world.exchange.book(ANA, ORION, at("09:10"), at("10:00"))
-        world.service.hints._due["orion"] += 10 * MINUTE_MS  # type: ignore[union-attr] # not read meanwhile
+        world.service.hints._due[0] += 10 * MINUTE_MS  # type: ignore[union-attr] # not read meanwhile
         await world.until("09:00:30")
         assert ours(world)[0].end_ms == before.end_ms
         assert ("extend", "superseded", "not_free") in world.outbox()
