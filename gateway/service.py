@@ -51,7 +51,7 @@ from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.dispatch import Dispatch
 from gateway.runtime.intake import Intake
 from gateway.runtime.pace import Budget, Pace
-from gateway.runtime.picture import clock_in, site_picture
+from gateway.runtime.picture import clock_in, iso, site_picture
 from gateway.runtime.places import Place
 from gateway.runtime.sync import Sync
 from gateway.sensors import build_router
@@ -454,7 +454,12 @@ class Service:
             },
         }
         for room in picture["rooms"]:
-            room["calendar"]["may_be_old_s"] = self._pace_of(room["room"]) // 1_000
+            name, calendar = room["room"], room["calendar"]
+            calendar["may_be_old_s"] = self._pace_of(name) // 1_000
+            read_at = self.sync.read_at.get(name)
+            if read_at is not None:
+                calendar["read_at"] = iso(read_at, self.places[name].zone)
+                calendar["age_s"] = max(0, now - read_at) // 1_000
         return picture
 
     def _site_zone(self) -> ZoneInfo:

@@ -18,6 +18,7 @@ from gateway.ledger.batch import Batch, OutboxRow
 from gateway.ledger.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerUnwritable
 from gateway.ledger.reader import open_rows, replay_from
 
+PROBE_NOTE: Final = "last_probe"
 SNAPSHOTS_KEPT: Final = 3
 PAGE_BYTES: Final = 1024
 """A commit rewrites whole pages, and most hold one or two seconds of readings: small pages write about
@@ -67,13 +68,31 @@ class Ledger:
                 self._write(batch, first, encode)
                 self._checkpoint("inside_commit")
         except sqlite3.Error as error:
-            raise LedgerUnwritable(
-                f"{self.path}: could not write ({error}). Is the disk full, failing or read-only? "
-                "The gateway keeps trying; nothing that it acknowledged is lost."
-            ) from error
+            raise self._unwritable(error) from error
         self.next_seq = first + len(batch.events)
         self._checkpoint("after_commit")
         return self.next_seq - 1
+
+    def probe(self) -> None:
+        """Write something, durably, that means nothing: whether the disk takes it.
+
+        Raises LedgerUnwritable. Far cheaper than loading everything only to fail at the next commit.
+        """
+        self._checkpoint("before_commit")
+        try:
+            with transaction(self._db):
+                self._db.execute(
+                    "INSERT OR REPLACE INTO notes VALUES (?, ?)", (PROBE_NOTE, str(self.next_seq))
+                )
+                self._checkpoint("inside_commit")
+        except sqlite3.Error as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: sqlite3.Error) -> LedgerUnwritable:
+        return LedgerUnwritable(
+            f"{self.path}: could not write ({error}). Is the disk full, failing or read-only? "
+            "The gateway keeps trying; nothing that it acknowledged is lost."
+        )
 
     def _write(self, batch: Batch, first: int, encode: Callable[[object], bytes]) -> None:
         execute_many = self._db.executemany

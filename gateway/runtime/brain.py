@@ -356,6 +356,13 @@ class Brain:
 
     async def _resume(self) -> None:
         try:
+            await self._ledger.run(lambda ledger: ledger.probe())
+        except LedgerError as error:
+            log.critical("still not writable", error=str(error))
+            self._pause(str(error), self._pause_s)
+            self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
+            return
+        try:
             self.site = await self._ledger.run(lambda ledger: ledger.load())
         except LedgerError as error:
             log.critical("cannot reload", error=str(error))

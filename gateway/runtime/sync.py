@@ -12,7 +12,7 @@ import structlog
 
 from gateway.core.booking import Booking
 from gateway.core.events import CalendarRead, CalendarUnreadable
-from gateway.core.units import MINUTE_MS, NEVER, Duration, Instant
+from gateway.core.units import NEVER, SECOND_MS, Duration, Instant
 from gateway.exchange.answer import Answer
 from gateway.exchange.calendar import difference, window
 from gateway.exchange.client import GraphClient
@@ -23,8 +23,9 @@ from gateway.runtime.places import Place
 
 log = structlog.get_logger()
 
-PROOF_OF_READING_MS: Final[Duration] = MINUTE_MS // 2
-"""An unchanged calendar is journaled this often: the core must know that it was looked at."""
+PROOF_OF_READING_MS: Final[Duration] = 100 * SECOND_MS
+"""An unchanged calendar is journaled this often: the core must know that it was looked at, and releases
+nothing on one that it takes to be over five minutes old."""
 
 
 class Sync:
@@ -45,6 +46,8 @@ class Sync:
         self._trouble = trouble
         """Told (room, what is wrong) on every failure and (room, "") on every success."""
         self._told: dict[str, str] = {}
+        self.read_at: dict[str, Instant] = {}
+        """When each calendar was last read, journaled or not."""
         self._looking: set[str] = set()
         self._again: set[str] = set()
         """Hinted at while being looked at: what that look sees may be older than the hint."""
@@ -118,6 +121,7 @@ class Sync:
     ) -> None:
         self._trouble(room, "")
         self._told.pop(room, None)
+        self.read_at[room] = self._brain.now()
         if self._brain.paused_because:
             return  # read again when facts can be recorded
         state = self._brain.site.rooms[room].state

@@ -75,6 +75,10 @@ class Invariants:
     def __init__(self, checkers: Mapping[str, type[Checker]] = CHECKERS) -> None:
         self._story = Story()
         self._checkers = [make() for make in checkers.values()]
+        # Only those that look: most checkers ignore most of the story, and it is told for every message.
+        self._recorders = [c.recorded for c in self._checkers if type(c).recorded is not Checker.recorded]
+        self._deciders = [c.decided for c in self._checkers if type(c).decided is not Checker.decided]
+        self._steppers = [c.step for c in self._checkers if type(c).step is not Checker.step]
         self._entries = 0
         self._decisions = 0
         self._told: set[Violation] = set()
@@ -92,21 +96,21 @@ class Invariants:
 
     def _read(self, observed: Observed) -> list[Violation]:
         found: list[Violation] = []
-        story, checkers = self._story, self._checkers
+        story = self._story
         for index in range(self._entries, len(observed.journal)):
             entry = observed.journal[index]
             story.take(entry)
             story.just_decided = self._decided_at(observed, entry.seq)
-            for checker in checkers:
-                found += checker.recorded(observed, story, entry)
+            for recorded in self._recorders:
+                found += recorded(observed, story, entry)
             for decision in story.just_decided:
-                for checker in checkers:
-                    found += checker.decided(observed, story, decision)
+                for decided in self._deciders:
+                    found += decided(observed, story, decision)
                 story.note(decision)
         self._entries = len(observed.journal)
         self._set_aside(observed, len(observed.decisions))
-        for checker in checkers:
-            found += checker.step(observed, story)
+        for step in self._steppers:
+            found += step(observed, story)
         return found
 
     def _decided_at(self, observed: Observed, seq: int) -> list[Decision]:
