@@ -46,7 +46,7 @@ from gateway.links import Link
 from gateway.links.mqtt import MqttLink
 from gateway.links.mqtt import MqttSettings as LinkSettings
 from gateway.runtime.announce import Announcer, availability_topic
-from gateway.runtime.brain import LINGER_S, Brain, Paused
+from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
 from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.dispatch import Dispatch
 from gateway.runtime.intake import Intake
@@ -84,6 +84,8 @@ class Surroundings:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     checkpoint: Callable[[str], None] = lambda _: None
     linger_s: float = LINGER_S
+    snapshot_every: int = SNAPSHOT_EVERY
+    """Events of the journal between two snapshots, and so the most that a restart replays."""
     control: bool = True
     watch: Callable[[str], None] = lambda _: None
     """Told "ready", "alive" and "stopping" (systemd's notifications)."""
@@ -107,6 +109,7 @@ class Service:
             around.clock,
             half_window=max(1, settings.mqtt.max_in_flight // 2),
             linger_s=around.linger_s,
+            snapshot_every=around.snapshot_every,
             checkpoint=around.checkpoint,
         )
         router = build_router(settings.sensor_sources())

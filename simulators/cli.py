@@ -184,7 +184,7 @@ def world(
     faults: Annotated[
         str, typer.Option(help="all, none, or names with commas between; docs/world.md lists them.")
     ] = "all",
-    rooms: Annotated[int, typer.Option(min=1, max=8, help="How many rooms each run has.")] = 4,
+    rooms: Annotated[int, typer.Option(min=1, max=40, help="How many rooms each run has.")] = 16,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many runs at a time.")] = 2,
     days: Annotated[
         int | None, typer.Option(min=1, max=31, help="Only one run, of so many days, with this very seed.")

@@ -12,9 +12,7 @@ import msgspec
 from gateway.core.site import Site
 from gateway.core.units import Instant
 from gateway.links import Link
-from gateway.runtime.picture import Json, room_picture
-
-SHOWN: tuple[str, ...] = ("room", "name", "mode", "paused_since", "occupancy", "booking", "next")
+from gateway.runtime.picture import Json, door_picture
 
 
 def availability_topic(prefix: str) -> str:
@@ -46,7 +44,7 @@ class Announcer:
             room = site.rooms.get(name)
             if room is None:
                 continue
-            payload = msgspec.json.encode(_shown(room_picture(room, now, self._zones[name])))
+            payload = msgspec.json.encode(_shown(door_picture(room, now, self._zones[name])))
             if self._published.get(name) != payload:
                 self._published[name] = payload
                 self._link.publish(state_topic(self._prefix, name), payload, retain=True)
@@ -54,7 +52,7 @@ class Announcer:
 
 def _shown(picture: Json) -> Json:
     """What panels need. Sentences that count minutes down would be published each minute: left out."""
-    shown = {key: picture[key] for key in SHOWN}
+    shown = dict(picture)
     for key in ("booking", "next"):
         if shown[key] is not None:
             shown[key] = {name: value for name, value in shown[key].items() if name != "outlook"}

@@ -71,6 +71,7 @@ class Brain:
         *,
         half_window: int = 10,
         linger_s: float = LINGER_S,
+        snapshot_every: int = SNAPSHOT_EVERY,
         checkpoint: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.site = Site()
@@ -79,6 +80,7 @@ class Brain:
         self._clock = clock
         self._half_window = half_window
         self._linger_s = linger_s
+        self._snapshot_every = snapshot_every
         self._checkpoint = checkpoint
         self._listener: BrainListener | None = None
         self._acknowledge: Callable[[Sequence[object]], None] = lambda _: None
@@ -132,7 +134,7 @@ class Brain:
         if self._committing is not None:
             await asyncio.wait([self._committing])
         if not self.paused_because:
-            self._since_snapshot = SNAPSHOT_EVERY
+            self._since_snapshot = self._snapshot_every
             self._add_counts(self._batch)
             self._commit_soon(urgent=True)
             if self._committing is not None:
@@ -295,7 +297,7 @@ class Brain:
         self._batch, self._receipts, self._waiting = Batch(), [], []
         self._add_counts(batch)
         self._since_snapshot += len(batch.events)
-        if self._since_snapshot >= SNAPSHOT_EVERY and batch.events:
+        if self._since_snapshot >= self._snapshot_every and batch.events:
             batch.snapshot = self.site.snapshot()
             self._since_snapshot = 0
         try:

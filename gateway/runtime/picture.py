@@ -6,6 +6,7 @@ ISO 8601 in the site's zone; `explain` words the reasons. No names, no subjects.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Any
 
 from gateway.core.conclude import case_of
@@ -32,6 +33,7 @@ def clock_in(zone: tzinfo, pattern: str = "%a %d %b %H:%M:%S") -> Callable[[Inst
     return word
 
 
+@lru_cache(maxsize=1_000)
 def iso(instant: Instant | None, zone: tzinfo) -> str | None:
     """ISO 8601 with the zone's offset; None for what has not happened."""
     if instant is None or instant == NEVER:
@@ -57,23 +59,10 @@ def breaker_words(site: Site, zone: tzinfo) -> str:
 
 
 def room_picture(room: Room, now: Instant, zone: tzinfo, counts: Mapping[str, Counts] | None = None) -> Json:
-    """One room: occupancy with reasons, bookings, what comes next and why, sensors, calendar's age."""
-    state, clock = room.state, clock_in(zone)
-    current, coming = current_and_next(room, now)
+    """One room: what its door shows, and besides its sensors, its record and its calendar's age."""
+    state = room.state
     read_at = state.calendar_read_at
-    return {
-        "room": state.config.id,
-        "name": state.config.name or state.config.id,
-        "mode": state.mode,
-        "paused_since": iso(state.paused_at, zone),
-        "occupancy": {
-            "status": state.occupancy.status,
-            "since": iso(state.occupancy.since, zone),
-            "proven_until": iso(state.occupancy.until, zone),
-            "why": [explain_reason(reason, clock) for reason in state.occupancy.why],
-        },
-        "booking": booking_picture(room, current, now, zone) if current else None,
-        "next": booking_picture(room, coming, now, zone) if coming else None,
+    return door_picture(room, now, zone) | {
         "wrong_releases": state.wrong_releases,
         "shadow_record": {
             "judged": state.record.judged,
@@ -90,6 +79,26 @@ def room_picture(room: Room, now: Instant, zone: tzinfo, counts: Mapping[str, Co
             sensor_picture(name, sensor, now, zone, (counts or {}).get(name))
             for name, sensor in room.sensors.items()
         ],
+    }
+
+
+def door_picture(room: Room, now: Instant, zone: tzinfo) -> Json:
+    """What people before the room want to know: occupancy with reasons, the booking and the next one."""
+    state, clock = room.state, clock_in(zone)
+    current, coming = current_and_next(room, now)
+    return {
+        "room": state.config.id,
+        "name": state.config.name or state.config.id,
+        "mode": state.mode,
+        "paused_since": iso(state.paused_at, zone),
+        "occupancy": {
+            "status": state.occupancy.status,
+            "since": iso(state.occupancy.since, zone),
+            "proven_until": iso(state.occupancy.until, zone),
+            "why": [explain_reason(reason, clock) for reason in state.occupancy.why],
+        },
+        "booking": booking_picture(room, current, now, zone) if current else None,
+        "next": booking_picture(room, coming, now, zone) if coming else None,
     }
 
 

@@ -24,6 +24,8 @@ SLACK_MS: Final[Duration] = 3 * SECOND_MS
 """By so much the instants of a message and of its entry may differ (steps under 2 s are not noticed)."""
 
 RECENT: Final = 200
+LOOK_BACK_EVERY: Final = 60
+"""Steps (simulated minutes) between two looks at messages that have waited for long."""
 """An acknowledgement waits for no more entries of one sensor than this."""
 
 DEVICE_MADE: Final = "device made"
@@ -59,6 +61,9 @@ class AcknowledgedIsJournaled(Checker):
         self._facts: dict[str, list[Fact]] = {}
         self._of_kind: dict[tuple[str, str], list[Fact]] = {}
         """By sensor and kind of reading; those that the device itself made also under `DEVICE_MADE`."""
+        self._old: list[int] = []
+        """Deliveries that have waited for long."""
+        self._steps = 0
         self._used: dict[str, set[int]] = {}
         """Sequence numbers of entries that stand for a delivery already."""
 
@@ -78,6 +83,20 @@ class AcknowledgedIsJournaled(Checker):
         """Look at what was acknowledged since."""
         self._waiting += range(self._read, len(seen.deliveries))
         self._read = len(seen.deliveries)
+        self._steps += 1
+        if self._steps % LOOK_BACK_EVERY == 0:
+            self._waiting, self._old = self._old + self._waiting, []
+        elif len(self._waiting) > RECENT:  # most of what waits for long died with its session
+            self._old += self._waiting[:-RECENT]
+            del self._waiting[:-RECENT]
+        yield from self._look_at_waiting(seen, story)
+
+    def end(self, seen: Observed, story: Story) -> Iterator[Violation]:
+        """Look at everything that still waits."""
+        self._waiting, self._old = self._old + self._waiting, []
+        yield from self._look_at_waiting(seen, story)
+
+    def _look_at_waiting(self, seen: Observed, story: Story) -> Iterator[Violation]:
         still = []
         for index in self._waiting:
             delivery = seen.deliveries[index]
@@ -175,6 +194,8 @@ class OneTransaction(Checker):
 
     def __init__(self) -> None:
         self._new: list[tuple[str, int, Instant]] = []
+        self._outbox: object = None
+        """The list that was looked at last; a new one is made whenever anything in it is new."""
         self._rows: set[tuple[str, int]] = set()
         self._orphans = 0
 
@@ -195,6 +216,9 @@ class OneTransaction(Checker):
             what = f"{decision.kind} of {decision.booking or 'the room'}: the journal has no entry {seq}"
             yield self.broken(decision.at, decision.room, what)
         self._orphans = len(story.orphans)
+        if seen.outbox is self._outbox and not self._new:
+            return
+        self._outbox = seen.outbox
         rows = {(row.room, row.write.id): row for row in seen.outbox}
         for room, write, at in self._new:
             if (room, write) not in rows:
@@ -218,6 +242,8 @@ class EveryWriteEnds(Checker):
     name = "L3"
 
     def __init__(self) -> None:
+        self._outbox: object = None
+        """The list that was looked at last; a new one is made whenever anything in it is new."""
         self._ended: dict[tuple[str, int], str] = {}
         self._outcomes: Counter[tuple[str, int]] = Counter()
         self._results: dict[tuple[str, int], str] = {}
@@ -234,6 +260,9 @@ class EveryWriteEnds(Checker):
 
     def step(self, seen: Observed, story: Story) -> Iterator[Violation]:
         """What has ended stays so."""
+        if seen.outbox is self._outbox:
+            return
+        self._outbox = seen.outbox
         for row in seen.outbox:
             key = row.room, row.write.id
             before = self._ended.get(key)

@@ -54,6 +54,8 @@ from simulators.world.transport import Plight
 STEP_MS: Final = MINUTE_MS
 DOWN_S: Final = 5.0
 """How long a gateway that was killed at a chosen point stays away."""
+SNAPSHOTS: Final = (200, 1_000, 5_000)
+"""Events between two snapshots, one of these by seed: what a restart replays is short, or long."""
 HEALING_MARGIN_MS: Final = 30 * SECOND_MS
 _REMOVALS: Final[dict[str, Deed]] = {
     "POST decline": "declined",
@@ -143,9 +145,11 @@ class Engine:
             self.host.on_death = self._revive_soon
 
     def _host(self, name: str, clock: VirtualClock, link: WatchedLink, witness: "GatewayWitness") -> Host:
-        return Host(
+        host = Host(
             name, self.folder, self.settings, clock, link, self.exchange, witness, witness, self._crashed
         )
+        host.snapshot_every = stream(self.options.seed, "snapshots").choice(SNAPSHOTS)
+        return host
 
     def _disk_failed(self) -> None:
         now = self.true.now()

@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx
 
 from gateway.ledger import LedgerError
+from gateway.runtime.brain import SNAPSHOT_EVERY
 from gateway.service import Service, Surroundings
 from gateway.settings import Settings
 from simulators.clock import SlowExecutor, VirtualClock
@@ -81,6 +82,8 @@ class Host:
         self.on_death: Callable[[], None] = lambda: None
         """Called when it was killed there."""
         self.deaths = 0
+        self.snapshot_every = SNAPSHOT_EVERY
+        """As `gateway.service.Surroundings` has it."""
         self.ledger_files: list[Path] = []
         self._folder = folder
         self._settings = settings
@@ -142,6 +145,7 @@ class Host:
             executor=executor,
             checkpoint=point,
             linger_s=LINGER_S,
+            snapshot_every=self.snapshot_every,
             control=False,
         )
         service = Service(settings, around)

@@ -190,7 +190,7 @@ def run_many(plans: Sequence[Options], *, jobs: int = 1, tell: Callable[[Sum], N
     return total
 
 
-def plans_for(room_years: float, seed: int, faults: frozenset[str], rooms: int = 4) -> Iterator[Options]:
+def plans_for(room_years: float, seed: int, faults: frozenset[str], rooms: int = 16) -> Iterator[Options]:
     """As many runs as make up `room_years`, with the seeds from `seed` on.
 
     The last run is shortened, so that fractions of a room-year are possible; at least one day is run.

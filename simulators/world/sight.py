@@ -173,7 +173,7 @@ class Sight:
             self._decision = number
 
     def _read_outbox(self, connection: sqlite3.Connection) -> None:
-        known = self._rows
+        known, news = self._rows, False
         for room, write, state, changed_at, why, attempts in connection.execute(
             "SELECT room, write, state, changed_at, why, attempts FROM outbox"
             " ORDER BY created_at, room, write"
@@ -181,6 +181,7 @@ class Sight:
             held = known.get((room, write))
             if held is not None and (held.state, held.changed_at) == (state, changed_at):
                 continue
+            news = True
             if held is None:
                 booking, body = connection.execute(
                     "SELECT booking, body FROM outbox WHERE room = ? AND write = ?", (room, write)
@@ -189,7 +190,8 @@ class Sight:
             known[room, write] = msgspec.structs.replace(
                 held, state=state, why=why, attempts=attempts, changed_at=changed_at
             )
-        self.observed.outbox = list(known.values())
+        if news:
+            self.observed.outbox = list(known.values())
 
     def _truly(self, at: Instant) -> Instant:
         """The true instant of a moment that the gateway wrote down by its own clock.
