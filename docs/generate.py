@@ -1,6 +1,7 @@
 """Writes the parts of the documentation that the code knows better than any writer.
 
-    python -m docs.generate              the tables, the state diagram and the examples
+    python -m docs.generate              the tables, the state diagram, the examples, and the ready files
+                                         in firmware-config/
     python -m docs.generate picture      docs/images/demo.svg anew, from a real run of the demo (a minute)
 
 A generated part stands between two markers, and everything between them is replaced:
@@ -32,8 +33,12 @@ from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
 from gateway.core.rules import RELEASE_RULES
 from gateway.core.site import Site
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.firmware.kinds import KINDS as FIRMWARE_KINDS
+from gateway.firmware.kinds import make
+from gateway.firmware.plan import Broker
 from gateway.links import LinkListener
 from gateway.runtime.announce import Announcer, availability_topic, state_topic
+from gateway.settings import load
 from simulators.faults import IN_WORDS, KINDS
 from simulators.invariants import CHECKERS
 
@@ -200,6 +205,36 @@ def topics() -> str:
     return _table(("topic", "retained", "payload"), rows)
 
 
+# -- firmware of sensors ------------------------------------------------------------------------------
+
+FIRMWARE: Final = DOCS.parent / "firmware-config"
+EXAMPLE: Final = FIRMWARE / "example.toml"
+READY: Final = {
+    "esphome-ld2410": "orion-radar",
+    "esphome-pir": "orion-pir",
+    "tasmota-pir": "orion-tasmota-pir",
+    "tasmota-ld2410": "orion-tasmota-radar",
+    "zigbee2mqtt": "orion-zigbee-pir",
+    "shelly": "orion-shelly-pir",
+    "chirpstack": "orion-chirpstack-ers",
+    "tts": "orion-tts-ers",
+}
+"""Which sensor of the example is of which kind."""
+
+
+def ready_files() -> dict[str, str]:
+    """Name and text of each ready file, made for the sensors of the example."""
+    known = load(EXAMPLE, {})
+    room = known.room("orion")
+    sensors = {sensor.id: sensor for sensor in room.sensors}
+    return {
+        name + FIRMWARE_KINDS[name].suffix: make(
+            FIRMWARE_KINDS[name], room.id, room.name, sensor, sensors[sensor], Broker.of(known.mqtt)
+        ).text
+        for name, sensor in READY.items()
+    }
+
+
 # -- pages --------------------------------------------------------------------------------------------
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
@@ -230,6 +265,8 @@ def write_pages() -> None:
             path.write_text(after, encoding="utf-8")
         sys.stdout.write(f"{path.name}: {'written' if after != before else 'fresh'}\n")
     catalogue.main()
+    for name, text in ready_files().items():
+        (FIRMWARE / name).write_text(text, encoding="utf-8")
 
 
 # -- the picture --------------------------------------------------------------------------------------
