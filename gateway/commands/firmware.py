@@ -42,7 +42,9 @@ def firmware(
     sensor: Annotated[str, typer.Argument(metavar="SENSOR", help="The sensor's id, configured or new.")],
     config: ConfigOption = CONFIG,
     *,
-    kind: Annotated[KindName, typer.Option("--kind", help="What the sensor is.")],
+    kind: Annotated[
+        KindName, typer.Option("--kind", metavar="KIND", help=f"What the sensor is: {', '.join(KINDS)}.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write it there instead; must not exist yet.")
     ] = None,
@@ -58,7 +60,7 @@ def firmware(
     belongs stands "!secret mqtt_password". What a person should know is told on standard error.
 
     Examples:
-      occupancy-gateway firmware orion orion-radar --kind esphome-ld2410 --out radar.yaml
+      occupancy-gateway firmware orion orion-radar --kind esphome-ld2410
       occupancy-gateway firmware orion orion-pir --kind tasmota-pir --settings
     """
     known, configured, broker = _look_up(config, room, sensor)
