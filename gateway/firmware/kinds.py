@@ -23,6 +23,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     )
 }
 
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
 NOT_READ_YET: Final = "this version of the gateway does not read the number in its messages yet"
 
 
@@ -54,6 +56,10 @@ def make(
     notes = list(kind.notes(plan))
     if not kind.noticed:
         notes.insert(0, f"loss_detectable = false: {kind.why_not or NOT_READ_YET}")
+    if broker.host in LOOPBACK:
+        notes.append(
+            f"the broker is {broker.host}, the gateway's own machine: put the name that sensors know it by"
+        )
     if configured is not None and configured.heartbeat is None:
         notes.append("heartbeat is not set in gateway.toml: without it the sensor proves no room empty")
     body = kind.render(plan)

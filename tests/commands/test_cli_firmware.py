@@ -139,7 +139,7 @@ def test_what_the_device_cannot_keep_is_refused(run: Run) -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_loss_that_goes_unnoticed_is_told(run: Run, kind: str) -> None:
-    """In the file and on standard error; where the gateway cannot notice it, the section does not claim it."""
+    """In the file and on standard error; what cannot be noticed is not claimed in the section."""
     result = run("vega", "vega-x", "--kind", kind)
     assert result.exit_code == 0
     told = "loss_detectable = false: " in result.stderr
@@ -164,6 +164,13 @@ def test_a_sensor_without_a_heartbeat_is_warned_of(run: Run) -> None:
     """The device speaks each minute all the same, but the gateway does not know that it should."""
     result = run("orion", "orion-bold", "--kind", "tasmota-pir", "--settings")
     assert 'heartbeat = "1m"' in result.stdout
+
+
+def test_a_broker_on_loopback_is_not_passed_on_silently(run: Run, tmp_path: Path) -> None:
+    """The gateway may call it localhost; a sensor elsewhere would find nobody by that name."""
+    config = tmp_path / "gateway.toml"
+    config.write_text(CONFIG_TEXT.replace("broker.contoso.com", "localhost"), encoding="utf-8")
+    assert "the gateway's own machine" in run("vega", "vega-x", "--kind", "shelly").stderr
 
 
 @pytest.mark.parametrize(

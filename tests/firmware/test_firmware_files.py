@@ -29,6 +29,7 @@ FOLDER = Path(__file__).parents[2] / "firmware-config"
 NODE = shutil.which("node")
 ESPHOME = shutil.which("esphome")
 SECRETS = ("ota_password", "wifi_ssid", "wifi_password", "mqtt_username", "mqtt_password", "mqtt_ca")
+READY_FILES = generate.ready_files()
 EXAMPLE = load(FOLDER / "example.toml", {})
 
 
@@ -60,16 +61,16 @@ def javascript(*parts: str) -> Any:
 # -- the files ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sorted(generate.ready_files()))
+@pytest.mark.parametrize("name", sorted(READY_FILES))
 def test_each_ready_file_is_what_the_generator_makes_today(name: str) -> None:
     """If this fails: python -m docs.generate."""
-    assert (FOLDER / name).read_text(encoding="utf-8") == generate.ready_files()[name]
+    assert (FOLDER / name).read_text(encoding="utf-8") == READY_FILES[name]
 
 
 def test_there_is_a_ready_file_of_every_kind_and_no_other() -> None:
     """A kind that is added or dropped does not leave the folder behind."""
     assert set(generate.READY) == set(KINDS)
-    expected = {*generate.ready_files(), "README.md", "example.toml"}
+    expected = {*READY_FILES, "README.md", "example.toml"}
     assert {path.name for path in FOLDER.iterdir()} == expected
 
 
@@ -141,7 +142,7 @@ def test_the_codec_reads_what_the_sensor_sends(kind: str) -> None:
     """In doubt there is somebody; what is missing is left out, and never becomes "vacant"."""
     inputs = [{"bytes": given, "fPort": 5, "variables": {}} for given, _, _ in UPLINKS.values()]
     script = f"console.log(JSON.stringify({json.dumps(inputs)}.map(decodeUplink)));"
-    results = javascript((FOLDER / f"{kind}.js").read_text(encoding="utf-8"), script)
+    results = javascript(READY_FILES[f"{kind}.js"], script)
     assert results == [{"data": data, "warnings": warnings} for _, data, warnings in UPLINKS.values()]
 
 
@@ -192,7 +193,7 @@ function change(state) {
 
 def test_the_script_of_a_shelly_counts_and_publishes() -> None:
     """Every change, beat and connection is one message, numbered; one that could not be sent leaves a gap."""
-    script = (FOLDER / "shelly.js").read_text(encoding="utf-8")
+    script = READY_FILES["shelly.js"]
     story = """
     uptimeNow = 110; change(true);
     uptimeNow = 115; handlers.timer();
@@ -276,7 +277,7 @@ class Tasmota:
 )
 def test_the_rules_of_a_tasmota_count_and_publish(kind: str, value: str, counter: str) -> None:
     """Each change, beat and connection is one numbered message that the gateway reads."""
-    device = Tasmota((FOLDER / f"{kind}.txt").read_text(encoding="utf-8"))
+    device = Tasmota(READY_FILES[f"{kind}.txt"])
     device.trigger("System#Init")
     device.trigger("Mqtt#Connected")
     device.switch(on=True)

@@ -130,6 +130,12 @@ def test_shelly_has_the_exact_name(name: str) -> None:
     assert json.loads(call)["config"]["device"]["name"] == name
 
 
+@pytest.mark.parametrize("character", [*" \t\n%;\"'\\{}|$", "\u2028", "\x1b"])
+def test_each_character_that_means_something_in_a_rule_is_refused(character: str) -> None:
+    """One by one, so that none is refused only for another's sake."""
+    assert attempt("tasmota-pir", f"a{character}b")[1]
+
+
 def attempt(kind: str, topic: str) -> tuple[str, str]:
     """The text that is made for this topic, or why it is refused: one of the two is empty."""
     try:
