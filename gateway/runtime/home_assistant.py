@@ -212,13 +212,19 @@ def room_summary(picture: Json) -> Json:
     return {
         # Neither occupied nor proven vacant: null, never "off".
         "occupied": {"occupied": "on", "vacant": "off"}.get(picture["occupancy"]["status"]),
-        "reason": _short("; ".join(picture["occupancy"]["why"])) or None,
+        "reason": _reason(picture["occupancy"]),
         "booking": booking["state"] if booking else NO_BOOKING,
         "booking_end": booking["end"] if booking else None,
         "next_start": coming["start"] if coming else None,
         "release_at": booking["release_at"] if booking else None,
         "paused": "on" if picture["paused_since"] else "off",
     }
+
+
+def _reason(occupancy: Json) -> str | None:
+    since = occupancy["since"]
+    empty = f"proven empty since {since[11:16]}" if since else ""
+    return _short("; ".join(occupancy["why"]) or empty) or None
 
 
 def _short(text: str) -> str:
