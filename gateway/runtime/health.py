@@ -5,22 +5,25 @@ Nothing here repeats what an exception or Exchange said, so nothing in it can na
 
 from typing import Any, Final
 
+from gateway.core.conclude import case_of
+from gateway.core.life import Life
+from gateway.core.room import Room
+from gateway.core.rules import first_objection
 from gateway.core.site import Site
-from gateway.core.units import Instant
+from gateway.core.units import NEVER, Instant
 
 Json = dict[str, Any]
 
 WELL: Final = "nothing"
 """What `why` says without a problem."""
-UNDECIDED: Final = frozenset({"open", "seen", "checked_in"})
-"""States in which a release may be withheld."""
+UNDECIDED: Final = frozenset({"open", "seen"})
+"""States of a booking that a release would end."""
 
 
 def health(site: Site, *, ledger_stuck: bool, writing_halted: bool, calendars: int) -> Json:
     """What stands still, and why. `calendars`: how many rooms' calendars cannot be read.
 
-    As of the last fact, which is at most a heartbeat old. A withheld release is no problem by itself: the
-    gateway does as it should, and says so in a number.
+    A withheld release is no problem by itself: the gateway does as it should, and says so in a number.
     """
     troubles = {
         "the ledger cannot be written": ledger_stuck,
@@ -33,16 +36,23 @@ def health(site: Site, *, ledger_stuck: bool, writing_halted: bool, calendars: i
     return {
         "problem": "on" if present else "off",
         "why": "; ".join(present) or WELL,
-        "withheld": withheld(site, site.state.now),
+        "withheld": withheld(site),
         "calendars_in_trouble": calendars,
         "rooms_unknown": sum(room.state.occupancy.status == "unknown" for room in site.rooms.values()),
     }
 
 
-def withheld(site: Site, now: Instant) -> int:
-    """How many bookings would be released now, if there were no doubt."""
+def withheld(site: Site) -> int:
+    """How many bookings are due, are not kept for good, and are in doubt; as of the last fact."""
+    now = site.state.now
     return sum(
-        bool(life.withheld) and life.state in UNDECIDED and life.booking.start <= now < life.booking.end
+        _is_withheld(room, life, now)
         for room in site.rooms.values()
         for life in room.state.lives.values()
+        if life.state in UNDECIDED and life.due <= now < life.booking.end and life.would_release_at == NEVER
     )
+
+
+def _is_withheld(room: Room, life: Life, now: Instant) -> bool:
+    case = case_of(room, life, now)
+    return first_objection(case, "never") is None and first_objection(case, "doubt") is not None

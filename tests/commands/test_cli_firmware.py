@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 
 from gateway.commands import app
 from gateway.commands import firmware as command
-from gateway.firmware import plan
 from gateway.firmware.kinds import KINDS
+from gateway.sensors.json_path import JsonPath
 
 Run = Callable[..., Result]
 
@@ -152,8 +152,8 @@ def test_a_gateway_that_reads_the_number_is_told_where_it_is(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As soon as the family json knows `sequence_path`, the section names it and claims the notice."""
-    knows = plan.FAMILIES["json"].options | {"sequence_path": "where the number is"}
-    monkeypatch.setattr(type(plan.FAMILIES["json"]), "options", knows)
+    knows = {**JsonPath.options, "sequence_path": "where the number is"}
+    monkeypatch.setattr(JsonPath, "options", knows)
     result = run("vega", "vega-x", "--kind", "tts", "--settings")
     assert 'sequence_path = "uplink_message.f_cnt"' in result.stdout
     assert "loss_detectable = true" in result.stdout

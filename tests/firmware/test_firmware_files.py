@@ -246,7 +246,9 @@ class Tasmota:
         for trigger, commands in self.rules:
             if trigger.casefold() == what.casefold():
                 values = {**{f"%var{n}%": self.variables.get(n, "") for n in "123"}, "%uptime%": "90"}
-                filled = re.sub(r"%\w+%", lambda found, values=values: values[found[0]], commands)
+                filled = commands
+                for name, value in values.items():
+                    filled = filled.replace(name, value)
                 for command in filled.removeprefix("Backlog ").split("; "):
                     self.run(command)
 

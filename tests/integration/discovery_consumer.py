@@ -34,7 +34,7 @@ SHARED_KEYS = {
 }
 OWN_KEYS = {"binary_sensor": {"payload_on", "payload_off"}, "sensor": {"options", "state_class"}}
 # https://www.home-assistant.io/integrations/binary_sensor/#device-class and /sensor/#device-class
-DEVICE_CLASSES = {
+DEVICE_CLASSES: dict[str, set[str | None]] = {
     "binary_sensor": {"occupancy", "problem", "connectivity"},
     "sensor": {"timestamp", "enum", None},
 }

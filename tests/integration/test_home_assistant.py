@@ -10,7 +10,7 @@ import aiomqtt
 import pytest
 from discovery_consumer import HomeAssistant
 from harness import World, at, configuration, in_world
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.clock import SystemClock
@@ -91,6 +91,8 @@ def test_a_room_is_found_and_followed(tmp_path: Path) -> None:
     status=st.sampled_from(["occupied", "vacant", "unknown", "something new"]),
     why=st.lists(st.text(max_size=300), max_size=3),
 )
+@example(status="vacant", why=["x" * 256])
+@example(status="unknown", why=["x" * 200, "y" * 200])
 def test_only_proven_vacancy_is_off(status: str, why: list[str]) -> None:
     """Whatever is not proven is null, and no reason is longer than Home Assistant takes."""
     picture = {
@@ -242,6 +244,7 @@ def test_a_room_that_leaves_is_taken_away_and_the_others_stay(tmp_path: Path) ->
         both = world.settings
         for _ in range(2):
             await world.stop()
+            world.link.published.clear()
             world.settings = configuration(tmp_path, rooms=("orion",), site=ON)
             await world.start()
             home = seen_by(world)
@@ -334,6 +337,26 @@ def test_a_withheld_release_is_counted_and_no_problem(tmp_path: Path) -> None:
         assert seen_by(world).shows("occupancy._gateway.withheld") == "0"
 
     in_world(tmp_path, story, site=ON)
+
+
+def test_a_booking_that_is_kept_for_good_is_not_counted_as_withheld(tmp_path: Path) -> None:
+    """Exempt bookings, and those that somebody attends, wait for nothing."""
+
+    async def story(world: World) -> None:
+        world.exchange.book(ANA, ORION, at("09:00"), at("13:00"))
+        world.exchange.book(ANA, "vega@contoso.com", at("09:00"), at("10:00"))
+        await world.until("09:05")
+        world.enter("vega")
+        await world.until("09:07")
+        assert seen_by(world).shows("occupancy.vega.booking") == "checked_in"
+        world.silence("orion")
+        world.silence("vega")
+        await world.until("09:40")
+        home = seen_by(world)
+        assert home.shows("occupancy._gateway.rooms_unknown") == "2"
+        assert home.shows("occupancy._gateway.withheld") == "0"
+
+    in_world(tmp_path, story, site=ON, rooms=("orion", "vega"))
 
 
 def test_each_standstill_has_its_words() -> None:
