@@ -320,6 +320,7 @@ class Service:
     def _announce_all(self) -> None:
         self.announcer.forget()
         self._publish(self.places)
+        self._publish_health()
 
     def link_down(self, why: str) -> None:
         """From the link."""
@@ -383,9 +384,9 @@ class Service:
 
     def _publish(self, rooms: Sequence[str] | set[str] | dict[str, Place]) -> None:
         self.announcer.publish(self.brain.site, sorted(rooms), self.brain.now())
-        self._publish_health()
 
     def _publish_health(self) -> None:
+        """Not with each decision: within one round of `_keep_watch` is soon enough for it."""
         brain = self.brain
         self.announcer.publish_health(
             health(

@@ -26,6 +26,8 @@ FIXED_OPTIONS: Final = ("path", "sequence_path")
 
 WORDS: Final = ("on", "off")
 """Options that replace the words for occupied and vacant."""
+ONLINE_WORDS: Final = ("online", "offline")
+"""Options that replace the words of the availability topic."""
 
 
 class FirmwareError(ValueError):
@@ -43,6 +45,12 @@ class Broker:
     host: str = "mqtt.example.com"
     port: int = 1883
     tls: bool = False
+
+    @property
+    def address(self) -> str:
+        """Host and port as one text; an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
+        return f"{host}:{self.port}"
 
     @classmethod
     def of(cls, mqtt: MqttSettings) -> "Broker":
@@ -90,8 +98,18 @@ class Kind:
     """Whether it can publish at QoS 1."""
     words_are_free: bool = False
     """The device decides what it senses and how it says so; otherwise the kind does."""
+    online_words_are_free: bool = True
+    """It says online and offline as configured, or somebody else does; otherwise in words of its own."""
     notes: Callable[[Plan], Sequence[str]] = lambda _: ()
     """What a person should know about this plan besides."""
+
+    @property
+    def own_words(self) -> tuple[str, ...]:
+        """Options that must not be set, because the kind has its own words."""
+        return (
+            *(() if self.words_are_free else WORDS),
+            *(() if self.online_words_are_free else ONLINE_WORDS),
+        )
 
     @property
     def noticed(self) -> bool:
@@ -112,7 +130,7 @@ def fitted(kind: Kind, room: str, sensor: str, configured: SensorSettings | None
     kept = {
         key: value
         for key, value in configured.options.items()
-        if key in FAMILIES[wanted.family].options and (key not in WORDS or kind.words_are_free)
+        if key in FAMILIES[wanted.family].options and key not in kind.own_words
     }
     must: dict[str, Any] = {
         "family": wanted.family,
@@ -136,12 +154,11 @@ def objections(kind: Kind, room: str, configured: SensorSettings) -> list[str]:
     ):
         if have != must:
             found.append(f"{key} is {quoted(have) if have else 'not set'}, {kind.name} needs {quoted(must)}")
-    if not kind.words_are_free:
-        found += [
-            f"options.{word} is set, {kind.name} has its own words"
-            for word in WORDS
-            if word in configured.options
-        ]
+    found += [
+        f"options.{word} is set, {kind.name} has its own words"
+        for word in kind.own_words
+        if word in configured.options
+    ]
     if configured.at_qos1 and not kind.qos1:
         found.append(f"at_qos1 is true, and {kind.title} publishes at QoS 0")
     if configured.loss_detectable and not kind.noticed:

@@ -95,7 +95,7 @@ def calls(plan: Plan) -> list[tuple[str, dict[str, Any]]]:
     """The RPC calls that prepare the device: method and parameters."""
     mqtt = {
         "enable": True,
-        "server": f"{plan.broker.host}:{plan.broker.port}",
+        "server": plan.broker.address,
         "client_id": plan.sensor.id,
         "user": "!secret mqtt_username",
         "pass": SECRET,
@@ -147,6 +147,7 @@ KIND: Final = Kind(
     render=_render,
     published=PUBLISHED,
     sequence="seq",
+    online_words_are_free=False,
     qos1=True,
     notes=_notes,
 )

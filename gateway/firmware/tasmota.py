@@ -162,6 +162,7 @@ PIR_KIND: Final = Kind(
     render=_pir,
     published=PUBLISHED.format(value="motion", counter="motions"),
     sequence="seq",
+    online_words_are_free=False,
     notes=_pir_notes,
 )
 
@@ -174,5 +175,6 @@ RADAR_KIND: Final = Kind(
     render=_radar,
     published=PUBLISHED.format(value="presence", counter="signs"),
     sequence="seq",
+    online_words_are_free=False,
     notes=_radar_notes,
 )

@@ -81,7 +81,7 @@ def _render(plan: Plan) -> str:
     seconds = plan.sensor.device_hold // SECOND_MS
     values = {
         "base": quoted(base),
-        "server": quoted(f"{scheme}://{plan.broker.host}:{plan.broker.port}"),
+        "server": quoted(f"{scheme}://{plan.broker.address}"),
         "device": quoted(device),
         "description": quoted(plan.room_name),
         "timeout": fill(TIMEOUT, {"seconds": str(seconds)}) if seconds else "",

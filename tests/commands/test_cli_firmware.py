@@ -129,6 +129,25 @@ def test_what_the_gateway_would_not_read_is_refused_with_a_section_that_fits(run
     )
 
 
+def test_a_device_with_words_of_its_own_keeps_them(run: Run) -> None:
+    """A Shelly says true and false; ESPHome says whatever is configured."""
+    result = run("orion", "orion-pir", "--kind", "shelly")
+    assert result.exit_code == 2
+    assert "options.online is set, shelly has its own words" in result.stderr
+    section = run("orion", "orion-pir", "--kind", "shelly", "--settings").stdout
+    assert "online" not in section
+    assert "building/7/alive" in section
+
+
+def test_an_ipv6_address_is_in_brackets_where_the_port_follows(tmp_path: Path) -> None:
+    """Otherwise nobody could tell where the address ends."""
+    config = tmp_path / "gateway.toml"
+    config.write_text(CONFIG_TEXT.replace("broker.contoso.com", "2001:db8::5"), encoding="utf-8")
+    for kind in ("shelly", "zigbee2mqtt"):
+        arguments = ["firmware", "vega", "vega-x", "--kind", kind, "--config", str(config)]
+        assert "[2001:db8::5]:8883" in CliRunner().invoke(app, arguments).stdout
+
+
 def test_what_the_device_cannot_keep_is_refused(run: Run) -> None:
     """QoS 1 of a Tasmota and a number of Zigbee2MQTT's messages do not exist."""
     result = run("orion", "orion-bold", "--kind", "tasmota-pir")
