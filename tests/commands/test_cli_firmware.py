@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -69,6 +70,11 @@ def run(tmp_path: Path) -> Run:
         return CliRunner().invoke(app, ["firmware", *arguments, "--config", str(config)])
 
     return run
+
+
+def test_the_command_offers_every_kind() -> None:
+    """No more and no fewer than there are."""
+    assert set(get_args(command.KindName)) == set(KINDS)
 
 
 def test_the_configured_sensor_is_filled_in(run: Run) -> None:
