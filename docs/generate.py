@@ -209,7 +209,7 @@ def health_topic() -> str:
     """The gateway's health, as the announcer publishes it while two calendars cannot be read."""
     site, _ = ghost_morning()
     link = _Collected()
-    told = health(site, ledger_stuck=False, writing_halted=False, calendars=2)
+    told = health(site, not_recording=False, writing_halted=False, calendars=2)
     Announcer(link, PREFIX, {}).publish_health(told)
     return _published(link, Topics(PREFIX, DISCOVERY).health)
 

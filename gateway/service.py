@@ -388,14 +388,18 @@ class Service:
     def _publish_health(self) -> None:
         """Not with each decision: within one round of `_keep_watch` is soon enough for it."""
         brain = self.brain
-        self.announcer.publish_health(
-            health(
+        try:
+            told = health(
                 brain.site,
-                ledger_stuck=bool(brain.paused_because),
+                not_recording=bool(brain.paused_because),
                 writing_halted=bool(self.dispatch.halted),
                 calendars=len(self.troubles),
             )
-        )
+        except Exception as error:  # noqa: BLE001 - no look at the core may take the process down (W10)
+            if not brain.paused_because:
+                brain.fail(error)
+            return
+        self.announcer.publish_health(told)
 
     # -- commands -------------------------------------------------------------------------------------
 

@@ -20,13 +20,14 @@ UNDECIDED: Final = frozenset({"open", "seen"})
 """States of a booking that a release would end."""
 
 
-def health(site: Site, *, ledger_stuck: bool, writing_halted: bool, calendars: int) -> Json:
+def health(site: Site, *, not_recording: bool, writing_halted: bool, calendars: int) -> Json:
     """What stands still, and why. `calendars`: how many rooms' calendars cannot be read.
 
+    `not_recording`: the ledger cannot be written, or the core has failed; then no release is pending at all.
     A withheld release is no problem by itself: the gateway does as it should, and says so in a number.
     """
     troubles = {
-        "the ledger cannot be written": ledger_stuck,
+        "nothing is recorded": not_recording,
         "writing to Exchange is halted": writing_halted,
         "the breaker has stopped all releases": site.breaker.objection is not None,
         "the clock is not trusted": not site.state.clock_trusted,
@@ -36,7 +37,7 @@ def health(site: Site, *, ledger_stuck: bool, writing_halted: bool, calendars: i
     return {
         "problem": "on" if present else "off",
         "why": "; ".join(present) or WELL,
-        "withheld": withheld(site),
+        "withheld": 0 if not_recording else withheld(site),
         "calendars_in_trouble": calendars,
         "rooms_unknown": sum(room.state.occupancy.status == "unknown" for room in site.rooms.values()),
     }

@@ -359,18 +359,39 @@ def test_a_booking_that_is_kept_for_good_is_not_counted_as_withheld(tmp_path: Pa
     in_world(tmp_path, story, site=ON, rooms=("orion", "vega"))
 
 
+def test_a_core_that_fails_on_the_look_is_reloaded_and_the_process_stays_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking at the health is no way to lose the gateway: it tells that it stands still, and goes on."""
+
+    def faulty(_site: Site) -> int:
+        raise ZeroDivisionError
+
+    async def story(world: World) -> None:
+        await world.until("08:10")
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway.runtime.health.withheld", faulty)
+            await world.until("08:10:25")
+        assert seen_by(world).shows("occupancy._gateway.why") == "nothing is recorded"
+        await world.until("08:15")
+        assert seen_by(world).shows("occupancy._gateway.problem") == "off"
+        assert seen_by(world).shows(OCCUPIED) == "off"
+
+    in_world(tmp_path, story, site=ON)
+
+
 def test_each_standstill_has_its_words() -> None:
     """Several are told together, in fixed words."""
     site = Site()
     site.handle(ClockTrust(trusted=False), 1)
-    told = health(site, ledger_stuck=True, writing_halted=True, calendars=3)
+    told = health(site, not_recording=True, writing_halted=True, calendars=3)
     assert told["problem"] == "on"
     assert told["why"] == (
-        "the ledger cannot be written; writing to Exchange is halted; the clock is not trusted; "
+        "nothing is recorded; writing to Exchange is halted; the clock is not trusted; "
         "calendars cannot be read"
     )
     site.handle(ClockTrust(trusted=True), 2)
-    assert health(site, ledger_stuck=False, writing_halted=False, calendars=0) == {
+    assert health(site, not_recording=False, writing_halted=False, calendars=0) == {
         "problem": "off",
         "why": "nothing",
         "withheld": 0,
