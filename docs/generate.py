@@ -1,6 +1,7 @@
 """Writes the parts of the documentation that the code knows better than any writer.
 
-    python -m docs.generate              the tables, the state diagram and the examples
+    python -m docs.generate              the tables, the state diagram, the examples, and the ready files
+                                         in firmware-config/
     python -m docs.generate picture      docs/images/demo.svg anew, from a real run of the demo (a minute)
 
 A generated part stands between two markers, and everything between them is replaced:
@@ -32,8 +33,21 @@ from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
 from gateway.core.rules import RELEASE_RULES
 from gateway.core.site import Site
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.firmware.kinds import KINDS as FIRMWARE_KINDS
+from gateway.firmware.kinds import make
+from gateway.firmware.plan import Broker
 from gateway.links import LinkListener
 from gateway.runtime.announce import Announcer, availability_topic, state_topic
+from gateway.runtime.health import health
+from gateway.runtime.home_assistant import (
+    CONNECTIVITY,
+    GATEWAY,
+    GATEWAY_ENTITIES,
+    ROOM_ENTITIES,
+    Entity,
+    Topics,
+)
+from gateway.settings import load
 from simulators.faults import IN_WORDS, KINDS
 from simulators.invariants import CHECKERS
 
@@ -41,6 +55,8 @@ DOCS: Final = Path(__file__).parent
 PICTURE: Final = DOCS / "images" / "demo.svg"
 PREFIX: Final = "occupancy"
 """The default of `[mqtt] topic_prefix`."""
+DISCOVERY: Final = "homeassistant"
+"""The default of `[home_assistant] prefix`."""
 
 PART: Final = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
@@ -186,18 +202,93 @@ def room_topic() -> str:
     site, _ = ghost_morning()
     link = _Collected()
     Announcer(link, PREFIX, {"orion": ZONE}).publish(site, ["orion"], site.state.now)
-    ((topic, payload, retain),) = link.published
+    return _published(link, state_topic(PREFIX, "orion"))
+
+
+def health_topic() -> str:
+    """The gateway's health, as the announcer publishes it while two calendars cannot be read."""
+    site, _ = ghost_morning()
+    link = _Collected()
+    told = health(site, not_recording=False, writing_halted=False, calendars=2)
+    Announcer(link, PREFIX, {}).publish_health(told)
+    return _published(link, Topics(PREFIX, DISCOVERY).health)
+
+
+def summary_topic() -> str:
+    """A room's flat state, as the announcer publishes it at the same moment."""
+    site, _ = ghost_morning()
+    link = _Collected()
+    announcer = Announcer(link, PREFIX, {"orion": ZONE}, names={"orion": "Orion"}, discovery=DISCOVERY)
+    announcer.publish(site, ["orion"], site.state.now)
+    return _published(link, Topics(PREFIX, DISCOVERY).summary("orion"))
+
+
+def _published(link: _Collected, topic: str) -> str:
+    ((payload, retain),) = [(payload, retain) for name, payload, retain in link.published if name == topic]
     shown = json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
     return f"`{topic}`, {'retained' if retain else 'not retained'}:\n\n{_fenced('json', shown)}"
 
 
+def entities() -> str:
+    """What Home Assistant shows of a room and of the gateway."""
+    rows = [
+        (device, entity.name, entity.platform, _kind(entity), follows)
+        for device, group in (("a room", ROOM_ENTITIES), ("the gateway", (*GATEWAY_ENTITIES, CONNECTIVITY)))
+        for entity in group
+        for follows in ["the availability topic" if entity is CONNECTIVITY else f"`{entity.key}`"]
+    ]
+    return _table(("device", "entity", "platform", "device class", "follows"), rows)
+
+
+def _kind(entity: Entity) -> str:
+    options = entity.more.get("options", ())
+    listed = f": {', '.join(f'`{option}`' for option in options)}" if options else ""
+    return f"{entity.more.get('device_class', '')}{listed}"
+
+
 def topics() -> str:
     """Every topic that the gateway publishes on."""
+    names = Topics(PREFIX, DISCOVERY)
+    with_discovery = "with Home Assistant's discovery:"
     rows = [
         (f"`{availability_topic(PREFIX)}`", "yes", "`online`; `offline` as last will and after a clean stop"),
+        (f"`{names.health}`", "yes", "JSON, the gateway's own health, whenever it changes"),
         (f"`{state_topic(PREFIX, 'ROOM')}`", "yes", "JSON, one object a room, whenever it changes"),
+        (f"`{names.summary('ROOM')}`", "yes", f"{with_discovery} JSON, the room's state without levels"),
+        (f"`{names.config('ROOM')}`", "yes", f"{with_discovery} JSON, the room as a device"),
+        (f"`{names.config(GATEWAY)}`", "yes", f"{with_discovery} JSON, the gateway as a device"),
     ]
     return _table(("topic", "retained", "payload"), rows)
+
+
+# -- firmware of sensors ------------------------------------------------------------------------------
+
+FIRMWARE: Final = DOCS.parent / "firmware-config"
+EXAMPLE: Final = FIRMWARE / "example.toml"
+READY: Final = {
+    "esphome-ld2410": "orion-radar",
+    "esphome-pir": "orion-pir",
+    "tasmota-pir": "orion-tasmota-pir",
+    "tasmota-ld2410": "orion-tasmota-radar",
+    "zigbee2mqtt": "orion-zigbee-pir",
+    "shelly": "orion-shelly-pir",
+    "chirpstack": "orion-chirpstack-ers",
+    "tts": "orion-tts-ers",
+}
+"""Which sensor of the example is of which kind."""
+
+
+def ready_files() -> dict[str, str]:
+    """Name and text of each ready file, made for the sensors of the example."""
+    known = load(EXAMPLE, {})
+    room = known.room("orion")
+    sensors = {sensor.id: sensor for sensor in room.sensors}
+    return {
+        name + FIRMWARE_KINDS[name].suffix: make(
+            FIRMWARE_KINDS[name], room.id, room.name, sensor, sensors[sensor], Broker.of(known.mqtt)
+        ).text
+        for name, sensor in READY.items()
+    }
 
 
 # -- pages --------------------------------------------------------------------------------------------
@@ -210,6 +301,9 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "promises": promises,
     "topics": topics,
     "room-topic": room_topic,
+    "health-topic": health_topic,
+    "summary-topic": summary_topic,
+    "entities": entities,
 }
 PAGES: Final = (DOCS / "architecture.md", DOCS / "topics.md", DOCS / "world.md")
 
@@ -230,6 +324,8 @@ def write_pages() -> None:
             path.write_text(after, encoding="utf-8")
         sys.stdout.write(f"{path.name}: {'written' if after != before else 'fresh'}\n")
     catalogue.main()
+    for name, text in ready_files().items():
+        (FIRMWARE / name).write_text(text, encoding="utf-8")
 
 
 # -- the picture --------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ so that tests, the demo and simulated worlds run this very service.
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -42,13 +43,15 @@ from gateway.exchange.hours import Hours
 from gateway.exchange.own import OwnBookings
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
-from gateway.links import Link
+from gateway.links import Link, Message
 from gateway.links.mqtt import MqttLink
 from gateway.links.mqtt import MqttSettings as LinkSettings
 from gateway.runtime.announce import Announcer, availability_topic
 from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
 from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.dispatch import Dispatch
+from gateway.runtime.health import health
+from gateway.runtime.home_assistant import ONLINE
 from gateway.runtime.intake import Intake
 from gateway.runtime.pace import Budget, Pace
 from gateway.runtime.picture import clock_in, iso, site_picture
@@ -67,6 +70,8 @@ CLOCK_TROUBLE: Final = (
 PRUNE_EVERY_S: Final = 3_600.0
 TRY_WAKING_EVERY_S: Final = 1.0
 SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing")
+ANNOUNCED_NOTE: Final = "home_assistant_topics"
+"""Every topic that was ever announced to Home Assistant, as a JSON list: rooms that left are taken back."""
 BOOT_NOTE: Final = "machine_boot"
 INSTALLATION_NOTE: Final = "installation"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -115,7 +120,6 @@ class Service:
         router = build_router(settings.sensor_sources())
         self.intake = Intake(self.brain, router)
         self.link: Link = around.link or MqttLink(_link_settings(settings))
-        self.link.subscribe(router.topics)
         self.tokens = around.tokens or _tokens(settings)
         self.graph = GraphClient(
             settings.exchange.base_url,
@@ -152,7 +156,18 @@ class Service:
             checkpoint=around.checkpoint,
         )
         zones = {room: place.zone for room, place in self.places.items()}
-        self.announcer = Announcer(self.link, settings.mqtt.topic_prefix, zones)
+        home_assistant = settings.home_assistant
+        self.announcer = Announcer(
+            self.link,
+            settings.mqtt.topic_prefix,
+            zones,
+            names={room.id: room.name for room in settings.rooms},
+            discovery=home_assistant.prefix if home_assistant.discovery else "",
+        )
+        self._birth_topic = self.announcer.birth_topic
+        self._is_sensors = self._birth_topic in router.topics
+        """A sensor publishes on that topic too, odd as that would be."""
+        self.link.subscribe(sorted({*router.topics, *filter(None, [self._birth_topic])}))
         self.control = ControlServer(settings.control_socket, self.command)
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
 
@@ -221,6 +236,10 @@ class Service:
         if not self._installation:
             self._installation = str(self.brain.now())
             self.brain.note(INSTALLATION_NOTE, self._installation)
+        before = await self.ledger.run(lambda ledger: ledger.note(ANNOUNCED_NOTE))
+        announced = json.dumps(self.announcer.remember(json.loads(before or "[]")))
+        if announced != before:
+            self.brain.note(ANNOUNCED_NOTE, announced)
         await self._configure()
         down_since = self.brain.now() if newest is None else newest
         self.brain.note(BOOT_NOTE, boot)
@@ -303,6 +322,7 @@ class Service:
             await self._around.sleep(self._around.watch_every_s)
             with contextlib.suppress(Paused):
                 self._look_at_clock()
+            self._publish_health()
 
     def _look_at_clock(self) -> None:
         trusted = self.settings.site.clock == "trusted" or self._clock.is_synchronised()
@@ -318,8 +338,12 @@ class Service:
     def link_up(self, session_present: bool) -> None:
         """From the link: hearing begins; show everything anew."""
         self.intake.link_up(session_present)
+        self._announce_all()
+
+    def _announce_all(self) -> None:
         self.announcer.forget()
         self._publish(self.places)
+        self._publish_health()
 
     def link_down(self, why: str) -> None:
         """From the link."""
@@ -327,8 +351,20 @@ class Service:
 
     @property
     def message(self) -> Callable[..., None]:
-        """From the link: straight to the intake, without a call in between."""
-        return self.intake.message
+        """From the link: straight to the intake; by a detour only where Home Assistant is awaited."""
+        return self._message_or_birth if self._birth_topic else self.intake.message
+
+    def _message_or_birth(self, message: Message) -> None:
+        if message.topic != self._birth_topic:
+            self.intake.message(message)
+            return
+        if message.payload == ONLINE:
+            log.info("Home Assistant has started; announcing again")
+            self._announce_all()
+        if self._is_sensors:
+            self.intake.message(message)
+        elif not self.brain.paused_because:
+            self.brain.heard(message.receipt)  # in its turn: some brokers insist on the order
 
     def decided(self, decisions: Sequence[Decision]) -> None:
         """From the brain: show it at once."""
@@ -371,6 +407,22 @@ class Service:
 
     def _publish(self, rooms: Sequence[str] | set[str] | dict[str, Place]) -> None:
         self.announcer.publish(self.brain.site, sorted(rooms), self.brain.now())
+
+    def _publish_health(self) -> None:
+        """Not with each decision: within one round of `_keep_watch` is soon enough for it."""
+        brain = self.brain
+        try:
+            told = health(
+                brain.site,
+                not_recording=bool(brain.paused_because),
+                writing_halted=bool(self.dispatch.halted),
+                calendars=len(self.troubles),
+            )
+        except Exception as error:  # noqa: BLE001 - no look at the core may take the process down (W10)
+            if not brain.paused_because:
+                brain.fail(error)
+            return
+        self.announcer.publish_health(told)
 
     # -- commands -------------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ from gateway.settings_sections import (
     BreakerSettings,
     ControlSettings,
     ExchangeSettings,
+    HomeAssistantSettings,
     LedgerSettings,
     LogSettings,
     MqttSettings,
@@ -62,6 +63,7 @@ from gateway.settings_warnings import WARNINGS
 __all__ = [
     "ControlSettings",
     "ExchangeSettings",
+    "HomeAssistantSettings",
     "LedgerSettings",
     "LogSettings",
     "MqttSettings",
@@ -82,12 +84,13 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {
     "ledger": LedgerSettings,
     "mqtt": MqttSettings,
     "exchange": ExchangeSettings,
+    "home_assistant": HomeAssistantSettings,
     "control": ControlSettings,
     "log": LogSettings,
 }
 """The tables that a file has once; `policy` and `room` come several times."""
 
-OPTIONAL: Final = frozenset({"breaker", "ledger", "control", "log"})
+OPTIONAL: Final = frozenset({"breaker", "ledger", "home_assistant", "control", "log"})
 """Tables that may be left out; calendars and a broker are always needed."""
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
@@ -113,6 +116,7 @@ class Settings:
     ledger: LedgerSettings
     mqtt: MqttSettings
     exchange: ExchangeSettings
+    home_assistant: HomeAssistantSettings
     control: ControlSettings
     log: LogSettings
     policies: Mapping[str, PolicySettings]
@@ -250,6 +254,7 @@ def parse(
         or draft.ledger is None
         or draft.mqtt is None
         or draft.exchange is None
+        or draft.home_assistant is None
         or draft.control is None
         or draft.log is None
     ):
@@ -262,6 +267,7 @@ def parse(
         ledger=draft.ledger,
         mqtt=draft.mqtt,
         exchange=draft.exchange,
+        home_assistant=draft.home_assistant,
         control=draft.control,
         log=draft.log,
         policies=draft.policies,
@@ -309,6 +315,7 @@ class _Reader:
             ledger=self._one(LedgerSettings, data, "ledger"),
             mqtt=self._one(MqttSettings, data, "mqtt"),
             exchange=self._one(ExchangeSettings, data, "exchange"),
+            home_assistant=self._one(HomeAssistantSettings, data, "home_assistant"),
             control=self._one(ControlSettings, data, "control"),
             log=self._one(LogSettings, data, "log"),
             policies=policies,

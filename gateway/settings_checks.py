@@ -16,6 +16,7 @@ from gateway.settings_sections import (
     BreakerSettings,
     ControlSettings,
     ExchangeSettings,
+    HomeAssistantSettings,
     LedgerSettings,
     LogSettings,
     MqttSettings,
@@ -37,6 +38,7 @@ class Draft(NamedTuple):
     ledger: LedgerSettings | None
     mqtt: MqttSettings | None
     exchange: ExchangeSettings | None
+    home_assistant: HomeAssistantSettings | None
     control: ControlSettings | None
     log: LogSettings | None
     policies: Mapping[str, PolicySettings]

@@ -346,6 +346,15 @@ class ExchangeSettings(Section):
     """What the organizer reads when a room is given back."""
 
 
+class HomeAssistantSettings(Section):
+    """``[home_assistant]``."""
+
+    discovery: bool = False
+    """Whether rooms and gateway are announced as devices by Home Assistant's MQTT discovery."""
+    prefix: Annotated[str, AfterValidator(_prefix)] = "homeassistant"
+    """The discovery prefix of Home Assistant; it says on `status` below it that it has started."""
+
+
 class ControlSettings(Section):
     """``[control]``."""
 

@@ -28,8 +28,15 @@ else:  # docs/ is not installed, and pytest does not put the repository's root o
     GENERATE.loader.exec_module(generate)
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
-TOP = {"gateway", "simulators", "tests", "docs", "packaging", "benchmarks"}
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "firmware-config" / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+)
+TOP = {"gateway", "simulators", "tests", "docs", "packaging", "benchmarks", "firmware-config"}
 PROGRAMS = {"occupancy-gateway": gateway_app, "occupancy-simulator": simulator_app}
 
 FENCE = re.compile(r"^( *)```.*?^\1```$", re.DOTALL | re.MULTILINE)

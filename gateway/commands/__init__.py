@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway import __version__
-from gateway.commands import act, look
+from gateway.commands import act, firmware, look
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
 HELP_OPTIONS: Final = ["--help", "-h"]
@@ -86,6 +86,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     act.reviewed,
     act.close_breaker,
     act.resume_writing,
+    firmware.firmware,
 )
 app.callback(help=with_examples(program))(program)
 for command in COMMANDS:

@@ -1,18 +1,25 @@
 """What is known goes out on MQTT: each room's state, retained, for panels, Home Assistant and the like.
 
-Topics (docs/topics.md): ``<prefix>/<room>/state`` and ``<prefix>/gateway/availability``.
+Topics (docs/topics.md): ``<prefix>/<room>/state``, ``<prefix>/gateway/availability`` and
+``<prefix>/gateway/health``; with Home Assistant's discovery also ``<prefix>/<room>/summary`` and a
+configuration for each device.
 What people see may be shown before it is committed; writes to Exchange may not.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import tzinfo
+from typing import Final
 
 import msgspec
 
 from gateway.core.site import Site
 from gateway.core.units import Instant
 from gateway.links import Link
+from gateway.runtime.home_assistant import Topics, announced, configs, room_summary
 from gateway.runtime.picture import Json, door_picture
+
+EMPTY: Final = b""
+"""Takes a retained message away."""
 
 
 def availability_topic(prefix: str) -> str:
@@ -28,15 +35,46 @@ def state_topic(prefix: str, room: str) -> str:
 class Announcer:
     """Publishes what has changed since it was last published."""
 
-    def __init__(self, link: Link, prefix: str, zones: Mapping[str, tzinfo]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        prefix: str,
+        zones: Mapping[str, tzinfo],
+        *,
+        names: Mapping[str, str] | None = None,
+        discovery: str = "",
+    ) -> None:
+        """`discovery`: Home Assistant's prefix; empty: none. `names`: what people call the rooms."""
         self._link = link
         self._prefix = prefix
         self._zones = zones
+        self._topics = Topics(prefix, discovery)
+        self._configs = configs(self._topics, names or {}) if discovery else {}
+        self._gone: tuple[str, ...] = ()
         self._published: dict[str, bytes] = {}
 
+    @property
+    def birth_topic(self) -> str:
+        """Where Home Assistant says that it has started; empty without discovery."""
+        return self._topics.birth if self._configs else ""
+
+    def remember(self, before: Iterable[str]) -> list[str]:
+        """Told which topics were ever announced to Home Assistant, gives those and today's.
+
+        What was and is no more (a room that left, another prefix, discovery switched off) is emptied on each
+        connection: nothing tells whether an earlier attempt arrived, and emptying twice does no harm.
+        """
+        now = announced(self._topics, self._zones) if self._configs else set()
+        self._gone = tuple(sorted(set(before) - now))
+        return sorted(now.union(before))
+
     def forget(self) -> None:
-        """A new connection: everything is published again."""
+        """A new connection, or a new Home Assistant: everything is published again."""
         self._published.clear()
+        for topic in self._gone:
+            self._link.publish(topic, EMPTY, retain=True)
+        for topic, config in self._configs.items():
+            self._link.publish(topic, config, retain=True)
 
     def publish(self, site: Site, rooms: Iterable[str], now: Instant) -> None:
         """Publish the state of these rooms where it differs from what was published last."""
@@ -44,10 +82,20 @@ class Announcer:
             room = site.rooms.get(name)
             if room is None:
                 continue
-            payload = msgspec.json.encode(_shown(door_picture(room, now, self._zones[name])))
-            if self._published.get(name) != payload:
-                self._published[name] = payload
-                self._link.publish(state_topic(self._prefix, name), payload, retain=True)
+            picture = door_picture(room, now, self._zones[name])
+            self._tell(state_topic(self._prefix, name), _shown(picture))
+            if self._configs:
+                self._tell(self._topics.summary(name), room_summary(picture))
+
+    def publish_health(self, health: Json) -> None:
+        """Publish the gateway's own health where it differs from what was published last."""
+        self._tell(self._topics.health, health)
+
+    def _tell(self, topic: str, what: Json) -> None:
+        payload = msgspec.json.encode(what)
+        if self._published.get(topic) != payload:
+            self._published[topic] = payload
+            self._link.publish(topic, payload, retain=True)
 
 
 def _shown(picture: Json) -> Json:
