@@ -11,6 +11,9 @@ ShowAs = Literal["free", "tentative", "busy", "oof", "elsewhere", "unknown"]
 Mark = Literal["organizer", "category", "hours", "hold", "walk_up"]
 """`hours`: outside the policy's hours; `hold` and `walk_up`: the gateway itself booked it."""
 
+Breach = Literal["not_allowed", "blackout", "too_many", "too_few", "too_long", "too_late", "too_early"]
+"""A rule for bookings that one of them may break (`gateway.core.booking_rules`)."""
+
 
 class Booking(msgspec.Struct, frozen=True, gc=False):
     """One occurrence in one room's calendar. Carries no names and no subject.
@@ -36,6 +39,8 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
     has_attendees: bool = True
     marks: tuple[Mark, ...] = ()
     """What in the calendar entry exempts it by policy (found where names may be read)."""
+    breaches: tuple[Breach, ...] = ()
+    """Rules for bookings that it breaks, as far as only those can tell who may read its details."""
     change_key: str = ""
     """Exchange's version of the item. Moves with our own marks too: never decided on."""
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from gateway.core.booking import Booking
+from gateway.core.booking_rules import Standing, breaches, made_at, mercy
 from gateway.core.decisions import (
     Action,
     Decision,
@@ -165,6 +166,7 @@ class _Conclusion:
                     self._lose(key)
                 for booking in sorted(event.changed, key=lambda b: b.key):
                     self._take(booking)
+                    self._judge(booking.key)
             case WriteOutcome():
                 self._settle_write(event)
             case ModeSet():
@@ -183,7 +185,7 @@ class _Conclusion:
             return
         if isinstance(event, Kept):
             life.kept = True
-            self._say("kept", life, Reason("by_person", text=event.by))
+            self._say("kept", life, Reason("by_person", text=event.by), withdraws=life.refusal)
         elif isinstance(event, Ended) and self.now < life.booking.start + SECOND_MS:
             # Nothing of it could be left in Exchange, which knows whole seconds: who wants that cancels.
             self._say("refused", life, Reason("not_begun", at=life.booking.start))
@@ -262,6 +264,8 @@ class _Conclusion:
         if self.state.walk_up is not None and self.state.walk_up.write == event.write:
             if event.result != "applied":
                 self.state.walk_up.again_at = self.now + ASK_AGAIN_AFTER_MS
+            return
+        if self._settle_refusal(event):
             return
         loose = self.state.loose_writes.pop(event.write, None)
         if loose is not None and event.result == "applied":
@@ -367,6 +371,65 @@ class _Conclusion:
         elif not same_time and life.state != "upcoming":
             life.moved_at = self.now
             self._restart(life)
+
+    # -- rules for bookings ---------------------------------------------------------------------------
+
+    def _judge(self, key: str) -> None:
+        """Tell of each rule that a booking breaks, once; decline it where its policy says so."""
+        life = self.state.lives.get(key)
+        if life is None or life.is_ours or life.state in ("releasing", "released"):
+            return
+        rules = self.state.config.policy.rules
+        made = made_at(life.first_seen_at, self.state.looked_before)
+        found = [one for one in breaches(life.booking, made, rules) if one[0] not in life.breaches]
+        if not found:
+            return
+        life.breaches += tuple(breach for breach, _ in found)
+        reasons = [reason for _, reason in found]
+        refused = next((breach for breach, _ in found if rules.consequence(breach) == "decline"), None)
+        if refused is None or life.refusal is not None:
+            self._say("rule_broken", life, *reasons)
+            return
+        mercy_shown = mercy(self._standing(life))
+        if mercy_shown is not None:
+            self._say("rule_broken", life, *reasons, mercy_shown)
+            return
+        deadline = min(self.now + WRITE_PATIENCE_MS, life.booking.start - self._early_ms())
+        write = self._write(life, "refuse", "decline", deadline, breach=refused)
+        life.refusal = write.id
+        self._say("rule_broken", life, *reasons, Reason("rule_declines"), write=write)
+
+    def _standing(self, life: Life) -> Standing:
+        booking, state = life.booking, self.state
+        return Standing(
+            booking,
+            has_opened=life.state != "upcoming" or booking.start - self._early_ms() <= self.now,
+            is_kept=life.kept,
+            is_exempt=bool(booking.marks) or state.config.exempt,
+            was_declined=booking.key in state.declined,
+            in_shadow=state.mode != "live",
+        )
+
+    def _early_ms(self) -> Duration:
+        return self.state.config.policy.early_arrival_ms
+
+    def _settle_refusal(self, event: WriteOutcome) -> bool:
+        """What came of declining a booking; False if the write was another one."""
+        for life in (*self.state.lives.values(), *self.state.departed.values()):
+            if life.refusal == event.write:
+                break
+        else:
+            return False
+        life.refusal = None
+        if event.result != "applied":
+            self._say("not_declined", life, Reason(f"write_{event.result}", text=event.why))
+            return True
+        declined = self.state.declined
+        declined[life.booking.key] = self.now
+        for old in [key for key, at in declined.items() if at < self.now - REMEMBER_RELEASES_MS]:
+            del declined[old]
+        self._say("declined", life, Reason("confirmed", until=life.booking.end))
+        return True
 
     def _settle_restorations(self) -> None:
         """A released booking that is still shown when no read can be stale any more is back."""
@@ -691,6 +754,7 @@ class _Conclusion:
         method: Method,
         deadline: Instant,
         new_end: Instant | None = None,
+        breach: str = "",
     ) -> Write:
         self.state.writes += 1
         booking = life.booking
@@ -706,6 +770,7 @@ class _Conclusion:
             series_id=booking.series_id,
             room_organises=booking.room_organises,
             new_end=new_end,
+            breach=breach,
         )
 
     # -- walk-ups ------------------------------------------------------------------------------------

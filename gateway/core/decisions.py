@@ -32,14 +32,18 @@ DecisionKind = Literal[
     "walk_up",
     "extended",
     "series_reported",
+    "rule_broken",
+    "declined",
+    "not_declined",
     "calendar_doubted",
     "breaker_opened",
     "breaker_closed",
 ]
 
-Action = Literal["check_in", "release", "shorten", "end_early", "extend", "hold", "walk_up"]
+Action = Literal["check_in", "release", "shorten", "end_early", "extend", "hold", "walk_up", "refuse"]
 """`shorten`: a person is done, or a walk-up is over; `end_early`: everybody has left. `hold` gives a
-room back to those who lost it, `walk_up` shows unbooked use; both are bookings of the room itself."""
+room back to those who lost it, `walk_up` shows unbooked use; both are bookings of the room itself.
+`refuse` declines a booking that breaks a rule, before its time has come."""
 Method = Literal["category", "decline", "cancel", "delete", "patch_end", "create"]
 Outcome = Literal[
     "attended",
@@ -89,11 +93,18 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
     """For `shorten`, `end_early` and `extend`: the new end of the room's copy."""
     linked: str = ""
     """For `hold`: the event id of the booking that was released."""
+    breach: str = ""
+    """For `refuse`: the rule that the organizer is told of."""
 
     @property
     def takes_time_away(self) -> bool:
         """An automatic rule gives the room, or the rest of its time, to others."""
-        return self.action in ("release", "end_early")
+        return self.action in ("release", "end_early", "refuse")
+
+    @property
+    def removes(self) -> bool:
+        """Its effect is that the calendar does not hold the booking any more."""
+        return self.action in ("release", "refuse")
 
 
 class Tally(msgspec.Struct, frozen=True, omit_defaults=True):

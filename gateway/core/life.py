@@ -126,6 +126,10 @@ class Life(msgspec.Struct, omit_defaults=True):
     """The first sign of presence after it was released, or would have been (shadow)."""
     extend_again_at: Instant = NEVER
     """When a walk-up may be asked again to be longer: until then the last time may still come true."""
+    breaches: tuple[str, ...] = ()
+    """The rules for bookings that it breaks, as far as told."""
+    refusal: int | None = None
+    """The id of the write that declines it for one of them."""
     reported_wrong: bool = False
     """A person said that its release was wrong; said again, it is the same mistake."""
     longest_gap_ms: Duration = 0

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.core.booking_rules import BookingRules
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
 
 Senses = Literal["motion", "presence", "count"]
@@ -74,6 +75,8 @@ class Policy(msgspec.Struct, frozen=True):
     """So many releases judged in shadow, and the room goes live by itself; 0: only by hand."""
     live_if_wrong_at_most: int = 0
     """With at most so many of them followed by people."""
+    rules: BookingRules = BookingRules()
+    """What is asked of bookings themselves, whether or not anybody comes."""
 
 
 class RoomConfig(msgspec.Struct, frozen=True):

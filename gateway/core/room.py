@@ -136,6 +136,10 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     """The entries of the last complete read, decided on or not."""
     calendar_read_at: Instant = NEVER
     calendar_why: str = ""
+    looked_before: Instant = NEVER
+    """When the calendar had been read before the newest read that changed it."""
+    declined: dict[str, Instant] = {}
+    """Bookings that were declined for breaking a rule, and when: not twice."""
     lives: dict[str, Life] = {}
     released: dict[str, Released] = {}
     departed: dict[str, Life] = {}
@@ -455,6 +459,8 @@ class Room:
         if self._is_doubtful(event, now):
             return
         state.doubted, state.doubted_at = None, NEVER
+        if event.changed:
+            state.looked_before = state.calendar_read_at
         state.calendar_read_at, state.calendar_why = now, ""
         for key in event.removed:
             state.calendar.pop(key, None)

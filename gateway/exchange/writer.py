@@ -124,7 +124,7 @@ class Writer:
         if write.event_id == write.series_id:
             return Superseded("series_master")
         read_at_ms = self._clock.monotonic_ms()
-        if write.action == "release" and sent_before and await self.confirm(mailbox, zone, write):
+        if write.removes and sent_before and await self.confirm(mailbox, zone, write):
             return AlreadyDone()
         event = await self._occurrence(mailbox, write)
         if isinstance(event, Superseded):
@@ -145,7 +145,7 @@ class Writer:
 
     async def _objection(self, mailbox: str, zone: tzinfo, write: Write) -> str:
         """What the calendar around an unchanged item has against the write, as a code."""
-        if write.action == "release" and not await self._is_listed(mailbox, write):
+        if write.removes and not await self._is_listed(mailbox, write):
             return "gone"  # an immutable id still opens what somebody has moved to Deleted Items
         if write.action == "extend" and not await self._is_free(mailbox, zone, write):
             return "not_free"
@@ -266,7 +266,7 @@ class Writer:
         if write.method == "create":
             return await self._created(mailbox, write)
         listed = await self._listed(mailbox, write.event_id, write.start, write.end)
-        if write.action == "release":
+        if write.removes:
             return await self._is_released(mailbox, zone, write, listed)
         if listed is None:
             return False

@@ -252,6 +252,8 @@ class Dispatch:
                 return "expired", f"Exchange refuses it: {result.why}"
 
     def _comment(self, row: OutboxRow, place: Place) -> str:
+        if row.write.action == "refuse":
+            return place.refusals.get(row.write.breach, "")
         if row.write.action != "release":
             return ""
         evidence = self._evidence.get((row.room, row.write.id), (row.write.start, self._brain.now()))

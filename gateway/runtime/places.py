@@ -1,5 +1,6 @@
 """Where a room lives in Exchange: its mailbox, its zone, and the reader and writer for it."""
 
+from collections.abc import Mapping
 from datetime import tzinfo
 from typing import NamedTuple
 
@@ -18,3 +19,5 @@ class Place(NamedTuple):
     writer: Writer
     comment: str
     """The template of the line that organizers read."""
+    refusals: Mapping[str, str] = {}
+    """What organizers read when the room declines, by the rule that their booking breaks."""
