@@ -42,7 +42,12 @@ def _sections() -> Iterator[str]:
     yield _section(PROGRAM, group.get_help(top))
     for name, command in getattr(group, "commands", {}).items():
         context = typer.Context(command, info_name=name, parent=top, terminal_width=WIDTH)
-        yield _section(name, command.get_help(context))
+        members = getattr(command, "commands", {})
+        for second, member in members.items():
+            inner = typer.Context(member, info_name=second, parent=context, terminal_width=WIDTH)
+            yield _section(f"{name} {second}", member.get_help(inner))
+        if not members:
+            yield _section(name, command.get_help(context))
 
 
 def _section(name: str, text: str) -> str:

@@ -101,10 +101,7 @@ def setup_script(
 
 def _values(site: str, client_id: str, mark: str, attribute: str, rooms: Sequence[ScriptRoom]) -> str:
     lines = [
-        (
-            "# -- From the gateway's configuration. Write the script anew when rooms come or go. "
-            "------------------"
-        ),
+        "# -- From the gateway's configuration; make the script anew when rooms come or go ----------------",
         f"$Site = {literal(site)}",
         f"$AppId = {literal(client_id)}",
         f"$DisplayName = {literal(f'Occupancy gateway {site}'[:MAX_NAME])}",
@@ -299,7 +296,8 @@ $Export = foreach ($Room in $Rooms) {{
     }}
     [pscustomobject]$One
 }}
-ConvertTo-Json -InputObject @($Export | Where-Object {{ $_ }}) -Depth 3 | Set-Content -Path $SettingsFile -Encoding UTF8
+$All = @($Export | Where-Object {{ $_ }})
+ConvertTo-Json -InputObject $All -Depth 3 | Set-Content -Path $SettingsFile -Encoding UTF8
 Write-Host "written: $SettingsFile"
 """
 
