@@ -29,7 +29,8 @@ SKEW_FAIL_MS: Final = 5 * MINUTE_MS
 # OpenSSL's reasons for not trusting a certificate (its x509_vfy.h).
 NOT_YET_VALID: Final = 9
 EXPIRED: Final = 10
-OTHER_NAME: Final = 62
+OTHER_NAME: Final = frozenset({62, 64})
+"""Another host's, another address's."""
 
 PROXY: Final = 407
 
@@ -136,7 +137,7 @@ async def _untrusted(
     reason = error.verify_message or "unknown reason"
     if error.verify_code in {EXPIRED, NOT_YET_VALID}:
         fix = "check this machine's clock first (timedatectl); if it is right, the certificate itself is not"
-    elif error.verify_code == OTHER_NAME:
+    elif error.verify_code in OTHER_NAME:
         fix = f"whoever answers is not {server.host}: check its address, DNS, and any proxy in between"
     else:
         where = (
