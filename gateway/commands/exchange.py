@@ -23,8 +23,6 @@ from gateway.exchange import setup_script as script
 from gateway.exchange.moments import as_datetime
 from gateway.run import FAILED
 
-INDENT = 2
-
 
 def doctor(
     config: ConfigOption = CONFIG,
@@ -128,7 +126,7 @@ def import_settings(
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Read what the rooms' booking attendants are set to, and say what is wrong with it.
+    """Read how the rooms answer invitations, and say what is wrong with it.
 
     Graph does not tell how a room answers invitations, so the script of `exchange setup-script` writes
     it into a file, and this reads that file. It is kept beside the ledger (attendant_file), where the

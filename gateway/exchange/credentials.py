@@ -106,6 +106,11 @@ class Credential(Protocol):
         """Which sort it is."""
         ...
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it stands in."""
+        ...
+
     def read(self) -> Material:
         """Read its files. Blocks for a moment. Raises AuthError, which says what to mend."""
         ...
@@ -116,6 +121,11 @@ class GivenSecret(msgspec.Struct, frozen=True):
 
     value: str | dict[str, Any]
     kind: Kind = "secret"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """See `Credential.files`."""
+        return ()
 
     def read(self) -> Material:
         """See `Credential.read`."""
@@ -131,6 +141,11 @@ class SecretFile(msgspec.Struct, frozen=True):
     file: Path
     expires: date | None = None
     kind: Kind = "secret"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """See `Credential.files`."""
+        return (self.file,)
 
     def read(self) -> Material:
         """See `Credential.read`."""
@@ -152,6 +167,11 @@ class AssertionFile(msgspec.Struct, frozen=True):
 
     file: Path
     kind: Kind = "assertion"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """See `Credential.files`."""
+        return (self.file,)
 
     def read(self) -> Material:
         """See `Credential.read`."""
@@ -176,6 +196,11 @@ class CertificateFiles(msgspec.Struct, frozen=True):
     password_file: Path | None = None
     thumbprint: str | None = None
     kind: Kind = "certificate"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """See `Credential.files`."""
+        return tuple(file for file in (self.certificate, self.key, self.password_file) if file is not None)
 
     def read(self) -> Material:
         """See `Credential.read`."""
