@@ -89,7 +89,7 @@ def read_settings(content: bytes) -> tuple[AttendantSettings, ...]:
     """
     try:
         data = json.loads(_text(content))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise SettingsFileError(
             f"this is no JSON{where}; expected what the setup script writes with ConvertTo-Json"

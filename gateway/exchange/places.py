@@ -4,6 +4,7 @@ Needs the consent Place.Read.All in Entra; there is no Exchange role for it. Roo
 the address list are not told, and a new room may be missing for a day.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,14 @@ PAGE_SIZE: Final = 100
 
 MAX_PAGES: Final = 100
 """10,000 rooms: a server that offers more is going round in circles."""
+
+MAX_NAME: Final = 200
+MAX_TEXT: Final = 500
+MAX_TAG: Final = 100
+"""Characters of a room's name, its building or floor, and a tag, as the settings have them."""
+
+ADDRESS: Final = re.compile(r"[^@\s<>*?]+@[^@\s<>*?]+\.[^@\s<>.*?]+")
+"""A mail address that can stand in the settings and means one mailbox in PowerShell."""
 
 PLACES_ADVICE: Final = (
     "the application may not read the tenant's rooms: consent to Place.Read.All (application) in its API "
@@ -85,16 +94,17 @@ async def _pages(client: GraphClient, url: str) -> Any:
 
 def to_room(place: dict[str, Any]) -> FoundRoom | None:
     """A place of Graph as a room; None where it has no mailbox. Most fields are null in most tenants."""
-    mailbox = _text(place.get("emailAddress"))
-    if mailbox is None or "@" not in mailbox:
+    mailbox = place.get("emailAddress")
+    if not isinstance(mailbox, str) or not ADDRESS.fullmatch(mailbox):
         return None
     floor = _text(place.get("floorLabel"))
     if floor is None and isinstance(number := place.get("floorNumber"), int):
         floor = str(number)
-    reserved = _text(place.get("bookingType")) == "reserved"
+    name = _text(place.get("displayName")) or _text(place.get("nickname"))
+    reserved = place.get("bookingType") == "reserved"
     return FoundRoom(
         mailbox=mailbox,
-        name=_text(place.get("displayName")) or _text(place.get("nickname")),
+        name=None if name is None else name[:MAX_NAME].rstrip(),
         capacity=_capacity(place.get("capacity")),
         building=_text(place.get("building")),
         floor=floor,
@@ -129,15 +139,15 @@ def clean_tags(tags: Iterable[str]) -> tuple[str, ...] | None:
     kept: dict[str, str] = {}
     for tag in tags:
         word = " ".join(tag.split())
-        if word:
+        if word and len(word) <= MAX_TAG:
             kept.setdefault(word.casefold(), word)
     return tuple(kept[key] for key in sorted(kept)) or None
 
 
 def _text(value: Any) -> str | None:
-    """Some text on one line, or None."""
+    """Some text on one line, as long as the settings allow, or None."""
     text = " ".join(value.split()) if isinstance(value, str) else ""
-    return text or None
+    return text[:MAX_TEXT].rstrip() or None
 
 
 def _capacity(value: Any) -> int | None:

@@ -15,15 +15,12 @@ import zoneinfo
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from gateway.exchange.places import FoundRoom, clean_tags
+from gateway.exchange.places import ADDRESS, MAX_NAME, MAX_TAG, MAX_TEXT, FoundRoom, clean_tags
 from gateway.settings_problems import did_you_mean, shown
 from gateway.settings_sections import SLUG
 
 MAX_FILE_BYTES: Final = 10 * 1024 * 1024
 MAX_CAPACITY: Final = 10_000
-MAX_NAME: Final = 200
-MAX_TEXT: Final = 500
-MAX_TAG: Final = 100
 """As in the settings."""
 
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -119,7 +116,7 @@ def _faults(cells: Mapping[str, str]) -> Iterator[str]:
     mailbox = cells.get("mailbox")
     if mailbox is None:
         yield "mailbox: missing; expected the room's address in Exchange"
-    elif not re.fullmatch(r"[^@\s<>*?]+@[^@\s<>*?]+\.[^@\s<>.*?]+", mailbox):
+    elif not ADDRESS.fullmatch(mailbox):
         yield f'mailbox: found {shown(mailbox)}, expected an e-mail address, such as "orion@contoso.com"'
     capacity = cells.get("capacity")
     if capacity is not None and not (

@@ -26,6 +26,8 @@ class Painter:
         self._everything = everything
         self._verdicts: Counter[Verdict] = Counter()
         self._counted: Counter[tuple[str, Verdict]] = Counter()
+        self._reasons: dict[str, str] = {}
+        """What was said of the first room whose step was only counted."""
         self._mends: dict[str, str] = {}
         """Fixes shown already, each with where."""
 
@@ -34,6 +36,7 @@ class Painter:
         self._verdicts[finding.verdict] += 1
         if finding.room and finding.verdict in {"ok", "skipped"} and not self._everything:
             self._counted[finding.step, finding.verdict] += 1
+            self._reasons.setdefault(finding.step, finding.what)
             return
         where = f"{finding.step} ({finding.room})" if finding.room else finding.step
         code = f" [{finding.code}]" if finding.code and finding.verdict != "ok" else ""
@@ -47,7 +50,8 @@ class Painter:
     def end(self) -> None:
         """What was only counted, and the sum of all, the last line."""
         for (step, verdict), count in self._counted.items():
-            self._line(verdict, f"{step}: {count} room{'' if count == 1 else 's'}")
+            why = f": {self._reasons[step]}" if verdict == "skipped" else ""
+            self._line(verdict, f"{step}: {count} room{'' if count == 1 else 's'}{why}")
         words: dict[Verdict, str] = {
             "fail": "failed",
             "warn": "worth a look",

@@ -139,6 +139,7 @@ def test_a_mailbox_is_found_where_the_script_was_not_used() -> None:
     ("content", "words"),
     [
         (b"{", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
         (b"\xff\xfe\x00", "no JSON"),
         (b"7", "expected a list of rooms"),
         (b"[]", "there is no room in it"),

@@ -87,6 +87,16 @@ def test_most_fields_are_null_in_most_tenants() -> None:
     )
     assert old == FoundRoom(mailbox="a@b.c", capacity=50, floor="0", tags=("wheelchair",))
     assert to_room({"displayName": "No mailbox"}) is None
+    assert to_room({"emailAddress": "orion"}) is None
+
+
+def test_what_is_longer_than_the_settings_allow_is_cut() -> None:
+    """A tenant's long names must not keep all its rooms from being imported."""
+    room = to_room(
+        {"emailAddress": "a@b.c", "displayName": "n" * 256, "building": "b" * 600, "tags": ["t" * 101, "ok"]}
+    )
+    assert room is not None
+    assert (len(room.name or ""), len(room.building or ""), room.tags) == (200, 500, ("ok",))
 
 
 def test_a_room_that_cannot_be_booked_says_so() -> None:
