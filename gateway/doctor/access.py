@@ -5,7 +5,9 @@ granted in Exchange (RBAC for Applications) holds for the rooms alone and shows 
 without roles is nothing bad (https://learn.microsoft.com/exchange/permissions-exo/application-rbac).
 """
 
-from collections.abc import Collection, Iterator
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from gateway.doctor.finding import Finding, Verdict
@@ -27,8 +29,21 @@ RBAC_FIX: Final = (
 CERTIFICATE_CODES: Final = frozenset({"AADSTS700027", "AADSTS1000502"})
 """Entra does not know the certificate (700027), or takes it for ended (1000502)."""
 
-SERIOUS_DAYS: Final = 7
-"""From so many days before its end on a credential is more than worth a look."""
+
+def exposed_files(files: Iterable[Path]) -> Iterator[Finding]:
+    """A word about each file of the credential that everybody on this machine can read."""
+    for file in files:
+        try:
+            mode = file.stat().st_mode
+        except OSError:  # told by whoever reads it
+            continue
+        if mode & stat.S_IROTH:
+            yield Finding(
+                step="credential file",
+                verdict="warn",
+                what=f"{file} can be read by everybody on this machine",
+                fix=f"chmod o-rwx {file}",
+            )
 
 
 def credential_finding(material: Material | AuthError, now: int) -> Finding:

@@ -95,6 +95,8 @@ class _Doctor:
         material = self._read_credential()
         credential = access.credential_finding(material, self._tools.now())
         yield credential
+        for finding in access.exposed_files(self._settings.credential().files):
+            yield finding
         let_in = False
         if not open_:
             yield _skipped("token", "not asked for: there is no connection")

@@ -150,9 +150,15 @@ def _prove(before: str, after: str, wanted: Mapping[str, Any]) -> None:
         raise EditError(f"a comment would be lost ({next(iter(lost))!r}), so nothing was written")
 
 
+_TOKEN: Final = re.compile(
+    r""""{3}(?:\\.|[^\\])*?"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*""", re.DOTALL
+)
+"""A text of TOML in any of its four forms, or a comment: a `#` within a text begins none."""
+
+
 def _comments(text: str) -> list[str]:
-    """Everything after a `#`, also within text: what must all be there afterwards."""
-    return [line.partition("#")[2].strip() for line in text.splitlines() if "#" in line]
+    """The comments, which must all be there afterwards."""
+    return [found[0].strip() for found in _TOKEN.finditer(text) if found[0].startswith("#")]
 
 
 def write(path: Path, before: str, after: str, backup: Path) -> None:

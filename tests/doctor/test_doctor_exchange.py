@@ -53,6 +53,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 def settings(folder: Path, count: int = 1) -> Settings:
     """A site with so many rooms, and its secret."""
     (folder / "secret").write_text("invented")
+    (folder / "secret").chmod(0o400)
     room = '[[room]]\nid = "r{0}"\nmailbox = "r{0}@contoso.com"\n'
     return parse(CONFIG + "".join(room.format(n) for n in range(count)), base=folder, environ={})
 
@@ -389,6 +390,14 @@ def test_the_end_of_a_credential_is_told(material: Material, verdict: str) -> No
     found = credential_finding(material, NOW)
     assert found.verdict == verdict
     assert bool(found.fix) == (verdict != "ok")
+
+
+async def test_a_secret_that_everybody_can_read_is_told(tmp_path: Path) -> None:
+    """With the command that mends it."""
+    bench = Bench(tmp_path)
+    (tmp_path / "secret").chmod(0o644)
+    found = of(await bench.look(), "credential file")
+    assert (found.verdict, found.fix) == ("warn", f"chmod o-rwx {tmp_path / 'secret'}")
 
 
 # -- booking attendants -------------------------------------------------------------------------------

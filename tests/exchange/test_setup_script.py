@@ -158,6 +158,11 @@ def test_brackets_and_braces_are_balanced() -> None:
     assert bare.count('"') % 2 == 0
 
 
+def test_no_variable_in_a_text_runs_into_a_colon() -> None:
+    """PowerShell would take `$Room:` for a drive."""
+    assert not re.search(r"\$[A-Za-z]+:(?!:)", re.sub(r"#.*|-WhatIf:", "", setup_script("S", CLIENT, ROOMS)))
+
+
 def test_patterns_and_unknown_attributes_are_refused() -> None:
     """Exchange takes `*@contoso.com` for every mailbox."""
     with pytest.raises(ValueError, match="pattern for Exchange"):

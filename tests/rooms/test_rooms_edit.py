@@ -132,6 +132,16 @@ def test_a_file_without_a_last_line_end_is_no_trap() -> None:
     assert parse(imported(text, LYRA, VEGA), environ={}).room("lyra").building == "North"
 
 
+@pytest.mark.parametrize("name", ["#", "a # b", 'it\'s "#"', "\\", "'''#", '"""#'])
+def test_a_hash_in_a_name_is_no_comment(name: str) -> None:
+    """Neither before nor after: the line's own comment stays, and the name is exact."""
+    result = imported(TEXT, FoundRoom(mailbox="orion@contoso.com", name=name), names=True)
+    assert parse(result, environ={}).room("orion").name == name
+    assert '  # not "Conf Room Orion"' in result
+    other = FoundRoom(mailbox="orion@contoso.com", name="Orion")
+    assert parse(imported(result, other, names=True), environ={}).room("orion").name == "Orion"
+
+
 def test_rooms_written_in_one_line_are_refused_and_not_broken() -> None:
     """TOML allows it, and no line can be put beneath a mailbox there."""
     start = TEXT[: TEXT.index("# The big one.")]
