@@ -18,7 +18,6 @@ from tomlkit.exceptions import TOMLKitError
 
 from gateway.rooms.changes import Changed, Changes
 from gateway.settings import SettingsError, parse
-from gateway.settings_problems import Places
 
 HEADING: Final = "# Imported rooms. Add their sensors: a [[room.sensor]] after the room that it hangs in."
 """Above the rooms that an import adds; not put there twice in a row."""
@@ -91,20 +90,39 @@ def _with_new_keys(text: str, changes: Changes) -> str:
         change.id: {each.key: each.after for each in change.differences if each.before is None}
         for change in changes.changed
     }
-    places = Places(text)
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")
+    places = _mailbox_lines(text)
+    ending = _ending(text)
     insertions: list[tuple[int, str]] = []
     for position, room in enumerate(tomllib.loads(text).get("room", [])):
         settings = new.get(room.get("id"), {})
-        line = places.line(("room", position, "mailbox"))
-        if settings and line is not None:
-            indent = re.match(r"\s*", lines[line - 1])
-            insertions.append((line, _lines(settings, indent[0] if indent else "", _ending(text))))
-    for line, added in reversed(insertions):
-        if not lines[line - 1].endswith("\n"):
-            lines[line - 1] += _ending(text)
-        lines.insert(line, added)
-    return "".join(lines)
+        if settings and position in places:
+            number = places[position]
+            indent = re.match(r"[ \t]*", lines[number])
+            insertions.append((number, _lines(settings, indent[0] if indent else "", ending)))
+    for number, added in reversed(insertions):
+        if number == len(lines) - 1:  # the file's last line has no end
+            lines[number] += ending.removesuffix("\n")
+        lines.insert(number + 1, added.removesuffix("\n"))
+    return "\n".join(lines)
+
+
+def _mailbox_lines(text: str) -> dict[int, int]:
+    """For each [[room]], counted from 0, the line (from 0) on which its mailbox stands."""
+    places: dict[int, int] = {}
+    room, inside = -1, False
+    for number, line in enumerate(_bare(text).split("\n")):
+        if line.lstrip().startswith("["):
+            inside = re.match(r"\s*\[\[\s*room\s*\]\]", line) is not None
+            room += inside
+        elif inside and re.match(r"\s*mailbox\s*=", line):
+            places.setdefault(room, number)
+    return places
+
+
+def _bare(text: str) -> str:
+    """The text with everything in quotes and all comments blotted out, line by line as long as it is."""
+    return _TOKEN.sub(lambda found: re.sub(r"[^\n]", "_", found[0]), text)
 
 
 def _lines(settings: Mapping[str, Any], indent: str, ending: str) -> str:

@@ -142,6 +142,13 @@ def test_a_hash_in_a_name_is_no_comment(name: str) -> None:
     assert parse(imported(result, other, names=True), environ={}).room("orion").name == "Orion"
 
 
+@pytest.mark.parametrize("odd", ["\"'''\"", '"[[room]]"', "'mailbox = 1'", '"#"'])
+def test_odd_texts_before_it_do_not_hide_a_mailbox(odd: str) -> None:
+    """What stands within quotes is neither a heading nor a key."""
+    text = TEXT.replace('"video", "Whiteboard"', odd)
+    assert parse(imported(text, LYRA), environ={}).room("lyra").building == "North"
+
+
 def test_rooms_written_in_one_line_are_refused_and_not_broken() -> None:
     """TOML allows it, and no line can be put beneath a mailbox there."""
     start = TEXT[: TEXT.index("# The big one.")]
