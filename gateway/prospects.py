@@ -6,6 +6,7 @@ no radio outages, no quiet people and no passers-by, so it is a prospect, not a 
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -18,6 +19,9 @@ from gateway.core.occupancy import can_prove, effective_grace, must_prove, provi
 from gateway.core.policy import RoomConfig, SensorProfile, whole_rooms
 from gateway.core.units import MINUTE_MS, Duration, Instant
 from gateway.durations import format_duration
+from gateway.exchange.credentials import Credential
+from gateway.exchange.errors import AuthError
+from gateway.exchange.expiry import CredentialEnd, in_words, threshold
 from gateway.settings import Settings
 
 LEAVING_SPREAD_MS: Final[Duration] = 5 * MINUTE_MS
@@ -249,6 +253,7 @@ def check_report(settings: Settings) -> dict[str, Any]:
             | msgspec.to_builtins(prospect(room))
             for room in whole_rooms(config)
         ],
+        "credential": credential_report(settings.credential(), now),
         "holidays": [_date(start, settings) for start, _ in holidays if start > now],
         "warnings": list(settings.warnings),
     }
@@ -273,8 +278,35 @@ def render_check(report: dict[str, Any]) -> list[str]:
         lines.append(
             f"holidays: {_counted(len(report['holidays']), 'day')} ahead, first {report['holidays'][0]}"
         )
+    credential = report["credential"]
+    if credential["text"]:
+        told = credential["text"]
+        lines.append(f"warning: exchange: {told}" if credential["due"] else f"exchange: {told}")
     lines += [f"warning: {warning}" for warning in report["warnings"]]
     return lines
+
+
+def credential_report(credential: Credential, now: Instant) -> dict[str, Any]:
+    """Whether the credential for Exchange can be used and when it ends, from its files alone.
+
+    `text` is empty where there is nothing to say: a file that is not here is warned about where the
+    configuration names it, and systemd's credentials are here for the service only.
+    """
+    report: dict[str, Any] = {"kind": credential.kind, "ends_at": None, "due": False, "text": ""}
+    if not all(os.access(file, os.R_OK) for file in credential.files):
+        return report
+    try:
+        material = credential.read()
+    except AuthError as error:
+        return report | {"due": True, "text": error.why}
+    obstacle = material.obstacle(now)
+    if obstacle:
+        return report | {"ends_at": material.ends_at, "due": True, "text": obstacle}
+    if material.kind == "assertion" or material.ends_at is None:
+        return report
+    end = CredentialEnd.of(material)
+    due = threshold(material.ends_at - now) is not None
+    return report | {"ends_at": material.ends_at, "due": due, "text": in_words(end, now)}
 
 
 def _date(midnight: Instant, settings: Settings) -> str:

@@ -22,6 +22,8 @@ from pydantic import ValidationError
 from gateway.almanac import Almanac, AlmanacError
 from gateway.core.policy import BreakerPolicy, RoomConfig, SiteConfig
 from gateway.core.units import Instant
+from gateway.exchange.credentials import AssertionFile, CertificateFiles, Credential, SecretFile
+from gateway.exchange.errors import AuthError
 from gateway.exchange.hours import Hours
 from gateway.exchange.models import Exemptions
 from gateway.sensors import SensorSource
@@ -99,10 +101,6 @@ MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 MAX_SECRET_BYTES: Final = 64 * 1024
 """A certificate with its whole chain and key stays well below this."""
 
-_PEM_BLOCK: Final = re.compile(
-    r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.*?-----END (?P=label)-----", flags=re.DOTALL
-)
-
 _S = TypeVar("_S", bound=Section)
 
 
@@ -157,17 +155,35 @@ class Settings:
             walk_up=self.exchange.walk_up_category,
         )
 
-    def exchange_credential(self) -> str | dict[str, str]:
-        """The client secret, or msal's dictionary for a certificate. Reads files; raises `SettingsError`."""
+    @property
+    def attendant_file(self) -> Path:
+        """Where the settings of the rooms' booking attendants are kept: as set, or beside the ledger."""
+        return self.exchange.attendant_file or self.ledger.path.parent / "attendant-settings.json"
+
+    def credential(self) -> Credential:
+        """What the gateway identifies itself with to Entra; its files are not read yet."""
         exchange = self.exchange
-        if exchange.certificate_file is None:
-            return read_secret(exchange.client_secret_file or Path())
-        credential = _certificate(exchange.certificate_file)
-        if exchange.thumbprint is not None:
-            credential["thumbprint"] = exchange.thumbprint
-            del credential["public_certificate"]  # together they would sign in a third way
-        if exchange.password_file is not None:
-            credential["passphrase"] = read_secret(exchange.password_file)
+        if exchange.certificate_file is not None:
+            return CertificateFiles(
+                exchange.certificate_file,
+                exchange.certificate_key_file,
+                exchange.password_file,
+                exchange.thumbprint,
+            )
+        if exchange.assertion_file is not None:
+            return AssertionFile(exchange.assertion_file)
+        return SecretFile(exchange.client_secret_file or Path(), exchange.secret_expires)
+
+    def exchange_credential(self) -> Credential:
+        """As `credential`, after a look into its files: better told at the start than with the first token.
+
+        Raises `SettingsError`.
+        """
+        credential = self.credential()
+        try:
+            credential.read()
+        except AuthError as error:
+            raise SettingsError([error.why]) from error
         return credential
 
     def mqtt_password(self) -> str | None:
@@ -394,17 +410,6 @@ def read_secret(path: Path) -> str:
     if not line:
         raise SettingsError([f"{path}: expected a secret in its first line, found none"])
     return line
-
-
-def _certificate(path: Path) -> dict[str, str]:
-    """Private key and certificates out of one PEM file, in msal's names."""
-    text = _read_text(path)
-    keys = [found[0] for found in _PEM_BLOCK.finditer(text) if found["label"].endswith("PRIVATE KEY")]
-    certificates = [found[0] for found in _PEM_BLOCK.finditer(text) if found["label"] == "CERTIFICATE"]
-    if len(keys) != 1 or not certificates:
-        found = f"{len(keys)} and {len(certificates)}"
-        raise SettingsError([f"{path}: expected one private key and its certificate (PEM), found {found}"])
-    return {"private_key": keys[0], "public_certificate": "\n".join(certificates)}
 
 
 def _read_text(path: Path) -> str:

@@ -269,22 +269,31 @@ def _broker_login_is_whole(draft: Draft) -> Iterator[Problem]:
         yield Problem(("mqtt", "password_file"), "set without username")
 
 
+CREDENTIAL_KEYS: Final = ("certificate_file", "assertion_file", "client_secret_file")
+"""What a gateway can identify itself with, the best first."""
+
+
 def _exchange_credential_is_one(draft: Draft) -> Iterator[Problem]:
     exchange = draft.exchange
     if exchange is None:
         return
-    if exchange.client_secret_file is not None and exchange.certificate_file is not None:
+    found = [key for key in CREDENTIAL_KEYS if getattr(exchange, key) is not None]
+    for key in found[1:]:
+        best = "the certificate" if found[0] == "certificate_file" else "the assertion"
+        yield Problem(("exchange", key), f"set beside {found[0]}; keep one of them ({best})")
+    if not found:
         yield Problem(
-            ("exchange", "client_secret_file"),
-            "set beside certificate_file; keep one of them (the certificate)",
+            ("exchange",), "expected certificate_file, assertion_file or client_secret_file, found none"
         )
-    if exchange.client_secret_file is None and exchange.certificate_file is None:
-        yield Problem(("exchange",), "expected client_secret_file or certificate_file, found neither")
-    for key in ("thumbprint", "password_file"):
+    for key in ("certificate_key_file", "thumbprint", "password_file"):
         if getattr(exchange, key) is not None and exchange.certificate_file is None:
             yield Problem(
                 ("exchange", key), "set without certificate_file, the certificate that it belongs to"
             )
+    if exchange.secret_expires is not None and exchange.client_secret_file is None:
+        yield Problem(
+            ("exchange", "secret_expires"), "set without client_secret_file, the secret that it belongs to"
+        )
 
 
 OWN_CATEGORIES: Final = ("check_in_category", "walk_up_category", "hold_category")

@@ -43,6 +43,9 @@ SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 MAX_LIST: Final = 1_000
 """Entries in one list of organizers or categories; far more than anybody maintains by hand."""
 
+MAX_TAGS: Final = 50
+"""Tags of one room; what a person still reads."""
+
 _POLICY: Final = Policy()
 
 
@@ -187,6 +190,17 @@ def _dates(value: object) -> tuple[date, ...]:
     return tuple(days)
 
 
+def _day(value: object) -> date | None:
+    """TOML writes dates without quotes; in quotes they mean the same."""
+    try:
+        day = date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        day = value
+    if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
+        raise ValueError("a date such as 2027-01-31")
+    return day
+
+
 def _hours(value: object) -> tuple[str, ...]:
     """One text or several, in the form that `gateway.exchange.hours` reads."""
     texts = (value,) if isinstance(value, str) else value
@@ -209,6 +223,7 @@ def _heartbeat(value: object) -> Duration | None:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
+Tag = Annotated[str, Field(min_length=1, max_length=100)]
 Slug = Annotated[str, AfterValidator(_slug)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
@@ -306,12 +321,18 @@ class ExchangeSettings(Section):
     """The application (client) id of the app registration."""
     client_secret_file: SecretFile | None = None
     """File whose first line is the client secret."""
+    secret_expires: Annotated[date | None, BeforeValidator(_day)] = None
+    """The day on which the client secret ends, such as 2027-01-31, so that it is told in time."""
     certificate_file: SecretFile | None = None
-    """Certificate and private key in one PEM file; better than a secret."""
+    """Certificate and private key in one file (PEM or .pfx); better than a secret."""
+    certificate_key_file: SecretFile | None = None
+    """Private key (PEM) of `certificate_file`, where it is not in the same file."""
     thumbprint: Annotated[str, AfterValidator(_thumbprint)] | None = None
     """The certificate's SHA-1 thumbprint, for authorities that know no other; otherwise leave it out."""
     password_file: SecretFile | None = None
     """File whose first line opens the certificate's private key."""
+    assertion_file: SecretFile | None = None
+    """File whose first line is a token that another authority signed (workload identity federation)."""
     authority: Annotated[str, AfterValidator(_https)] = Field(
         default_factory=lambda data: f"https://login.microsoftonline.com/{data['tenant_id']}"
     )
@@ -344,6 +365,8 @@ class ExchangeSettings(Section):
     """What such a booking is called in the room's calendar."""
     release_comment: Annotated[str, Field(max_length=2_000), AfterValidator(_comment)] = DEFAULT_TEMPLATE
     """What the organizer reads when a room is given back."""
+    attendant_file: FilePath | None = None
+    """Where `exchange import-settings` keeps what the rooms' booking attendants are set to."""
 
 
 class HomeAssistantSettings(Section):
@@ -482,6 +505,14 @@ class RoomSettings(Section):
     """Name of the policy that holds here."""
     exempt: bool = False
     """Never release anything in this room."""
+    capacity: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    """How many people it is made for."""
+    building: Text | None = None
+    """The building it is in, as people call it."""
+    floor: Text | None = None
+    """The floor it is on, as people call it, in quotes."""
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_TAGS)] = ()
+    """What it offers, in words of your own, such as ["video", "whiteboard"]."""
     parts: Annotated[tuple[Slug, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)] = ()
     """Ids of the rooms that this one is put together from, such as by opening a wall."""
     sensors: tuple[SensorSettings, ...] = Field(default=(), alias="sensor")

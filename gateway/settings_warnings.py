@@ -18,6 +18,15 @@ from gateway.settings_sections import CREDENTIALS, ExchangeSettings, MqttSetting
 DENSE_MS: Final[Duration] = MINUTE_MS
 """A counter that speaks at least this often is late by little, whatever it is built like."""
 
+EXCHANGE_SECRETS: Final = (
+    "client_secret_file",
+    "certificate_file",
+    "certificate_key_file",
+    "password_file",
+    "assertion_file",
+)
+"""Settings of [exchange] that name a file with a secret; a certificate's holds its key, as a rule."""
+
 PROVING_KINDS: Final[Mapping[str, str]] = {"presence": "presence sensor", "motion": "motion sensor"}
 """Both must prove a room empty before an attended booking is cut short."""
 
@@ -44,10 +53,7 @@ def secret_files(
     if mqtt is not None:
         named += [(("mqtt", "password_file"), mqtt.password_file), (("mqtt", "key_file"), mqtt.key_file)]
     if exchange is not None:
-        named += [
-            (("exchange", key), getattr(exchange, key))
-            for key in ("client_secret_file", "certificate_file", "password_file")
-        ]
+        named += [(("exchange", key), getattr(exchange, key)) for key in EXCHANGE_SECRETS]
     return ((path, file) for path, file in named if file is not None)
 
 

@@ -1,6 +1,8 @@
 """What a room can be expected to give back agrees with the core's rules and with the reference's model."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -267,3 +269,26 @@ def test_the_check_is_fit_for_programs() -> None:
     assert orion["expected_share"]["isolated_30"] == pytest.approx(0.975)
     assert lyra["typical_release_delay_ms"] is None
     assert len(report["warnings"]) == 2
+
+
+def test_the_check_tells_when_the_credential_ends(tmp_path: Path) -> None:
+    """From its files alone: far away it is a line, near it is a warning, and a broken file is one too."""
+    secret = tmp_path / "graph"
+    secret.write_text("invented")
+
+    def told(extra: str) -> list[str]:
+        text = CONFIG.replace('"${CREDENTIALS_DIRECTORY}/graph"', f'"graph"\n{extra}')
+        lines = render_check(check_report(parse(text, base=tmp_path, environ={})))
+        return [line for line in lines if "exchange: " in line]
+
+    assert told("") == []
+    (far,) = told("secret_expires = 2999-01-31")
+    assert re.fullmatch(r"exchange: the secret for Exchange ends in \d+ days \(2999-01-31\)", far)
+    (near,) = told("secret_expires = 2020-01-31")
+    assert near.startswith(
+        "warning: exchange: the secret for Exchange has ended on 2020-01-31: create a new one"
+    )
+    secret.write_text("")
+    assert told("") == [
+        f"warning: exchange: {secret}: expected a client secret in its first line, found none"
+    ]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from gateway.core.policy import Policy, SensorProfile, whole_rooms
 from gateway.durations import format_duration
 from gateway.exchange.comment import release_comment
+from gateway.exchange.credentials import AssertionFile, CertificateFiles, SecretFile
 from gateway.exchange.hours import Hours
 from gateway.exchange.models import Exemptions
 from gateway.exchange.moments import instant
@@ -266,7 +267,7 @@ def test_a_credential_of_systemd_is_found(tmp_path: Path) -> None:
     (tmp_path / "graph").chmod(0o400)
     settings = parse(text, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert settings.warnings == ()
-    assert settings.exchange_credential() == "invented"
+    assert settings.exchange_credential().read().for_msal == "invented"
 
 
 @pytest.mark.parametrize(("old", "new", "told"), cases("unwise.txt"))
@@ -315,42 +316,51 @@ def test_an_empty_secret_is_refused_without_showing_anything(tmp_path: Path) -> 
     assert str(refused.value) == f"{secret}: expected a secret in its first line, found none"
 
 
-PEM = """\
------BEGIN CERTIFICATE-----
-aW52ZW50ZWQ=
------END CERTIFICATE-----
------BEGIN ENCRYPTED PRIVATE KEY-----
-aW52ZW50ZWQga2V5
------END ENCRYPTED PRIVATE KEY-----
-"""
-
-
-@pytest.mark.parametrize("thumbprint", ["", "a1:b2 " * 10])
-def test_a_certificate_becomes_what_the_identity_library_takes(tmp_path: Path, thumbprint: str) -> None:
-    """Key and certificate are told apart in one file; a thumbprint takes the certificate's place."""
-    (tmp_path / "c.pem").write_text(PEM)
-    (tmp_path / "p").write_text("opensesame\n")
-    extra = f'thumbprint = "{thumbprint}"\n' if thumbprint else ""
-    text = changed(
-        'client_secret_file = "graph-secret"\n', f'certificate_file = "c.pem"\npassword_file = "p"\n{extra}'
+def test_each_way_to_identify_oneself_becomes_its_credential(tmp_path: Path) -> None:
+    """Every setting of a credential reaches it, with paths that start at the file's own folder."""
+    line = 'client_secret_file = "graph-secret"\n'
+    secret = parse(changed(line, f"{line}secret_expires = 2027-01-31\n"), base=tmp_path, environ={})
+    assert secret.credential() == SecretFile(tmp_path / "graph-secret", date(2027, 1, 31))
+    certificate = (
+        'certificate_file = "c.pem"\ncertificate_key_file = "k.pem"\npassword_file = "p"\n'
+        f'thumbprint = "{"a1:b2 " * 10}"\n'
     )
-    credential = parse(text, base=tmp_path, environ={}).exchange_credential()
-    assert isinstance(credential, dict)
-    assert credential.pop("passphrase") == "opensesame"
-    assert credential.pop("private_key").startswith("-----BEGIN ENCRYPTED PRIVATE KEY")
-    if thumbprint:
-        assert credential == {"thumbprint": "A1B2" * 10}
-    else:
-        assert credential == {"public_certificate": "\n".join(PEM.splitlines()[:3])}
+    assert parse(changed(line, certificate), base=tmp_path, environ={}).credential() == CertificateFiles(
+        tmp_path / "c.pem", tmp_path / "k.pem", tmp_path / "p", "A1B2" * 10
+    )
+    assertion = parse(changed(line, 'assertion_file = "/t"\n'), base=tmp_path, environ={})
+    assert assertion.credential() == AssertionFile(Path("/t"))
 
 
-def test_a_certificate_file_without_a_key_is_refused(tmp_path: Path) -> None:
-    """The usual mistake: only the public part was copied."""
-    (tmp_path / "c.pem").write_text("\n".join(PEM.splitlines()[:3]))
-    text = changed('client_secret_file = "graph-secret"', 'certificate_file = "c.pem"')
-    settings = parse(text, base=tmp_path, environ={})
-    with pytest.raises(SettingsError, match=r"expected one private key and its certificate .* 0 and 1"):
-        settings.exchange_credential()
+def test_every_file_of_a_credential_is_looked_at(tmp_path: Path) -> None:
+    """A private key or an assertion that everybody can read is worth a warning wherever it stands."""
+    for name in ("c.pem", "k.pem", "p", "t"):
+        (tmp_path / name).write_text("x")
+        (tmp_path / name).chmod(0o644)
+    line = 'client_secret_file = "graph-secret"\n'
+    keys = {"certificate_file": "c.pem", "certificate_key_file": "k.pem", "password_file": "p"}
+    for settings in (keys, {"assertion_file": "t"}):
+        lines = "".join(f'{key} = "{name}"\n' for key, name in settings.items())
+        told = warnings(changed(line, lines), tmp_path)
+        assert [each.split(": ")[1] for each in told] == [f"exchange.{key}" for key in settings]
+        assert all(each.endswith("can be read by everybody on this machine; chmod o-rwx it") for each in told)
+
+
+def test_what_a_room_offers_is_kept_as_it_is_written() -> None:
+    """Capacity, building, floor and tags are for people and for later rules; none is needed."""
+    extra = 'policy = "patient"\ncapacity = 8\nbuilding = "North"\nfloor = "4"\ntags = ["video"]'
+    orion, lyra = parse(changed('policy = "patient"', extra), environ={}).rooms
+    assert (lyra.capacity, lyra.building, lyra.floor, lyra.tags) == (8, "North", "4", ("video",))
+    assert (orion.capacity, orion.building, orion.floor, orion.tags) == (None, None, None, ())
+
+
+def test_the_attendants_settings_are_beside_the_ledger_unless_set(tmp_path: Path) -> None:
+    """One place for what the gateway itself writes."""
+    ledger = '[ledger]\npath = "/data/ledger.db"\n'
+    assert parse(GOOD + ledger, environ={}).attendant_file == Path("/data/attendant-settings.json")
+    line = 'client_secret_file = "graph-secret"\n'
+    own = parse(changed(line, f'{line}attendant_file = "a.json"\n'), base=tmp_path, environ={})
+    assert own.attendant_file == tmp_path / "a.json"
 
 
 def test_the_core_is_given_what_the_file_says() -> None:
@@ -585,6 +595,7 @@ TABLES: dict[str, type[Section]] = {
 DEPENDENT = {
     ("[mqtt]", "port"): "`1883`; with `tls` `8883`",
     ("[mqtt]", "client_id"): "`occupancy-gateway-` and the site's name",
+    ("[exchange]", "attendant_file"): "`attendant-settings.json` beside the ledger",
     ("[exchange]", "authority"): "`https://login.microsoftonline.com/` and the tenant",
     ("[exchange]", "release_comment"): "a short English text",
     ("[control]", "socket"): "`control.sock` beside the ledger",

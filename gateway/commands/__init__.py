@@ -1,13 +1,13 @@
 """The commands of `occupancy-gateway`, but for the way on which `run` starts (`gateway.cli`)."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
 import typer
 
 from gateway import __version__
-from gateway.commands import act, firmware, look
+from gateway.commands import act, exchange, firmware, look, rooms
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
 HELP_OPTIONS: Final = ["--help", "-h"]
@@ -46,6 +46,7 @@ def program(
 
     First steps:
       check-config   is the configuration sound, and what can be expected of it
+      doctor         does the way to Exchange work, and what to mend if not
       run            start the gateway (installed as a service, systemd does this)
       status         what it knows, and what it is about to do
       report         what came of it, room by room
@@ -88,6 +89,28 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     act.resume_writing,
     firmware.firmware,
 )
+GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
+    "doctor": ("Examine what the gateway depends on.", {"exchange": exchange.doctor}),
+    "exchange": (
+        "Connect the gateway with Exchange.",
+        {
+            "setup-script": exchange.setup_script,
+            "import-settings": exchange.import_settings,
+            "doctor": exchange.doctor,
+        },
+    ),
+    "rooms": ("Look after the list of rooms.", {"import": rooms.import_rooms}),
+}
+"""Commands of two words, by the first and the second."""
+
 app.callback(help=with_examples(program))(program)
 for command in COMMANDS:
     app.command(help=with_examples(command))(command)
+for group, (sentence, members) in GROUPS.items():
+    family = typer.Typer(
+        rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": HELP_OPTIONS}
+    )
+    for name, command in members.items():
+        family.command(name, help=with_examples(command))(command)
+    family.callback()(lambda: None)  # a group stays one, also with a single command
+    app.add_typer(family, name=group, help=sentence)

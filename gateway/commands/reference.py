@@ -22,6 +22,8 @@ What `occupancy-gateway --help` and each command's `--help` say. This page is ge
 
 - Every command finds its configuration through `--config FILE`, else through the environment variable
   `OCCUPANCY_GATEWAY_CONFIG`, else at `/etc/occupancy-gateway/gateway.toml`.
+- `doctor exchange`, `exchange setup-script`, `exchange import-settings` and `rooms import` are for those
+  who connect Exchange; they need no running gateway ([how](exchange.md)).
 - Commands that look (`status`, `bookings`, `explain`, `decisions`, `report`) work with and without a
   running gateway. Those that tell it something (`check-in`, `keep`, `end`, `live`, `shadow`,
   `were-here`, `reviewed`, `close-breaker`, `resume-writing`) need it, and the right to open its local socket.
@@ -42,7 +44,12 @@ def _sections() -> Iterator[str]:
     yield _section(PROGRAM, group.get_help(top))
     for name, command in getattr(group, "commands", {}).items():
         context = typer.Context(command, info_name=name, parent=top, terminal_width=WIDTH)
-        yield _section(name, command.get_help(context))
+        members = getattr(command, "commands", {})
+        for second, member in members.items():
+            inner = typer.Context(member, info_name=second, parent=context, terminal_width=WIDTH)
+            yield _section(f"{name} {second}", member.get_help(inner))
+        if not members:
+            yield _section(name, command.get_help(context))
 
 
 def _section(name: str, text: str) -> str:

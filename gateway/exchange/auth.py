@@ -8,10 +8,12 @@ import asyncio
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
+from gateway.exchange.credentials import Credential, GivenSecret, Material
 from gateway.exchange.errors import AuthError, ExchangeError, RetryableError
 
 _P = ParamSpec("_P")
@@ -36,17 +38,46 @@ ADVICE: Final[Mapping[int, str]] = {
     7000222: "the client secret has expired: create a new one in the app registration",
     7000216: "the authority wants a secret or certificate and got neither",
     7000218: "the authority wants a secret or certificate and got neither",
-    7000112: "the application is disabled in the tenant",
+    7000112: "the application is disabled in the tenant: enable it under Enterprise applications",
     7000229: "the application has no service principal in the tenant: consent to it there once",
     700016: "the tenant does not know this client id: check client id and tenant",
     700027: "the certificate does not match one in the app registration: upload its public part there",
+    700023: "the signed request is meant for another authority: check the authority and the tenant",
     700024: "the signed request is outside its validity: check this machine's clock",
     1000502: "the certificate has expired: upload a new one to the app registration",
-    53003: "a conditional access policy blocks this application",
+    70021: "the app registration has no federated credential for this assertion: add one there with the "
+    "assertion's issuer, subject and audience",
+    700211: "no federated credential of the app registration has this assertion's issuer: correct it there",
+    700212: "no federated credential of the app registration has this assertion's audience: correct it there",
+    700213: "no federated credential of the app registration has this assertion's subject: correct it there",
+    50034: "the authority does not know this account: check that client_id is the application (client) id "
+    "and not the address or object id of something else",
+    50194: "the application is not meant for this authority: put the tenant into it instead of "
+    "common or organizations",
+    500011: "the tenant does not know Microsoft Graph under this address: check the authority and base_url, "
+    "which belong to one cloud (global, US government, China)",
     90002: "the tenant does not exist: check the tenant in the authority",
     900023: "the tenant's id or domain is malformed: check the tenant in the authority",
 }
 """What to mend, by AADSTS code (https://learn.microsoft.com/entra/identity-platform/reference-error-codes)."""
+
+CONDITIONAL_ACCESS: Final = (
+    "a conditional access policy blocks this application: its sign-in is listed in the Entra admin center "
+    "under Sign-in logs, Service principal sign-ins, with the policy's name; exclude the service principal "
+    "from that policy, or add this site's public address to the locations that it allows"
+)
+"""For every code of the family 530xx and 530xxx: 53003 blocked by policy, 530032 by a security policy."""
+
+
+def advice(number: int | None) -> str:
+    """What to mend for an AADSTS number; empty where nothing better is known than to look it up."""
+    if number is None:
+        return ""
+    family = str(number)
+    if family.startswith("530") and len(family) in {5, 6}:
+        return CONDITIONAL_ACCESS
+    return ADVICE.get(number, "")
+
 
 TRANSIENT_CODES: Final = frozenset({50196, 90024, 90033, 90055})
 TRANSIENT_ERRORS: Final = frozenset({"temporarily_unavailable", "server_error"})
@@ -104,33 +135,41 @@ class _HttpClient:
 class MsalTokens:
     """App-only tokens by client credentials, from Microsoft's or any other OpenID authority.
 
-    `credential` is a client secret, or msal's dictionary for a certificate (`private_key` with
-    `thumbprint` or `public_certificate`, or `private_key_pfx_path`). `ca_file` replaces the built-in
-    root certificates. `executor` runs the blocking calls; None is the event loop's own.
+    `credential` is read anew for each question to the authority, so that what was replaced holds; a
+    text is a client secret, a mapping is msal's own for a certificate. `ca_file` replaces the built-in
+    root certificates. `executor` runs the blocking calls; None is the event loop's own. `wall` (seconds
+    since 1970) is compared with a certificate's dates.
     """
 
     def __init__(
         self,
         authority: str,
         client_id: str,
-        credential: str | Mapping[str, Any],
+        credential: Credential | str | Mapping[str, Any],
         *,
         ca_file: str | None = None,
         proxy: str | None = None,
         executor: Executor | None = None,
         scope: str = GRAPH_SCOPE,
         http_client: Any = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._authority = authority
         self._client_id = client_id
-        self._credential = credential if isinstance(credential, str) else dict(credential)
+        self._credential = _as_credential(credential)
         self._ca_file = ca_file
         self._proxy = proxy
         self._executor = executor
         self._scope = scope
         self._http_client = http_client
+        self._wall = wall
         self._lock = threading.Lock()
         self._app: Any = None
+        self._material: Material | None = None
+        self._made_with: Material | None = None
+        """What msal's application was made with; another credential needs another one."""
+        self._unreadable: AuthError | None = None
+        """Why the credential could not be read again, while the one of before is still in use."""
         self._asked: dict[str | None, asyncio.Task[str]] = {}
         self._held: tuple[float, str] | None = None
         self._refusal: tuple[float, AuthError] | None = None
@@ -181,9 +220,8 @@ class MsalTokens:
 
         with self._lock:  # msal's construction is not safe against itself
             try:
-                if self._app is None:
-                    self._app = self._construct(msal)
-                result = self._app.acquire_token_for_client(scopes=[self._scope], claims_challenge=claims)
+                app = self._application(msal)
+                result = app.acquire_token_for_client(scopes=[self._scope], claims_challenge=claims)
             except requests.exceptions.SSLError as error:
                 raise AuthError(
                     "the authority's certificate is not trusted: check this machine's clock, "
@@ -203,15 +241,56 @@ class MsalTokens:
                 raise self._from_value_error(error) from error
         if isinstance(result, dict) and isinstance(result.get("access_token"), str):
             return result["access_token"], float(result.get("expires_in", 0))
-        raise from_token_error(result if isinstance(result, dict) else {})
+        raise self._explained(from_token_error(result if isinstance(result, dict) else {}))
 
-    def _construct(self, msal: Any) -> Any:
+    def _application(self, msal: Any) -> Any:
+        """Msal's application, made anew when the credential's files have changed.
+
+        What cannot be read any more (a file that is just being replaced) is no reason to give up what
+        holds: the credential of before stays in use until the authority refuses it.
+        """
+        try:
+            self._material = self._credential.read()
+            self._unreadable = None
+        except AuthError as error:
+            if self._app is None:
+                raise
+            self._unreadable = error
+        material = self._material
+        if material is None or self._app is None or material.changes_application(self._made_with):
+            self._app = self._construct(msal, self._for_msal())
+            self._made_with = material
+        return self._app
+
+    def _for_msal(self) -> str | dict[str, Any]:
+        """The credential; an assertion as a question, because msal would keep the first one for good."""
+        given = self._material.for_msal if self._material is not None else {}
+        if isinstance(given, dict) and "client_assertion" in given:
+            return {"client_assertion": self._assertion}
+        return given
+
+    def _assertion(self) -> str:
+        given = self._material.for_msal if self._material is not None else {}
+        return str(given["client_assertion"]) if isinstance(given, dict) else given
+
+    def _explained(self, refused: ExchangeError) -> ExchangeError:
+        """The refusal with what its files say against the credential, which is more exact than any code."""
+        if not isinstance(refused, AuthError):
+            return refused
+        why = ""
+        if self._unreadable is not None:
+            why = self._unreadable.why
+        elif self._material is not None:
+            why = self._material.obstacle(int(self._wall() * 1_000))
+        return AuthError(why, code=refused.code) if why else refused
+
+    def _construct(self, msal: Any, credential: str | dict[str, Any]) -> Any:
         if self._http_client is None:
             self._http_client = _HttpClient(self._ca_file, self._proxy)
         return msal.ConfidentialClientApplication(
             self._client_id,
             authority=self._authority,
-            client_credential=self._credential,
+            client_credential=credential,
             client_capabilities=["CP1"],  # we understand claims challenges
             # The authority is the operator's own setting. Validating it would ask
             # login.microsoftonline.com about private authorities, and about aliases after each error.
@@ -229,11 +308,19 @@ class MsalTokens:
         if isinstance(cause, json.JSONDecodeError):  # a proxy's page, or a broken authority
             return RetryableError("the authority gave an answer that is not JSON")
         number = _aadsts(str(cause))
-        known = ADVICE.get(number) if number else None
         return AuthError(
-            known or f"no token from {self._authority}: check the authority, the tenant and the credential",
+            advice(number)
+            or f"no token from {self._authority}: check the authority, the tenant and the credential",
             code=f"AADSTS{number}" if number else "",
         )
+
+
+def _as_credential(given: Credential | str | Mapping[str, Any]) -> Credential:
+    if isinstance(given, str):
+        return GivenSecret(given)
+    if isinstance(given, Mapping):
+        return GivenSecret(dict(given), "certificate")
+    return given
 
 
 def _aadsts(text: str) -> int | None:
@@ -250,5 +337,4 @@ def from_token_error(result: Mapping[str, Any]) -> ExchangeError:
     code = f"AADSTS{number}" if number else error
     if number in TRANSIENT_CODES or error in TRANSIENT_ERRORS:
         return RetryableError("the authority is overloaded", code=code)
-    known = ADVICE.get(number) if number else None
-    return AuthError(known or "the authority refuses this application: look the code up", code=code)
+    return AuthError(advice(number) or "the authority refuses this application: look the code up", code=code)

@@ -13,7 +13,18 @@ from gateway.commands import app
 from gateway.commands.reference import reference
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = sorted(getattr(typer.main.get_command(app), "commands", {}))
+
+
+def leaves() -> list[str]:
+    """Every command as it is typed, those of two words as well."""
+    found = []
+    for name, command in getattr(typer.main.get_command(app), "commands", {}).items():
+        members = getattr(command, "commands", {})
+        found += [f"{name} {second}" for second in members] or [name]
+    return sorted(found)
+
+
+COMMANDS = leaves()
 
 
 def program(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +46,7 @@ def test_the_reference_says_what_the_commands_say() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_help_has_a_sentence_and_an_example_and_fits_the_terminal(command: str) -> None:
     """Each begins with one short sentence and shows how it is called."""
-    result = CliRunner().invoke(app, [command, "--help"], terminal_width=80)
+    result = CliRunner().invoke(app, [*command.split(), "--help"], terminal_width=80)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[2].endswith(".")
@@ -47,7 +58,7 @@ def test_every_help_has_a_sentence_and_an_example_and_fits_the_terminal(command:
 def test_every_command_that_a_program_may_read_prints_json() -> None:
     """`run` has nothing to print."""
     runner = CliRunner()
-    without = [c for c in COMMANDS if "--json" not in runner.invoke(app, [c, "--help"]).stdout]
+    without = [c for c in COMMANDS if "--json" not in runner.invoke(app, [*c.split(), "--help"]).stdout]
     assert without == ["run"]
 
 

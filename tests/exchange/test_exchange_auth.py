@@ -1,22 +1,32 @@
 """Tokens: asked for once, shared, renewed on demand, and refusals that say what to mend."""
 
 import asyncio
+import base64
 import http.server
 import json
 import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+import jwt
 import pytest
 import requests
 import trustme
+from cryptography.hazmat.primitives import hashes
 
 from gateway.exchange import errors
-from gateway.exchange.auth import FRESH, InlineExecutor, MsalTokens, from_token_error
+from gateway.exchange.auth import FRESH, InlineExecutor, MsalTokens, advice, from_token_error
+from gateway.exchange.credentials import AssertionFile, CertificateFiles, SecretFile
+
+if TYPE_CHECKING:
+    from tests.exchange.conftest import Pair
+else:
+    Pair = Any
 
 AUTHORITY = "https://login.example/contoso"
 
@@ -373,3 +383,119 @@ async def test_a_certificate_signs_instead_of_a_secret(tls: TlsAuthority) -> Non
     await tokens.aclose()
     assert "client_assertion" in tls.posts[0]
     assert "client_secret" not in tls.posts[0]
+
+
+# Credentials in files: read anew, shared, and explained when the authority refuses them.
+
+
+def made_of(post: dict[str, Any]) -> str:
+    """What a question to the authority identifies itself with."""
+    given = post.get("client_secret") or post.get("client_assertion")
+    return given.decode() if isinstance(given, bytes) else str(given)
+
+
+async def test_a_hundred_callers_with_a_certificate_share_one_signature(tmp_path: Path, pair: Pair) -> None:
+    """One request for all rooms, signed by PS256, with the thumbprint of the certificate."""
+    authority = FakeAuthority()
+    authority.hold = threading.Event()
+    credential = CertificateFiles(pair.write(tmp_path / "c.pem"))
+    with ThreadPoolExecutor(4) as pool:
+        tokens = tokens_from(authority, credential=credential, executor=pool)
+        callers = [asyncio.create_task(tokens.token()) for _ in range(100)]
+        await asyncio.sleep(0)
+        authority.hold.set()
+        assert set(await asyncio.gather(*callers)) == {"t1"}
+    (post,) = authority.posts
+    header = jwt.get_unverified_header(made_of(post))
+    claims = jwt.decode(
+        made_of(post), pair.key.public_key(), algorithms=["PS256"], audience=DISCOVERY["token_endpoint"]
+    )
+    digest = pair.certificate.fingerprint(hashes.SHA256())
+    assert (header["alg"], header["x5t#S256"].rstrip("=")) == (
+        "PS256",
+        base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+    )
+    assert claims["iss"] == claims["sub"] == "client-1"
+    assert json.loads(post["claims"])["access_token"]["xms_cc"] == {"values": ["CP1"]}
+
+
+async def test_a_replaced_secret_holds_without_a_restart(tmp_path: Path) -> None:
+    """The file is read with each question."""
+    authority, file = FakeAuthority(), tmp_path / "s"
+    authority.expires_in = 0
+    file.write_text("first")
+    tokens = tokens_from(authority, credential=SecretFile(file))
+    await tokens.token()
+    file.write_text("second")
+    await tokens.token()
+    assert [made_of(post) for post in authority.posts] == ["first", "second"]
+
+
+async def test_an_assertion_is_read_anew_for_each_question_without_another_discovery(tmp_path: Path) -> None:
+    """It rotates every hour; nothing else about the application changes with it."""
+    authority, file = FakeAuthority(), tmp_path / "t"
+    authority.expires_in = 0
+    tokens = tokens_from(authority, credential=AssertionFile(file))
+    for name in ("a", "b"):
+        file.write_text(f"e30.{name}.x")
+        await tokens.token()
+    assert [made_of(post) for post in authority.posts] == ["e30.a.x", "e30.b.x"]
+    assert len(authority.gets) == 1
+
+
+async def test_a_file_that_vanishes_does_not_take_what_still_holds(tmp_path: Path) -> None:
+    """While it is being replaced the old secret is used; when that is refused, the file is to blame."""
+    authority, file = FakeAuthority(), tmp_path / "s"
+    authority.expires_in = 0
+    file.write_text("first")
+    tokens = tokens_from(authority, credential=SecretFile(file))
+    await tokens.token()
+    file.unlink()
+    assert await tokens.token() == "t2"
+    authority.answers = [refusal(7000215)]
+    with pytest.raises(errors.AuthError, match="s: cannot be read") as caught:
+        await tokens.token()
+    assert caught.value.code == "AADSTS7000215"
+
+
+async def test_a_credential_that_was_never_readable_is_an_error_at_once(tmp_path: Path) -> None:
+    """Nothing is asked without it."""
+    authority = FakeAuthority()
+    with pytest.raises(errors.AuthError, match="cannot be read"):
+        await tokens_from(authority, credential=SecretFile(tmp_path / "none")).token()
+    assert authority.posts == []
+
+
+@pytest.mark.parametrize(
+    ("year", "words"), [(2028, "ended on 2027-01-31"), (2025, "not valid before 2026-01-01")]
+)
+async def test_a_refused_certificate_outside_its_dates_says_so(
+    tmp_path: Path, pair: Pair, year: int, words: str
+) -> None:
+    """Entra answers both with a general code; the certificate itself knows better."""
+    authority = FakeAuthority()
+    authority.answers = [refusal(700027)]
+    credential = CertificateFiles(pair.write(tmp_path / "c.pem"))
+    wall = datetime(year, 6, 1, tzinfo=UTC).timestamp()
+    with pytest.raises(errors.AuthError, match=words) as caught:
+        await tokens_from(authority, credential=credential, wall=lambda: wall).token()
+    assert caught.value.code == "AADSTS700027"
+
+
+async def test_a_dated_certificate_is_not_refused_by_us(tmp_path: Path, pair: Pair) -> None:
+    """This machine's clock may be the one that is wrong."""
+    authority = FakeAuthority()
+    credential = CertificateFiles(pair.write(tmp_path / "c.pem"))
+    assert await tokens_from(authority, credential=credential, wall=lambda: 4e9).token() == "t1"
+
+
+@pytest.mark.parametrize("number", [53000, 53003, 53011, 530003, 530032])
+def test_the_whole_family_of_conditional_access_is_known(number: int) -> None:
+    """Whichever policy it was, the way to find it is the same."""
+    assert "conditional access" in advice(number)
+
+
+@pytest.mark.parametrize("number", [None, 5300, 5300000, 54003, 1])
+def test_other_numbers_are_not_taken_for_it(number: int | None) -> None:
+    """An unknown number is looked up, not guessed."""
+    assert advice(number) == ""

@@ -1,0 +1,185 @@
+"""Commands for those who connect the gateway with Exchange: the doctor, the script for IT, its result."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.clock import SystemClock
+from gateway.commands.base import (
+    CONFIG,
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    Office,
+    RoomOption,
+    WrongUsage,
+    print_json,
+)
+from gateway.core.units import MINUTE_MS
+from gateway.exchange import attendant_settings
+from gateway.exchange import setup_script as script
+from gateway.exchange.moments import as_datetime
+from gateway.run import FAILED
+
+
+def doctor(
+    config: ConfigOption = CONFIG,
+    *,
+    room: RoomOption = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every step of every room, also what is fine.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Examine the way to Exchange, step by step.
+
+    Names, certificates and clocks of both servers, the credential, the token and what it allows, then
+    each room's mailbox: can it be read, can it be written, is it set up as it should be. Each step
+    says how it is (ok, warn, fail, skipped) and what to mend. Nothing is changed anywhere. Exit code 1
+    if a step failed. The same as `exchange doctor`.
+
+    Examples:
+      occupancy-gateway doctor exchange
+      occupancy-gateway exchange doctor --room orion --json
+    """
+    office = Office(config)
+    if room:
+        office.room(room)
+    findings = asyncio.run(_examine(office, room, everything=everything, silent=json))
+    from gateway.doctor.finding import as_json, worst  # noqa: PLC0415 - with the doctor, only here
+
+    verdict = worst(findings)
+    if json:
+        print_json({"verdict": verdict, "findings": as_json(findings)})
+    if verdict == "fail":
+        raise typer.Exit(FAILED)
+
+
+async def _examine(office: Office, room: str, *, everything: bool, silent: bool) -> list[Any]:
+    from gateway.doctor.exchange import examine  # noqa: PLC0415 - loads httpx, which few commands need
+    from gateway.shown.doctor import Painter, progress_bar  # noqa: PLC0415 - with the doctor
+    from gateway.shown.paint import console  # noqa: PLC0415 - with the doctor
+
+    findings: list[Any] = []
+    painter = Painter(console(), everything=everything or bool(room))
+    with progress_bar("rooms", shown=not silent) as progress:
+        async for finding in examine(office.settings, only=room, progress=progress):
+            findings.append(finding)
+            if not silent:
+                painter.show(finding)
+    if not silent:
+        painter.end()
+    return findings
+
+
+def setup_script(
+    config: ConfigOption = CONFIG,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Write it there; left out: to standard output."),
+    ] = None,
+    attribute: Annotated[
+        str,
+        typer.Option(
+            "--attribute", metavar="NAME", help="The mailboxes' custom attribute that marks the rooms."
+        ),
+    ] = script.DEFAULT_ATTRIBUTE,
+    json: JsonOption = False,
+) -> None:
+    """Write the PowerShell script that lets the gateway into the rooms' calendars.
+
+    For IT: it registers the application in Exchange, restricts it to exactly the configured rooms,
+    tests that, shows the recommended settings of the rooms, and writes what they are set to into a
+    file for `exchange import-settings`. It changes nothing unless it is run with -Apply.
+
+    Examples:
+      occupancy-gateway exchange setup-script --out setup.ps1
+      occupancy-gateway exchange setup-script --attribute CustomAttribute7
+    """
+    settings = Office(config).settings
+    rooms = [script.ScriptRoom(room.id, room.name, room.mailbox) for room in settings.rooms]
+    try:
+        text = script.setup_script(
+            settings.site.name, settings.exchange.client_id, rooms, attribute=attribute
+        )
+    except ValueError as error:
+        raise WrongUsage(str(error)) from None
+    if out is not None:
+        try:
+            out.write_text(text, encoding="ascii", newline="\r\n")
+        except OSError as error:
+            raise CommandError(f"{out}: cannot be written ({error.strerror or error})") from error
+    if json:
+        print_json({"file": str(out) if out else None, "rooms": len(rooms), "script": text})
+    elif out is None:
+        typer.echo(text, nl=False)
+    else:
+        typer.echo(f"{out}: for {len(rooms)} rooms. It changes nothing unless it is run with -Apply.")
+
+
+def import_settings(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What the setup script wrote, as JSON.")],
+    *,
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Read how the rooms answer invitations, and say what is wrong with it.
+
+    Graph does not tell how a room answers invitations, so the script of `exchange setup-script` writes
+    it into a file, and this reads that file. It is kept beside the ledger (attendant_file), where the
+    doctor finds it.
+
+    Example:
+      occupancy-gateway exchange import-settings attendant-settings.json
+    """
+    settings = Office(config).settings
+    try:
+        content = _read(file, attendant_settings.MAX_FILE_BYTES)
+        rooms = attendant_settings.read_settings(content)
+        now = as_datetime(SystemClock().now()).isoformat(timespec="seconds")
+        kept = attendant_settings.Kept(now, rooms)
+        attendant_settings.save(settings.attendant_file, kept)
+    except attendant_settings.SettingsFileError as error:
+        raise CommandError(f"{file}: {error}") from None
+    except OSError as error:
+        where = error.filename or settings.attendant_file
+        raise CommandError(f"{where}: cannot be written ({error.strerror or error})") from error
+    told = {room.mailbox.casefold(): room for room in settings.rooms}
+    longest = {
+        key: settings.policies[room.policy].exempt_longer_than // MINUTE_MS for key, room in told.items()
+    }
+    known = [room for room in rooms if room.mailbox in told]
+    problems = attendant_settings.all_problems(known, longest)
+    missing = sorted(room.id for key, room in told.items() if kept.of(key) is None)
+    others = [room.mailbox for room in rooms if room.mailbox not in told]
+    if json:
+        print_json(
+            {
+                "kept": str(settings.attendant_file),
+                "rooms": len(known),
+                "problems": [problem._asdict() for problem in problems],
+                "missing": missing,
+                "not_configured": others,
+            }
+        )
+        return
+    from gateway.shown.attendants import paint_attendants  # noqa: PLC0415 - with this command only
+    from gateway.shown.paint import console  # noqa: PLC0415 - as above
+
+    ids = {key: room.id for key, room in told.items()}
+    paint_attendants(console(), problems, ids, len(known), missing, others)
+
+
+def _read(file: Path, most: int) -> bytes:
+    """A file's bytes. Raises CommandError."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(most + 1)
+    except OSError as error:
+        raise CommandError(f"{file}: cannot be read ({error.strerror or error})") from error
+    if len(content) > most:
+        raise CommandError(f"{file}: larger than {most} bytes, so it is not what this command reads")
+    return content
