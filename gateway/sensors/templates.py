@@ -21,7 +21,7 @@ MAX_DEPTH: Final = 24
 MAX_TEXT: Final = 4_096
 """A rendered value is not longer than this."""
 
-Scope = Mapping[str, Any]
+Scope = dict[str, Any]
 Node = Callable[[Scope], Any]
 
 
@@ -50,7 +50,6 @@ _CONSTANTS: Final[Mapping[str, Any]] = {
     "none": None,
     "None": None,
 }
-_WORDS: Final = frozenset({"and", "or", "not", "in", "is", "if", "else", "elif", "endif"})
 
 
 class Template:
@@ -73,14 +72,18 @@ class Template:
         """The keys of the message that it looks at."""
 
     def render(self, payload: bytes, text: str) -> str:
-        """The text that the message gives. Raises PayloadError."""
-        scope: dict[str, Any] = {"value": text}
+        """The text that the message gives; empty where it has nothing of what the template looks at.
+
+        So a message without the key is no "off", whatever the template makes of it. Raises PayloadError.
+        """
+        scope: dict[str, Any] = {"value": text, "found": 0, "missing": 0}
         if self.needs_json:
             scope["value_json"] = as_json(payload)
         try:
-            return written(self._node(scope)).strip()
+            rendered = written(self._node(scope)).strip()
         except (TypeError, ValueError, KeyError, IndexError, OverflowError, RecursionError):
             raise PayloadError(f"the template has no value for {shown(payload)}") from None
+        return "" if scope["missing"] and not scope["found"] else rendered
 
 
 def written(value: Any) -> str:
@@ -280,6 +283,7 @@ class Expression:
 
     def _reached(self) -> Node:
         node = self._atom()
+        reaches = False
         while sign := self._take(".", "["):
             if sign == ".":
                 if self._place >= len(self._tokens) or self._tokens[self._place][0] not in {"name", "number"}:
@@ -292,7 +296,8 @@ class Expression:
                 key = self._choice()
                 self._expect("]")
             node = _reach(node, key)
-        return node
+            reaches = True
+        return _noted(node) if reaches else node
 
     def _atom(self) -> Node:
         if self._take("("):
@@ -371,6 +376,17 @@ def _reach(node: Node, key: Node) -> Node:
         return UNDEFINED
 
     return reach
+
+
+def _noted(node: Node) -> Node:
+    """The same, noting in the scope whether anything was there."""
+
+    def noted(scope: Scope) -> Any:
+        value = node(scope)
+        scope["missing" if value is UNDEFINED or value is None else "found"] += 1
+        return value
+
+    return noted
 
 
 def _converted(name: str, value: Any, fallback: Node | None, scope: Scope) -> Any:

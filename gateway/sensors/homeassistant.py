@@ -1,0 +1,558 @@
+"""Home Assistant's MQTT discovery: any device that announces itself, by its own announcement.
+
+A device publishes a retained configuration at `<prefix>/<component>/[<node>/]<object>/config`, with
+abbreviated keys or full ones, and from then on its state at `state_topic`. The configuration is the
+device's description here (the option `device`, or the option's text as it was retained).
+
+What counts. The device class tells motion and occupancy; `presence` means in Home Assistant that
+somebody's phone is at home, so it counts only where the device or the entity calls itself a presence
+sensor. Zigbee2MQTT announces a PIR's `occupancy` as class motion. Home Assistant has no class for people,
+so a count is told by its unit or name. `off_delay` means that the device never sends off.
+A state that is neither `payload_on` nor `payload_off`, and the word None, say nothing.
+Source: Home Assistant's documentation of MQTT discovery and of the MQTT binary sensor.
+
+Without a description only Home Assistant's own statestream is understood, and of it only entities whose
+name says what they are.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gateway.core.events import Availability as OnOrOff
+from gateway.sensors.availability import as_state, availability_routes, online_words
+from gateway.sensors.base import (
+    Decode,
+    Decoded,
+    OptionError,
+    PayloadError,
+    Route,
+    SensorSource,
+    check_topic,
+    shown,
+)
+from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
+from gateway.sensors.templates import Template
+from gateway.sensors.understood import (
+    Description,
+    Device,
+    How,
+    Kind,
+    Property,
+    Reader,
+    Seen,
+    Understood,
+    text_of,
+)
+from gateway.sensors.values import BLANKS, as_json, as_people, as_percent, utf8
+from gateway.sensors.vocabulary import plain_kind, senses_motion_only, senses_presence, words_in
+
+ABBREVIATED: Final[Mapping[str, str]] = {
+    "avty": "availability",
+    "avty_mode": "availability_mode",
+    "avty_t": "availability_topic",
+    "avty_tpl": "availability_template",
+    "cmd_t": "command_topic",
+    "cmps": "components",
+    "dev": "device",
+    "dev_cla": "device_class",
+    "ent_cat": "entity_category",
+    "exp_aft": "expire_after",
+    "ic": "icon",
+    "mdl": "model",
+    "mf": "manufacturer",
+    "obj_id": "object_id",
+    "off_dly": "off_delay",
+    "p": "platform",
+    "pl_avail": "payload_available",
+    "pl_not_avail": "payload_not_available",
+    "pl_off": "payload_off",
+    "pl_on": "payload_on",
+    "stat_cla": "state_class",
+    "stat_t": "state_topic",
+    "t": "topic",
+    "uniq_id": "unique_id",
+    "unit_of_meas": "unit_of_measurement",
+    "val_tpl": "value_template",
+}
+
+CLASSES: Final[Mapping[str, Kind]] = {"motion": "motion", "occupancy": "presence", "presence": "presence"}
+OTHER_CLASSES: Final[Mapping[str, Kind]] = {"tamper": "tamper", "problem": "fault"}
+PEOPLE_UNITS: Final = frozenset({"people", "persons", "person", "ppl", "occupants", "pers."})
+MAX_ENTITIES: Final = 200
+
+_SOMEBODY_HOME: Final = re.compile(r"phone|iphone|person|tracker|\btag\b|ibeacon|bluetooth|\bble\b|home\b|gps")
+_ELSEWHERE: Final = re.compile(
+    r"curtain|blind|cover|shutter|valve|door|window|garage|parking|vehicle|\bcar\b|thermostat|phone|person_|pet"
+)
+_CONFIG: Final = re.compile(r"[^/]+/(?P<component>\w+)/(?:[^/]+/)?(?P<object>[^/]+)/config")
+_STREAM: Final = re.compile(r".*?/?(?P<component>binary_sensor|sensor)/(?P<object>\w+)/state")
+_STREAM_NAME: Final = re.compile(r"presence_sensor|occupancy|motion|\bpir|_pir|mmwave|radar")
+
+
+class Entity(msgspec.Struct, frozen=True):
+    """One announced entity that bears on a room or its device."""
+
+    meaning: Property
+    state_topic: str
+    template: Template | None
+    on: str
+    off: str
+    only_on: bool
+    """It never sends off: `off_delay`."""
+
+
+class Announced(msgspec.Struct, frozen=True):
+    """What a device announced."""
+
+    entities: tuple[Entity, ...] = ()
+    not_taken: Mapping[str, str] = {}
+    availability: tuple["Reach", ...] = ()
+    mode: str = "latest"
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """One topic on which it is said to be within reach."""
+
+    topic: str
+    template: Template | None
+    online: str
+    offline: str
+
+    def says(self, payload: bytes) -> bool | None:
+        """Whether it is online; None: neither word. Raises PayloadError."""
+        text = utf8(payload).strip(BLANKS)
+        if self.template is not None:
+            text = self.template.render(payload, text)
+        elif text.startswith("{"):
+            return bool(as_state(payload, online_words({})))
+        if text not in {self.online, self.offline}:
+            return None
+        return text == self.online
+
+
+class HomeAssistant:
+    """The family `homeassistant`."""
+
+    name: Final = "homeassistant"
+    options: Final[Mapping[str, str]] = DEVICE_OPTIONS | {
+        "device": "the retained discovery configuration, as JSON: it says what the states mean",
+    }
+
+    def routes(self, source: SensorSource) -> tuple[Route, ...]:
+        """The state's topic, and each availability topic. Raises OptionError."""
+        topic = check_topic(source.topic, "the topic")
+        device = device_in(source.options)
+        if device is None:
+            raise OptionError("the family homeassistant needs the option device: the discovery configuration")
+        announced = announced_by(device)
+        here = [one for one in announced.entities if one.state_topic == topic]
+        if not here:
+            known = ", ".join(one.state_topic for one in announced.entities) or _reasons(announced.not_taken)
+            raise OptionError(f"the device announces nothing of people at {shown(topic)}; it has: {known}")
+        state = Route(topic, decode_with(source, self.reader(device)), source.sensor)
+        return (state, *_reach_routes(source, announced))
+
+    def describe(self, device: Device) -> Description:
+        """What its entities mean."""
+        announced = announced_by(device)
+        return Description(tuple(one.meaning for one in announced.entities), announced.not_taken)
+
+    def reader(self, device: Device | None) -> Reader:
+        """By the device's announcement."""
+        if device is None:
+            return _undescribed
+        announced = announced_by(device)
+        topics = {one.state_topic for one in announced.entities}
+        reach = {one.topic: one for one in announced.availability}
+        not_taken = _reasons(announced.not_taken)
+        # Zigbee2MQTT clears some motion sensors by a timer of its own: that proves no life.
+        bridged = any(topic.endswith("/bridge/state") for topic in reach)
+
+        def reader(topic: str | None, payload: bytes) -> Understood:
+            if topic is not None and topic not in topics:
+                if topic in reach:
+                    online = reach[topic].says(payload)
+                    why = "" if online is not None else "it is neither of the words for online and offline"
+                    return Understood(refused=why, online=online, device_made=False)
+                if topics:
+                    return _beside(topic, payload, f"the device announces nothing at {shown(topic)}")
+                return _beside(topic, payload, not_taken)
+            if not topics:
+                return Understood(refused=not_taken, device_made=False)
+            understood = _states(announced.entities, topic, payload)
+            if bridged and not any(one.value for one in understood.seen):
+                return msgspec.structs.replace(understood, device_made=False)
+            return understood
+
+        return reader
+
+
+def _reasons(not_taken: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in list(not_taken.items())[:3]) or "it announces no entity"
+
+
+def _beside(topic: str, payload: bytes, why: str) -> Understood:
+    if topic.endswith(("/availability", "/status", "/LWT", "/online", "/bridge/state")):
+        try:
+            return Understood(online=bool(as_state(payload, online_words({}))), device_made=False)
+        except PayloadError:
+            pass
+    return Understood(refused=why, device_made=False)
+
+
+# -- states ----------------------------------------------------------------------------------------------
+
+
+def _states(entities: tuple[Entity, ...], topic: str | None, payload: bytes) -> Understood:
+    text = utf8(payload).strip(BLANKS)
+    seen: list[Seen] = []
+    why = ""
+    for entity in entities:
+        if topic is not None and entity.state_topic != topic:
+            continue
+        value = text if entity.template is None else entity.template.render(payload, text)
+        number = _value(entity, value)
+        if number is None:
+            why = why or _why_no_value(entity, value)
+        else:
+            seen.append(Seen(entity.meaning.kind, number, entity.meaning.name, entity.meaning.how))
+    return Understood(tuple(seen), "" if seen else why or "nothing of it tells of people")
+
+
+def _value(entity: Entity, value: str) -> int | None:
+    kind = entity.meaning.kind
+    if kind in {"count", "battery", "link"}:
+        if kind == "battery":
+            return as_percent(value)
+        try:
+            return as_people(value) if kind == "count" else _signal(value)
+        except PayloadError:
+            return None
+    if value == entity.on:
+        return 1
+    return 0 if value == entity.off and not entity.only_on else None
+
+
+def _signal(value: str) -> int | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return round(number) if abs(number) <= 1_000 else None  # noqa: PLR2004 - dBm or percent
+
+
+def _why_no_value(entity: Entity, value: str) -> str:
+    if value in {"", "None", "unknown", "unavailable"}:
+        return f"the message has no value for {entity.meaning.name}"
+    if entity.meaning.kind in {"count", "battery", "link"}:
+        return f"{shown(value)} is no number for {entity.meaning.name}"
+    return f"{shown(value)} is neither {shown(entity.on)} nor {shown(entity.off)}, so nothing changed"
+
+
+def _undescribed(topic: str | None, payload: bytes) -> Understood:
+    """Without a description: a configuration, or Home Assistant's own statestream."""
+    if topic is not None and _CONFIG.fullmatch(topic):
+        return Understood(refused=_configuration_in_words(topic, payload), device_made=False)
+    match = None if topic is None else _STREAM.fullmatch(topic)
+    if match is None or match["component"] != "binary_sensor":
+        why = "what it means is told by the device's discovery configuration; give it as the device"
+        return _beside(topic or "", payload, why)
+    name, word = match["object"], utf8(payload).strip(BLANKS)
+    kind = plain_kind(name)
+    if _ELSEWHERE.search(name) or not _STREAM_NAME.search(name):
+        return Understood(refused=f"the entity's name, {shown(name)}, does not say that it senses a room")
+    if word.casefold() not in {"on", "off"}:
+        return Understood(refused=f"{shown(word)} is no state of the room: nobody knows")
+    if kind is None:
+        kind = "motion" if "motion" in name or "pir" in name else "presence"
+    if kind not in {"motion", "presence"}:
+        return Understood(refused=f"the entity's name, {shown(name)}, does not say that it senses a room")
+    # Home Assistant republishes states for its own reasons: no proof that the device lives.
+    return Understood((Seen(kind, int(word.casefold() == "on"), name),), device_made=False)
+
+
+def _configuration_in_words(topic: str, payload: bytes) -> str:
+    if not payload.strip():
+        return "an empty configuration: the entity is removed"
+    try:
+        config = as_json(payload)
+    except PayloadError as error:
+        return f"a discovery configuration that cannot be read: {error}"
+    if not isinstance(config, dict):
+        return "a discovery configuration that is no JSON object"
+    config = {"topic_of_config": topic, **config}
+    announced = announced_by(config)
+    if not announced.entities:
+        return f"a discovery configuration, no state; {_reasons(announced.not_taken)}"
+    one = announced.entities[0]
+    return f"a discovery configuration, no state: it announces {one.meaning.kind} at {shown(one.state_topic)}"
+
+
+# -- announcements ---------------------------------------------------------------------------------------
+
+
+def announced_by(device: Device) -> Announced:
+    """What a configuration announces. Never raises: what is odd is not taken, with the reason."""
+    config = _full(device)
+    common = {
+        key: value
+        for key, value in config.items()
+        if key.startswith(("availability", "payload_avail", "payload_not"))
+    }
+    entities: list[Entity] = []
+    not_taken: dict[str, str] = {}
+    for component, entity in _entities(config):
+        merged = common | entity
+        name = _name(merged)
+        try:
+            understood = _entity(component, merged, name)
+        except OptionError as error:
+            not_taken[name] = str(error)
+            continue
+        entities.append(understood)
+    try:
+        reach = tuple(_reach(config))
+    except OptionError as error:
+        reach = ()
+        not_taken["availability"] = str(error)
+    mode = config.get("availability_mode", "latest")
+    return Announced(tuple(entities), not_taken, reach, mode if isinstance(mode, str) else "latest")
+
+
+def _full(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Full keys for abbreviated ones, and topics without `~`."""
+    full: dict[str, Any] = {}
+    for key, item in value.items():
+        full.setdefault(ABBREVIATED.get(key, key), item)
+    if isinstance(full.get("device"), dict):
+        full["device"] = _full_flat(full["device"])
+    base = full.get("~")
+    if isinstance(base, str):
+        for key, item in full.items():
+            if key != "~" and isinstance(item, str) and key.endswith("topic"):
+                full[key] = _without_tilde(item, base)
+    listed = full.get("availability")
+    if isinstance(listed, list):
+        full["availability"] = [
+            _with_base(_full_flat(one), base) for one in listed[:20] if isinstance(one, dict)
+        ]
+    return full
+
+
+def _full_flat(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {ABBREVIATED.get(key, key): item for key, item in value.items()}
+
+
+def _with_base(value: dict[str, Any], base: object) -> dict[str, Any]:
+    topic = value.get("topic")
+    if isinstance(base, str) and isinstance(topic, str):
+        value["topic"] = _without_tilde(topic, base)
+    return value
+
+
+def _without_tilde(topic: str, base: str) -> str:
+    if topic.startswith("~"):
+        return base + topic[1:]
+    return topic[:-1] + base if topic.endswith("~") else topic
+
+
+def _entities(config: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    components = config.get("components")
+    if isinstance(components, dict):
+        base = {key: config[key] for key in ("~", "device", "state_topic") if key in config}
+        for key, component in list(components.items())[:MAX_ENTITIES]:
+            if isinstance(component, dict):
+                entity = _full(base | {"object_id": key} | component)
+                yield str(entity.get("platform", "")), entity
+        return
+    place = config.get("topic_of_config") or config.get("discovery_topic") or config.get("config_topic") or ""
+    match = _CONFIG.fullmatch(place) if isinstance(place, str) else None
+    component = config.get("component") or config.get("platform") or (match["component"] if match else "")
+    if match:
+        config.setdefault("object_id", match["object"])
+    yield (component if isinstance(component, str) and component != "mqtt" else ""), config
+
+
+def _name(entity: Mapping[str, Any]) -> str:
+    for key in ("object_id", "unique_id", "name", "state_topic"):
+        value = entity.get(key)
+        if isinstance(value, str) and value:
+            return value[:100]
+    return "entity"
+
+
+def _entity(component: str, entity: dict[str, Any], name: str) -> Entity:
+    """Raises OptionError for an entity that does not tell of people or of the device."""
+    topic = entity.get("state_topic")
+    if not isinstance(topic, str) or not topic:
+        raise OptionError("it has no state")
+    check_topic(topic, "its state_topic")
+    device_class = entity.get("device_class")
+    if component not in {"", "binary_sensor", "sensor"} or "command_topic" in entity:
+        raise OptionError("it is a switch or a setting, not a sensor")
+    text = entity.get("value_template")
+    template = Template(text) if isinstance(text, str) and text else None
+    if template is None and text:
+        raise OptionError("its value_template is no text")
+    numeric = component == "sensor" or "unit_of_measurement" in entity or "state_class" in entity
+    kind, why = _number_kind(entity, name) if numeric else _flag_kind(device_class, entity, name, template)
+    on, off = written(entity.get("payload_on", "ON")), written(entity.get("payload_off", "OFF"))
+    if not numeric and on == off:
+        raise OptionError("its words for on and off are the same")
+    only_on = entity.get("off_delay") is not None
+    how: How = "pulse" if only_on else "hold" if kind == "motion" else "state"
+    label = template.keys[0] if template is not None and len(template.keys) == 1 else name
+    return Entity(Property(label, kind, how, why), topic, template, on, off, only_on)
+
+
+def written(word: object) -> str:
+    """A payload of the configuration as Home Assistant compares it: JSON's true is the text True."""
+    return word if isinstance(word, str) else str(word)
+
+
+def _flag_kind(
+    device_class: object, entity: Mapping[str, Any], name: str, template: Template | None
+) -> tuple[Kind, str]:
+    device = entity.get("device")
+    about = text_of(device if isinstance(device, Mapping) else {})
+    names = _names(entity, name, template)
+    if device_class in OTHER_CLASSES:
+        return OTHER_CLASSES[str(device_class)], f"device class {device_class}"
+    if device_class == "moving":
+        raise OptionError("class moving: the thing itself moves, not people")
+    if device_class is not None and device_class not in CLASSES:
+        raise OptionError(f"device class {shown(device_class)} is not about people")
+    if _ELSEWHERE.search(names):
+        raise OptionError("its name says that it watches something else than a room")
+    if device_class is None:
+        kinds = {kind for part in names.split("\n") if (kind := plain_kind(part)) in {"motion", "presence"}}
+        if len(kinds) != 1:
+            raise OptionError("it has no device class, and its name does not say what it senses")
+        (kind,) = kinds
+        return kind, "its name"  # type: ignore[return-value] # of two kinds
+    kind = CLASSES[str(device_class)]
+    if entity.get("entity_category") == "config":
+        raise OptionError("it is a setting")
+    if device_class == "presence" and not _is_room_presence(names, about):
+        raise OptionError("class presence means that a phone or person is at home; nothing says otherwise here")
+    if kind == "presence" and _is_half(names):
+        raise OptionError("it tells of people who sit still, or of a part of the room, only")
+    if kind == "presence" and senses_motion_only(about):
+        return "motion", "the device is described as a PIR, which senses motion only"
+    return kind, f"device class {device_class}"
+
+
+def _names(entity: Mapping[str, Any], name: str, template: Template | None) -> str:
+    parts = [name, *(template.keys if template is not None else ())]
+    for key in ("name", "unique_id"):
+        value = entity.get(key)
+        if isinstance(value, str):
+            parts.append(value)
+    topic = entity.get("state_topic")
+    if isinstance(topic, str) and template is None:
+        parts.append(topic.removesuffix("/state").rsplit("/", 1)[-1])
+    return "\n".join(parts).casefold()
+
+
+def _is_room_presence(names: str, about: str) -> bool:
+    if _SOMEBODY_HOME.search(names) or re.search(r"phone|ibeacon|\btag\b|tracker", about):
+        return False
+    return senses_presence(about) or bool(
+        re.search(r"presence (detector|sensor)|ld24|radar|mmwave", about)
+        or re.search(r"radar|mmwave|presence[ _](sensor|detector)|room|office|desk|human|out_pin|ld24", names)
+    )
+
+
+def _is_half(names: str) -> bool:
+    """ESPHome's radar gives its still target the class of the whole."""
+    return all({"still", "zone", "static"} & set(words_in(part)) for part in names.split("\n"))
+
+
+def _number_kind(entity: Mapping[str, Any], name: str) -> tuple[Kind, str]:
+    device_class, unit = entity.get("device_class"), entity.get("unit_of_measurement")
+    if device_class == "battery" and unit in {"%", None}:
+        return "battery", "device class battery"
+    if device_class == "signal_strength":
+        return "link", "device class signal_strength"
+    if device_class is not None:
+        raise OptionError(f"device class {shown(device_class)} is not about people")
+    if entity.get("state_class") in {"total", "total_increasing"}:
+        raise OptionError("a total that only rises is no number of people in the room")
+    text = entity.get("value_template")
+    template = Template(text) if isinstance(text, str) and text else None
+    parts = _names(entity, name, template).split("\n")
+    if any({"total", "entries", "exits", "in", "out", "today", "daily"} & set(words_in(part)[-3:]) for part in parts):
+        if not (isinstance(unit, str) and unit.casefold() in PEOPLE_UNITS) or any(
+            {"total", "entries", "exits", "today", "daily"} & set(words_in(part)) for part in parts
+        ):
+            raise OptionError("a number of people who passed is no number of people in the room")
+    if isinstance(unit, str) and unit.casefold() in PEOPLE_UNITS:
+        return "count", "its unit is people"
+    if unit in {None, ""} and any(plain_kind(part) == "count" for part in parts):
+        return "count", "its name"
+    raise OptionError("neither its class, its unit nor its name says that it counts people")
+
+
+# -- availability ----------------------------------------------------------------------------------------
+
+
+def _reach(config: Mapping[str, Any]) -> Iterator[Reach]:
+    listed = config.get("availability")
+    if isinstance(listed, dict):
+        listed = [_with_base(_full_flat(listed), config.get("~"))]
+    topic = config.get("availability_topic")
+    if not isinstance(listed, list):
+        listed = []
+    if isinstance(topic, str) and topic:
+        single = {"topic": topic, "value_template": config.get("availability_template")}
+        for key in ("payload_available", "payload_not_available"):
+            if key in config:
+                single[key] = config[key]
+        listed = [*listed, single]
+    for one in listed:
+        if isinstance(one, Mapping) and isinstance(one.get("topic"), str):
+            text = one.get("value_template")
+            yield Reach(
+                check_topic(one["topic"], "an availability topic"),
+                Template(text) if isinstance(text, str) and text else None,
+                written(one.get("payload_available", "online")),
+                written(one.get("payload_not_available", "offline")),
+            )
+
+
+def _reach_routes(source: SensorSource, announced: Announced) -> tuple[Route, ...]:
+    named = availability_routes(source)
+    if named:
+        return named
+    heard: dict[str, bool] = {}
+    return tuple(
+        Route(one.topic, _reach_decode(source, announced, one, heard), source.sensor)
+        for one in announced.availability
+        if one.topic != source.topic
+    )
+
+
+def _reach_decode(
+    source: SensorSource, announced: Announced, one: Reach, heard: dict[str, bool]
+) -> Decode:
+    """With several topics the device is online if all, any or the latest say so.
+
+    `heard` is what was said at each topic: a topic not heard yet does not count against the device.
+    """
+    mode = announced.mode
+
+    def decode(payload: bytes, _retained: bool) -> Decoded:
+        online = one.says(payload)
+        if online is None:
+            raise PayloadError(f"expected {shown(one.online)} or {shown(one.offline)}, got {shown(payload)}")
+        heard[one.topic] = online
+        if mode == "all":
+            online = all(heard.values())
+        elif mode == "any":
+            online = any(heard.values())
+        return (OnOrOff(source.sensor, online=online),)
+
+    return decode
