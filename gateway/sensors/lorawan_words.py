@@ -57,7 +57,7 @@ _ELSEWHERE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     ),
 )
 _OF_PEOPLE: Final = re.compile(
-    r"\bpir\b|pir\b|motion|presence|occupan|people|room|desk|seat|radar|human|thermopile|tof\b"
+    r"\bpir\b|pir\b|moveo|vaqao|motion|presence|occupan|people|room|desk|seat|radar|human|thermopile|tof\b"
 )
 
 _KEYS_ELSEWHERE: Final[Mapping[str, str]] = (
@@ -146,9 +146,9 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     if known.why_not:
         return Means(refused=known.why_not, final=True)
     if isinstance(decoded, list):
-        return _samples(decoded)
+        return _samples(decoded, known)
     if isinstance(decoded.get("samples"), list):
-        return _samples(decoded["samples"])
+        return _samples(decoded["samples"], known)
     lower = {key.lower(): key for key in list(decoded)[:MAX_KEYS] if isinstance(key, str)}
     why = _elsewhere(decoded, lower)
     if why:
@@ -389,8 +389,15 @@ def _device(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) 
                 yield Seen(kind, number, key)
 
 
-def _samples(samples: list[Any]) -> Means:
-    """Watteco's list of samples, each with its own time: the newest counts."""
+def _samples(samples: list[Any], known: About) -> Means:
+    """Watteco's list of samples, each with its own time: the newest counts.
+
+    Its decoders give "occupancy" for models that have no such thing, an inclinometer among them. So the
+    model must be one that senses people, or the air of a room must be in the message besides.
+    """
+    names = {as_word(one.get("variable")) for one in samples[:MAX_SAMPLES] if isinstance(one, dict)}
+    if not known.of_people and not any(re.match(r"humidity|co2|illuminance|iaq|tvoc", name) for name in names):
+        return Means(refused="other models send the same words; give the device's vendor and model", final=True)
     best: tuple[Instant, Seen] | None = None
     why = "no sample is occupancy, presence or motion"
     for sample in samples[:MAX_SAMPLES]:
