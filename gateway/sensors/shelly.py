@@ -219,7 +219,8 @@ def _zone(name: str, status: Mapping[str, Any], seen: list[Seen], whys: list[str
     value, people = status.get("value"), status.get("num_objects")
     if isinstance(value, bool):
         seen.append(Seen("presence", int(value), name))
-    if type(people) is int and 0 < people <= MAX_PEOPLE and value is not False:
+    # None in it counts only where the zone says so itself: a radar loses people who sit still.
+    if type(people) is int and (0 < people <= MAX_PEOPLE if value is not False else people == 0):
         seen.append(Seen("count", people, f"{name}.num_objects"))
     elif not isinstance(value, bool):
         whys.append(f"{name} came without its value, which stays what it was")
