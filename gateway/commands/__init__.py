@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway import __version__
-from gateway.commands import act, look
+from gateway.commands import act, look, sensors
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
 HELP_OPTIONS: Final = ["--help", "-h"]
@@ -87,6 +87,16 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     act.close_breaker,
     act.resume_writing,
 )
+GROUPS: Final[tuple[tuple[typer.Typer, tuple[Callable[..., None], ...]], ...]] = (
+    (sensors.sensors_app, sensors.COMMANDS),
+)
+"""Commands of two words, such as `sensors decode`."""
+
 app.callback(help=with_examples(program))(program)
 for command in COMMANDS:
     app.command(help=with_examples(command))(command)
+for group, members in GROUPS:
+    group.callback()(sensors.sensors)
+    for command in members:
+        group.command(help=with_examples(command))(command)
+    app.add_typer(group)

@@ -36,7 +36,10 @@ class Disruptive:
         """What its events mean."""
         return Description(
             (Property("motion", "motion", "hold"), Property("deskOccupancy", "presence")),
-            {"objectPresent": "a contact: something touches the sensor", "objectPresentCount": "a count of contacts"},
+            {
+                "objectPresent": "a contact: something touches the sensor",
+                "objectPresentCount": "a count of contacts",
+            },
         )
 
     def reader(self, _device: Device | None) -> Reader:

@@ -80,7 +80,9 @@ def profile_of(device: Device) -> str | None:
 def _no_profile(device: Device) -> str:
     found = _PROFILE.findall(text_of(device))
     if found:
-        return f"the profile {'-'.join(found[0]).upper()} is not that of a sensor of people that is understood"
+        return (
+            f"the profile {'-'.join(found[0]).upper()} is not that of a sensor of people that is understood"
+        )
     return "a telegram does not say its profile (EEP); give it as the device"
 
 

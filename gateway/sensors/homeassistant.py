@@ -83,7 +83,9 @@ OTHER_CLASSES: Final[Mapping[str, Kind]] = {"tamper": "tamper", "problem": "faul
 PEOPLE_UNITS: Final = frozenset({"people", "persons", "person", "ppl", "occupants", "pers."})
 MAX_ENTITIES: Final = 200
 
-_SOMEBODY_HOME: Final = re.compile(r"phone|iphone|person|tracker|\btag\b|ibeacon|bluetooth|\bble\b|home\b|gps")
+_SOMEBODY_HOME: Final = re.compile(
+    r"phone|iphone|person|tracker|\btag\b|ibeacon|bluetooth|\bble\b|home\b|gps"
+)
 _ELSEWHERE: Final = re.compile(
     r"curtain|blind|cover|shutter|valve|door|window|garage|parking|vehicle|\bcar\b|thermostat|phone|person_|pet"
 )
@@ -191,7 +193,9 @@ class HomeAssistant:
 
 
 def _reasons(not_taken: Mapping[str, str]) -> str:
-    return "; ".join(f"{name}: {why}" for name, why in list(not_taken.items())[:3]) or "it announces no entity"
+    return (
+        "; ".join(f"{name}: {why}" for name, why in list(not_taken.items())[:3]) or "it announces no entity"
+    )
 
 
 def _beside(topic: str, payload: bytes, why: str) -> Understood:
@@ -437,7 +441,9 @@ def _flag_kind(
     if entity.get("entity_category") == "config":
         raise OptionError("it is a setting")
     if device_class == "presence" and not _is_room_presence(names, about):
-        raise OptionError("class presence means that a phone or person is at home; nothing says otherwise here")
+        raise OptionError(
+            "class presence means that a phone or person is at home; nothing says otherwise here"
+        )
     if kind == "presence" and _is_half(names):
         raise OptionError("it tells of people who sit still, or of a part of the room, only")
     if kind == "presence" and senses_motion_only(about):
@@ -484,7 +490,10 @@ def _number_kind(entity: Mapping[str, Any], name: str) -> tuple[Kind, str]:
     text = entity.get("value_template")
     template = Template(text) if isinstance(text, str) and text else None
     parts = _names(entity, name, template).split("\n")
-    if any({"total", "entries", "exits", "in", "out", "today", "daily"} & set(words_in(part)[-3:]) for part in parts):
+    if any(
+        {"total", "entries", "exits", "in", "out", "today", "daily"} & set(words_in(part)[-3:])
+        for part in parts
+    ):
         if not (isinstance(unit, str) and unit.casefold() in PEOPLE_UNITS) or any(
             {"total", "entries", "exits", "today", "daily"} & set(words_in(part)) for part in parts
         ):
@@ -535,9 +544,7 @@ def _reach_routes(source: SensorSource, announced: Announced) -> tuple[Route, ..
     )
 
 
-def _reach_decode(
-    source: SensorSource, announced: Announced, one: Reach, heard: dict[str, bool]
-) -> Decode:
+def _reach_decode(source: SensorSource, announced: Announced, one: Reach, heard: dict[str, bool]) -> Decode:
     """With several topics the device is online if all, any or the latest say so.
 
     `heard` is what was said at each topic: a topic not heard yet does not count against the device.

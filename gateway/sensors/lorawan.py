@@ -122,7 +122,9 @@ class LoraWan:
             if message.deviceInfo is not None:
                 return _chirpstack(message, given)
             if message.join_accept is not None or message.end_device_ids is not None:
-                return Understood(refused="the device joined or was told something: it says nothing of a room")
+                return Understood(
+                    refused="the device joined or was told something: it says nothing of a room"
+                )
             return _bare(payload, given)
 
         return reader
@@ -144,7 +146,9 @@ def _chirpstack(message: _Envelope, given: About | None) -> Understood:
     made_at = as_instant(message.time)
     info = message.deviceInfo
     assert info is not None  # noqa: S101 - looked at by the caller
-    known = given or (_told(info.deviceProfileName, "") if isinstance(info.deviceProfileName, str) else UNKNOWN)
+    known = given or (
+        _told(info.deviceProfileName, "") if isinstance(info.deviceProfileName, str) else UNKNOWN
+    )
     if message.batteryLevel is not None and message.object is None:
         level = () if message.batteryLevelUnavailable else battery(message.batteryLevel, "batteryLevel")
         seen = (*level, *link(message.margin, "margin"))

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core.units import Instant
-from gateway.sensors.base import shown
+from gateway.sensors.errors import shown
 from gateway.sensors.understood import How, Kind, Seen, battery, flag
 from gateway.sensors.values import MAX_PEOPLE, as_instant, as_number
 from gateway.sensors.vocabulary import sounds_like_people
@@ -45,7 +45,10 @@ class Means(msgspec.Struct, frozen=True):
 
 
 _ELSEWHERE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
-    (re.compile(r"parking|carpark|nwave|tekzi|placepod|fleximodo|tps110|\bnps\d"), "it watches a parking bay"),
+    (
+        re.compile(r"parking|carpark|nwave|tekzi|placepod|fleximodo|tps110|\bnps\d"),
+        "it watches a parking bay",
+    ),
     (
         re.compile(r"track(er|ing)?\b|\bgps\b|asset|abeeway|\bat101|t1000|lw00\d|livestock|cattle|bicycle"),
         "a tracker's motion is its own",
@@ -246,9 +249,7 @@ def _presence_value(
     return as_flag(value), "that is no known word for occupied or vacant"
 
 
-def _bed_radar(
-    decoded: Mapping[str, Any], lower: Mapping[str, str], seen: list[Seen], why: str
-) -> Found:
+def _bed_radar(decoded: Mapping[str, Any], lower: Mapping[str, str], seen: list[Seen], why: str) -> Found:
     """Milesight's fall radar says where a person is; its regions can contradict it."""
     status = decoded.get("detection_status")
     if not isinstance(status, str) or "target_status" not in lower:
@@ -257,9 +258,15 @@ def _bed_radar(
     if word in {"in_bed", "out_of_bed", "fall", "occupied"}:
         seen.append(Seen("presence", 1, "detection_status"))
     elif word == "vacant":
-        occupied = [
-            key for key in lower if key.startswith("region_") and decoded[lower[key]] not in {"vacant", "disable"}
-        ] if all(isinstance(decoded[lower[key]], str) for key in lower if key.startswith("region_")) else ["regions"]
+        occupied = (
+            [
+                key
+                for key in lower
+                if key.startswith("region_") and decoded[lower[key]] not in {"vacant", "disable"}
+            ]
+            if all(isinstance(decoded[lower[key]], str) for key in lower if key.startswith("region_"))
+            else ["regions"]
+        )
         if occupied:
             return seen, "detection_status says vacant and a region does not: they contradict each other"
         seen.append(Seen("presence", 0, "detection_status"))
@@ -351,7 +358,9 @@ def _passages(decoded: Mapping[str, Any], lower: Mapping[str, str], before: str)
         match = _IN.fullmatch(name)
         number = _whole(decoded[key], MAX_TOTAL) if match else None
         if match and number is not None:
-            yield Seen("entries", number, f"{before}{key}", "period" if match["form"] == "period" else "total")
+            yield Seen(
+                "entries", number, f"{before}{key}", "period" if match["form"] == "period" else "total"
+            )
 
 
 def _whole(value: object, most: int) -> int | None:
@@ -396,8 +405,12 @@ def _samples(samples: list[Any], known: About) -> Means:
     model must be one that senses people, or the air of a room must be in the message besides.
     """
     names = {as_word(one.get("variable")) for one in samples[:MAX_SAMPLES] if isinstance(one, dict)}
-    if not known.of_people and not any(re.match(r"humidity|co2|illuminance|iaq|tvoc", name) for name in names):
-        return Means(refused="other models send the same words; give the device's vendor and model", final=True)
+    if not known.of_people and not any(
+        re.match(r"humidity|co2|illuminance|iaq|tvoc", name) for name in names
+    ):
+        return Means(
+            refused="other models send the same words; give the device's vendor and model", final=True
+        )
     best: tuple[Instant, Seen] | None = None
     why = "no sample is occupancy, presence or motion"
     for sample in samples[:MAX_SAMPLES]:

@@ -83,7 +83,9 @@ def _registers(device: Device) -> dict[str, Kind]:
     listed = device.get("registers")
     if not isinstance(listed, Mapping):
         return {}
-    return {name: kind for name, kind in listed.items() if isinstance(name, str) and kind in {"entries", "count"}}
+    return {
+        name: kind for name, kind in listed.items() if isinstance(name, str) and kind in {"entries", "count"}
+    }
 
 
 def _counter(message: Mapping[str, Any]) -> Understood:

@@ -78,9 +78,7 @@ class Shelly:
             options["property"] = wanted
             if wanted not in _objects(device):
                 raise OptionError(f"the option device must say what {wanted} is: its obj_id")
-        plain = SensorSource(
-            source.sensor, source.family, topic, source.senses, source.bridge, options
-        )
+        plain = SensorSource(source.sensor, source.family, topic, source.senses, source.bridge, options)
         state = Route(topic, decode_with(plain, self.reader(device)), source.sensor)
         return (state, *availability_routes(source, online_topic(topic)))
 
@@ -275,7 +273,9 @@ def _first_generation(message: dict[str, Any], last: str, seen: list[Seen], whys
         whys.append("the sensor says that its value is not valid")
     elif place.get("active") is False:
         whys.append("motion detection is switched off, so motion says nothing")
-    elif isinstance(place.get("motion"), bool) and ("active" in place or "id" in message or last == "motion:0"):
+    elif isinstance(place.get("motion"), bool) and (
+        "active" in place or "id" in message or last == "motion:0"
+    ):
         seen.append(Seen("motion", int(place["motion"]), name, "hold"))
     elif "motion" in place:
         whys.append(f"motion is {shown(place['motion'])}, and nothing says that it is measured")

@@ -91,7 +91,9 @@ def will_topic(topic: str) -> str:
 
 
 def _is_pir(device: Device) -> bool:
-    words = text_of({key: device.get(key) for key in ("model", "vendor", "description", "name", "kind", "type")})
+    words = text_of(
+        {key: device.get(key) for key in ("model", "vendor", "description", "name", "kind", "type")}
+    )
     return bool(_PIR_NAME.search(words)) or "motion" in words
 
 
@@ -116,7 +118,9 @@ def _read(topic: str | None, payload: bytes, switches: Mapping[str, Kind], *, pi
     if last == "LWT":
         return Understood(online=bool(as_state(payload, online_words({}))), device_made=False)
     if "cmnd" in parts:
-        return Understood(refused="a command: who sent it, and whether for people, it does not say", device_made=False)
+        return Understood(
+            refused="a command: who sent it, and whether for people, it does not say", device_made=False
+        )
     if last.upper().startswith("POWER"):
         return Understood(refused="a relay, whatever switches it")
     text = utf8(payload).strip(BLANKS)
@@ -138,9 +142,7 @@ def _plain(last: str, text: str) -> Understood:
     return Understood((Seen("motion", number, last, "hold"),))
 
 
-def _object(
-    last: str, message: dict[str, Any], switches: Mapping[str, Kind], *, named: bool
-) -> Understood:
+def _object(last: str, message: dict[str, Any], switches: Mapping[str, Kind], *, named: bool) -> Understood:
     for wrapper in ("StatusSNS", "StatusSTS"):
         if isinstance(message.get(wrapper), dict):
             message = message[wrapper]

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from gateway.sensors.base import OptionError, PayloadError, shown
+from gateway.sensors.errors import OptionError, PayloadError, shown
 from gateway.sensors.values import as_json
 
 MAX_TEMPLATE_CHARACTERS: Final = 2_000

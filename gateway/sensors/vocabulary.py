@@ -32,7 +32,9 @@ PRESENCE: Final = frozenset({"presence", "present", "occupancy", "occupied"})
 MOTION: Final = frozenset({"motion", "movement", "pir"})
 PEOPLE: Final = frozenset({"people", "persons", "occupants", "headcount"})
 PEOPLE_BESIDES: Final = frozenset({"number", "of", "num", "in", "room", "count", "counter", "current", "now"})
-PROVEN: Final = frozenset({"sensor", "sensors", "binary", "state", "status", "detected", "human", "out", "pin"})
+PROVEN: Final = frozenset(
+    {"sensor", "sensors", "binary", "state", "status", "detected", "human", "out", "pin"}
+)
 """Words that may stand beside: `out_pin_presence_status`, `human_presence_detected`."""
 
 RADAR: Final = re.compile(
@@ -71,7 +73,9 @@ def plain_kind(name: str) -> Kind | None:
 def sounds_like_people(name: str) -> bool:
     """Whether somebody may take the name for a sign of people."""
     words = frozenset(words_in(name))
-    return bool(words & (PRESENCE | MOTION | PEOPLE | {"moving", "still", "person", "human", "target", "pax"}))
+    return bool(
+        words & (PRESENCE | MOTION | PEOPLE | {"moving", "still", "person", "human", "target", "pax"})
+    )
 
 
 def senses_presence(text: str) -> bool:

@@ -197,7 +197,9 @@ _ENDPOINT: Final = re.compile(rf"(occupancy|presence)_({_PART}|alarm_[12])")
 THERMOSTATS_KEYS: Final = frozenset(
     {"local_temperature", "system_mode", "occupied_heating_setpoint", "running_state", "pi_heating_demand"}
 )
-KEYPADS_KEYS: Final = frozenset({"action_code", "action_zone", "action_transaction", "power_state", "contact"})
+KEYPADS_KEYS: Final = frozenset(
+    {"action_code", "action_zone", "action_transaction", "power_state", "contact"}
+)
 TAGS_KEYS: Final = frozenset({"presence", "battery", "voltage", "linkquality", "last_seen", "action"})
 
 
@@ -222,7 +224,9 @@ def _beside_state(topic: str | None, payload: bytes) -> Understood | None:
     if topic.endswith(("/availability", "/bridge/state")):
         return Understood(online=bool(as_state(payload, online_words({}))), device_made=False)
     if topic.endswith(ANSWERS) or "/bridge/" in topic:
-        return Understood(refused="it describes the bridge and its devices; it is no state", device_made=False)
+        return Understood(
+            refused="it describes the bridge and its devices; it is no state", device_made=False
+        )
     if topic.endswith(("/set", "/get")) or "/set/" in topic:
         return Understood(refused="it is a command to the device, not its state", device_made=False)
     return None

@@ -63,7 +63,9 @@ SOMEBODY: Final = frozenset(
     """.split()
 )
 MOTION_WORDS: Final = frozenset({"motion_state", "movement", "sensor_status"})
-STILL: Final = frozenset({"peaceful", "static", "stationary", "still", "no_movement", "moving_and_stationary"})
+STILL: Final = frozenset(
+    {"peaceful", "static", "stationary", "still", "no_movement", "moving_and_stationary"}
+)
 """Without one of these a `motion_state` of "none" says that nobody moves, not that nobody is there."""
 COUNTS: Final = frozenset({"people", "people_count", "person_count", "number_of_people", "occupants"})
 FAULTS: Final = frozenset({"fault", "sensor_fault", "device_fault", "malfunction", "trouble", "radar_fault"})
@@ -176,9 +178,7 @@ def _names(feature: Mapping[str, Any]) -> tuple[str, str]:
     return property_name, property_name
 
 
-def _why_not(
-    device: Device, words: str, containers: set[Any], features: list[Mapping[str, Any]]
-) -> str:
+def _why_not(device: Device, words: str, containers: set[Any], features: list[Mapping[str, Any]]) -> str:
     names = {str(feature["property"]) for feature in features}
     if isinstance(device.get("members"), list):
         return "a group mixes the states of several devices"
@@ -305,9 +305,7 @@ def _besides(feature: Mapping[str, Any], name: str, key: str) -> Iterator[Expose
         yield Exposed(Property(key, "fault"), {_typed(word): value for word, value in SELF_TEST.items()})
 
 
-def _chosen(
-    flags: list[Exposed], states: list[Exposed], not_taken: dict[str, str]
-) -> tuple[Exposed, ...]:
+def _chosen(flags: list[Exposed], states: list[Exposed], not_taken: dict[str, str]) -> tuple[Exposed, ...]:
     """Flags where there are any; of these the whole room's rather than its parts'; otherwise one state."""
     if flags:
         for state in states:
