@@ -8,7 +8,7 @@ from typing import Annotated, Any, BinaryIO, Final
 import msgspec
 import typer
 
-from gateway.commands.base import Commands, CommandError, JsonOption, WrongUsage, print_json
+from gateway.commands.base import CommandError, Commands, JsonOption, WrongUsage, print_json
 from gateway.sensors import FAMILIES, Family, OptionError, PayloadError, family_named
 from gateway.sensors.batch import (
     MAX_LINE_BYTES,
@@ -16,9 +16,11 @@ from gateway.sensors.batch import (
     answer,
     as_data,
     as_device,
-    decode as decode_message,
     payload_of,
     refusal_of,
+)
+from gateway.sensors.batch import (
+    decode as decode_message,
 )
 from gateway.sensors.understood import Description, Device, Seen, Understood
 
@@ -100,14 +102,9 @@ def decode(
             )
         _batch(batch)
         return
-    if not family:
-        raise WrongUsage(f"--family is missing; the families are {', '.join(sorted(FAMILIES))}.")
+    known = _family(family)
     if payload is None:
         raise WrongUsage("--payload is missing: the text of the message.")
-    try:
-        known = family_named(family)
-    except OptionError as error:
-        raise WrongUsage(f"{error}.") from None
     description = None if device is None else _description(device)
     try:
         data = payload_of(known.name, payload.encode(errors="surrogateescape"))
@@ -122,6 +119,15 @@ def decode(
     if description is not None:
         for line in _device_in_words(known, description):
             typer.echo(line)
+
+
+def _family(name: str) -> Family:
+    if not name:
+        raise WrongUsage(f"--family is missing; the families are {', '.join(sorted(FAMILIES))}.")
+    try:
+        return family_named(name)
+    except OptionError as error:
+        raise WrongUsage(f"{error}.") from None
 
 
 def in_words(understood: Understood) -> list[str]:
@@ -152,12 +158,13 @@ def _word(seen: Seen) -> str:
 
 def _device_in_words(family: Family, device: Device) -> list[str]:
     description: Description = family.describe(device)
-    lines = ["", "Of this device:"]
-    for one in description.properties:
-        lines.append(f"  {one.name}: {one.kind} ({one.how}){f', {one.why}' if one.why else ''}")
-    for name, why in list(description.not_taken.items())[:20]:
-        lines.append(f"  {name} is not taken: {why}")
-    return lines if len(lines) > 2 else [*lines, "  nothing is known beforehand"]  # noqa: PLR2004 - the two above
+    lines = [
+        f"  {one.name}: {one.kind} ({one.how}){f', {one.why}' if one.why else ''}"
+        for one in description.properties
+    ]
+    not_taken = list(description.not_taken.items())[:20]
+    lines += [f"  {name} is not taken: {why}" for name, why in not_taken]
+    return ["", "Of this device:", *(lines or ["  nothing is known beforehand"])]
 
 
 def _description(path: Path) -> Device | None:
@@ -180,11 +187,12 @@ def _batch(place: str) -> None:
         _answer_all(sys.stdin.buffer)
         return
     try:
-        file = Path(place).open("rb")
+        with Path(place).open("rb") as file:
+            _answer_all(file)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise CommandError(f"{place}: cannot be read ({error.strerror}).") from None
-    with file:
-        _answer_all(file)
 
 
 def _answer_all(lines: BinaryIO) -> None:

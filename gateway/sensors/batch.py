@@ -1,9 +1,10 @@
 """What the gateway would understand of a message, one JSON line at a time.
 
 A line asks `{"family": ..., "topic": ..., "payload": ..., "device": ...}`; the answer is
-`{"readings": [{"kind": ..., "value": ..., "property": ...}], "refused": ...}`, where `refused` says why nothing, or
-not more, was understood. The payload is a text (of serial families in hexadecimal) or a JSON value, which
-stands for its JSON text. `topic` and `device` may be missing. Nothing that comes can stop the stream.
+`{"readings": [{"kind": ..., "value": ..., "property": ...}], "refused": ...}`, where `refused` says why
+nothing, or not more, was understood. The payload is a text (of serial families in hexadecimal) or a JSON
+value, which stands for its JSON text. `topic` and `device` may be missing. Nothing that comes can stop
+the stream.
 """
 
 from functools import lru_cache

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.events import Reading
 from gateway.core.events import Availability as OnOrOff
+from gateway.core.events import Reading
 from gateway.core.units import Instant
 from gateway.sensors.base import Decode, Decoded, OptionError, SensorSource, shown
 from gateway.sensors.understood import ROOM_KINDS, Device, Reader, Seen, Understood

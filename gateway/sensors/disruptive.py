@@ -23,9 +23,7 @@ class Disruptive:
     """The family `disruptive`."""
 
     name: Final = "disruptive"
-    options: Final[Mapping[str, str]] = {
-        key: text for key, text in DEVICE_OPTIONS.items() if key not in {"device"}
-    }
+    options: Final[Mapping[str, str]] = {key: text for key, text in DEVICE_OPTIONS.items() if key != "device"}
 
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
         """The topic on which its events are forwarded. Raises OptionError."""

@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.sensors.availability import availability_routes
 from gateway.sensors.base import OptionError, PayloadError, Route, SensorSource, check_topic, shown
 from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
-from gateway.sensors.serial_frames import esp3_framer
-from gateway.sensors.understood import Description, Device, Property, Reader, Seen, Understood, text_of
+from gateway.sensors.serial_frames import esp3_framer, status_topic
+from gateway.sensors.understood import Description, Device, How, Property, Reader, Seen, Understood, text_of
 
 PROFILES: Final = ("A5-07-01", "A5-07-02", "A5-07-03", "A5-08-01")
 _PROFILE: Final = re.compile(r"\b([0-9a-f]{2})-([0-9a-f]{2})-([0-9a-f]{2})\b")
@@ -34,7 +35,7 @@ class EnOcean:
     options: Final[Mapping[str, str]] = {
         "eep": f"the sensor's profile: {', '.join(PROFILES)}",
         "sender": "the sensor's own address, eight hexadecimal digits: telegrams of others are not read",
-    } | {key: text for key, text in DEVICE_OPTIONS.items() if key in {"device", "property"}}
+    } | DEVICE_OPTIONS
 
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
         """The topic under which the serial link delivers telegrams. Raises OptionError."""
@@ -46,14 +47,15 @@ class EnOcean:
         sender = device.get("sender")
         if sender is not None and not (isinstance(sender, str) and _SENDER.fullmatch(sender.casefold())):
             raise OptionError(f"sender must be eight hexadecimal digits, found {shown(sender)}")
-        return (Route(topic, decode_with(source, self.reader(device)), source.sensor),)
+        state = Route(topic, decode_with(source, self.reader(device)), source.sensor)
+        return (state, *availability_routes(source, status_topic(topic)))
 
     def describe(self, device: Device) -> Description:
         """What its profile has."""
         profile = profile_of(device)
         if profile is None:
             return Description(not_taken={"PIR": _no_profile(device)})
-        how = "pulse" if profile in {"A5-07-02", "A5-07-03"} else "hold"
+        how: How = "pulse" if profile in {"A5-07-02", "A5-07-03"} else "hold"
         return Description((Property("PIR", "motion", how, f"profile {profile}"),))
 
     def reader(self, device: Device | None) -> Reader:

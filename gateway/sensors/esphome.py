@@ -32,12 +32,30 @@ _BATTERY: Final = re.compile(r"(.*_)?battery_(level|percent|percentage)")
 _SIGNAL: Final = re.compile(r"(.*_)?(wifi_signal|wifi_signal_strength|rssi)")
 
 
+FORMS: Final[Mapping[str, tuple[tuple[tuple[re.Pattern[str], Kind], ...], frozenset[str]]]] = {
+    "binary_sensor": (
+        (
+            (re.compile(r"(.*_)?tamper"), "tamper"),
+            (_HAS_TARGET, "presence"),
+            (_HALF, "presence"),
+            (_MOVING, "motion"),
+        ),
+        frozenset({"presence", "motion", "tamper"}),
+    ),
+    "sensor": (
+        ((_BATTERY, "battery"), (_SIGNAL, "link"), (_TARGETS, "count")),
+        frozenset({"battery", "link", "count"}),
+    ),
+}
+"""By component: special names, and the kinds that it can have."""
+
+
 class EspHome:
     """The family `esphome`."""
 
     name: Final = "esphome"
     options: Final[Mapping[str, str]] = DEVICE_OPTIONS | {
-        "device": "the entity's discovery configuration, as JSON; needed where its name does not say what it is",
+        "device": "the entity's discovery configuration, as JSON; needed where its name says too little",
     }
 
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
@@ -69,25 +87,12 @@ class EspHome:
 def kind_of(component: str, name: str) -> tuple[Kind | None, str]:
     """What the entity's name means, or why it means nothing."""
     name = name.casefold()
-    if component == "binary_sensor":
-        if name == "tamper" or name.endswith("_tamper"):
-            return "tamper", ""
-        if _HAS_TARGET.fullmatch(name) or _HALF.fullmatch(name):
-            return "presence", ""
-        if _MOVING.fullmatch(name):
-            return "motion", ""
-        kind = plain_kind(name)
-        if kind in {"presence", "motion"}:
-            return kind, ""
-    elif component in {"sensor", "text_sensor"}:
-        if _BATTERY.fullmatch(name):
-            return "battery", ""
-        if _SIGNAL.fullmatch(name):
-            return "link", ""
-        if _TARGETS.fullmatch(name) or plain_kind(name) == "count":
-            return "count", ""
-    else:
+    if component not in FORMS:
         return None, f"a {component} is something to switch or set, not a sensor"
+    forms, kinds = FORMS[component]
+    kind = next((kind for form, kind in forms if form.fullmatch(name)), None) or plain_kind(name)
+    if kind in kinds:
+        return kind, ""
     if {"zone", "area", "region"} & set(words_in(name)):
         return None, f"{name} tells of a part of the room only"
     why = "is a measure or setting" if sounds_like_people(name) else "does not say that it senses people"
@@ -103,11 +108,14 @@ def read(topic: str | None, payload: bytes) -> Understood:
     match = _STATE.fullmatch(topic)
     if match is None:
         return HomeAssistant().reader(None)(topic, payload)
-    component, name = match["component"], match["object"]
-    kind, why = kind_of(component, name)
-    text = utf8(payload).strip(BLANKS)
+    kind, why = kind_of(match["component"], match["object"])
     if kind is None:
         return Understood(refused=why)
+    return _state(kind, match["object"], payload)
+
+
+def _state(kind: Kind, name: str, payload: bytes) -> Understood:
+    text = utf8(payload).strip(BLANKS)
     if kind == "count":
         return _people(name, text)
     if kind in {"battery", "link"}:

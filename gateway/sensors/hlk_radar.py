@@ -1,7 +1,7 @@
 """The radars HLK-LD2410 and HLK-LD2450 on a serial line.
 
-LD2410: a report's state is 0 nobody, 1 somebody moves, 2 somebody sits still, 3 both. Its distances stay where
-they were when nobody is there, so they are not looked at.
+LD2410: a report's state is 0 nobody, 1 somebody moves, 2 somebody sits still, 3 both. Its distances stay
+where they were when nobody is there, so they are not looked at.
 LD2450: up to three targets. Their number is a number of people as long as it is above zero: somebody who
 sits still drops out of the list for seconds to minutes, so no target is not nobody. Coordinates are
 sign-magnitude with the sign bit set for positive numbers.
@@ -11,9 +11,10 @@ Source: Hi-Link's protocol documents of the two modules.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from gateway.sensors.availability import availability_routes
 from gateway.sensors.base import PayloadError, Route, SensorSource, check_topic, shown
 from gateway.sensors.described import DEVICE_OPTIONS, decode_with
-from gateway.sensors.serial_frames import Framer, ld2410_framer, ld2450_framer
+from gateway.sensors.serial_frames import Framer, ld2410_framer, ld2450_framer, status_topic
 from gateway.sensors.understood import Description, Device, Property, Reader, Seen, Understood
 
 REPORTS: Final = {0x01: 35, 0x02: 13}
@@ -22,7 +23,7 @@ REPORT_HEAD: Final = 0xAA
 REPORT_TAIL: Final = b"\x55\x00"
 STATES: Final[Mapping[int, int]] = {0: 0, 1: 1, 2: 1, 3: 1}
 TARGET_BYTES: Final = 8
-_OPTIONS: Final = {key: text for key, text in DEVICE_OPTIONS.items() if key == "property"}
+_OPTIONS: Final = {key: text for key, text in DEVICE_OPTIONS.items() if key != "device"}
 
 
 class Ld2410:
@@ -34,7 +35,8 @@ class Ld2410:
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
         """The topic under which the serial link delivers reports. Raises OptionError."""
         topic = check_topic(source.topic, "the topic")
-        return (Route(topic, decode_with(source, self.reader(None)), source.sensor),)
+        state = Route(topic, decode_with(source, self.reader(None)), source.sensor)
+        return (state, *availability_routes(source, status_topic(topic)))
 
     def describe(self, _device: Device) -> Description:
         """What its reports have."""
@@ -57,7 +59,8 @@ class Ld2450:
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
         """The topic under which the serial link delivers frames. Raises OptionError."""
         topic = check_topic(source.topic, "the topic")
-        return (Route(topic, decode_with(source, self.reader(None)), source.sensor),)
+        state = Route(topic, decode_with(source, self.reader(None)), source.sensor)
+        return (state, *availability_routes(source, status_topic(topic)))
 
     def describe(self, _device: Device) -> Description:
         """What its frames have."""
@@ -87,7 +90,7 @@ def _report(frame: bytes) -> Understood:
 
 
 def positions(frame: bytes) -> list[tuple[int, int, int]]:
-    """x and y in mm and speed in cm/s of each target in an LD2450 frame."""
+    """Position (x, y) in mm and speed in cm/s of each target in an LD2450 frame."""
     found = []
     for place in range(4, 28, TARGET_BYTES):
         slot = frame[place : place + TARGET_BYTES]

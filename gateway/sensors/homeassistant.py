@@ -80,6 +80,7 @@ ABBREVIATED: Final[Mapping[str, str]] = {
 
 CLASSES: Final[Mapping[str, Kind]] = {"motion": "motion", "occupancy": "presence", "presence": "presence"}
 OTHER_CLASSES: Final[Mapping[str, Kind]] = {"tamper": "tamper", "problem": "fault"}
+PASSAGES: Final = frozenset({"total", "entries", "exits", "entered", "left", "passed", "today", "daily"})
 PEOPLE_UNITS: Final = frozenset({"people", "persons", "person", "ppl", "occupants", "pers."})
 MAX_ENTITIES: Final = 200
 
@@ -393,6 +394,9 @@ def _entity(component: str, entity: dict[str, Any], name: str) -> Entity:
     topic = entity.get("state_topic")
     if not isinstance(topic, str) or not topic:
         raise OptionError("it has no state")
+    for key in ("device_class", "unit_of_measurement", "state_class", "entity_category"):
+        if not isinstance(entity.get(key), str | None):
+            raise OptionError(f"its {key} is no text")
     check_topic(topic, "its state_topic")
     device_class = entity.get("device_class")
     if component not in {"", "binary_sensor", "sensor"} or "command_topic" in entity:
@@ -425,26 +429,29 @@ def _flag_kind(
     names = _names(entity, name, template)
     if device_class in OTHER_CLASSES:
         return OTHER_CLASSES[str(device_class)], f"device class {device_class}"
-    if device_class == "moving":
-        raise OptionError("class moving: the thing itself moves, not people")
-    if device_class is not None and device_class not in CLASSES:
-        raise OptionError(f"device class {shown(device_class)} is not about people")
-    if _ELSEWHERE.search(names):
-        raise OptionError("its name says that it watches something else than a room")
+    for wrong, why in (
+        (device_class == "moving", "class moving: the thing itself moves, not people"),
+        (device_class not in {None, *CLASSES}, f"device class {shown(device_class)} is not about people"),
+        (_ELSEWHERE.search(names), "its name says that it watches something else than a room"),
+        (entity.get("entity_category") == "config", "it is a setting"),
+    ):
+        if wrong:
+            raise OptionError(why)
     if device_class is None:
         kinds = {kind for part in names.split("\n") if (kind := plain_kind(part)) in {"motion", "presence"}}
         if len(kinds) != 1:
             raise OptionError("it has no device class, and its name does not say what it senses")
-        (kind,) = kinds
-        return kind, "its name"  # type: ignore[return-value] # of two kinds
-    kind = CLASSES[str(device_class)]
-    if entity.get("entity_category") == "config":
-        raise OptionError("it is a setting")
+        return kinds.pop(), "its name"
+    return _class_kind(str(device_class), names, about)
+
+
+def _class_kind(device_class: str, names: str, about: str) -> tuple[Kind, str]:
+    kind = CLASSES[device_class]
     if device_class == "presence" and not _is_room_presence(names, about):
         raise OptionError(
             "class presence means that a phone or person is at home; nothing says otherwise here"
         )
-    if kind == "presence" and _is_half(names):
+    if kind == "presence" and _is_part(names):
         raise OptionError("it tells of people who sit still, or of a part of the room, only")
     if kind == "presence" and senses_motion_only(about):
         return "motion", "the device is described as a PIR, which senses motion only"
@@ -472,9 +479,9 @@ def _is_room_presence(names: str, about: str) -> bool:
     )
 
 
-def _is_half(names: str) -> bool:
-    """ESPHome's radar gives its still target the class of the whole."""
-    return all({"still", "zone", "static"} & set(words_in(part)) for part in names.split("\n"))
+def _is_part(names: str) -> bool:
+    """ESPHome's radar gives its still target the class of the whole, and others do so with zones."""
+    return any({"still", "static", "zone", "region"} & set(words_in(part)) for part in names.split("\n"))
 
 
 def _number_kind(entity: Mapping[str, Any], name: str) -> tuple[Kind, str]:
@@ -490,14 +497,9 @@ def _number_kind(entity: Mapping[str, Any], name: str) -> tuple[Kind, str]:
     text = entity.get("value_template")
     template = Template(text) if isinstance(text, str) and text else None
     parts = _names(entity, name, template).split("\n")
-    if any(
-        {"total", "entries", "exits", "in", "out", "today", "daily"} & set(words_in(part)[-3:])
-        for part in parts
-    ):
-        if not (isinstance(unit, str) and unit.casefold() in PEOPLE_UNITS) or any(
-            {"total", "entries", "exits", "today", "daily"} & set(words_in(part)) for part in parts
-        ):
-            raise OptionError("a number of people who passed is no number of people in the room")
+    words = [words_in(part) for part in parts]
+    if any(PASSAGES & set(one) or one[-1:] in {("in",), ("out",)} for one in words):
+        raise OptionError("a number of people who passed is no number of people in the room")
     if isinstance(unit, str) and unit.casefold() in PEOPLE_UNITS:
         return "count", "its unit is people"
     if unit in {None, ""} and any(plain_kind(part) == "count" for part in parts):

@@ -95,14 +95,14 @@ class LoraWan:
         """The topic of the device's uplinks. Raises OptionError."""
         topic = check_topic(source.topic, "the topic")
         device = device_in(source.options)
-        known = about("" if device is None else text_of(device), device is not None)
+        known = about("" if device is None else text_of(device), known=device is not None)
         if known.why_not:
             raise OptionError(f"the device cannot tell of people: {known.why_not}")
         return (Route(topic, decode_with(source, self.reader(device)), source.sensor),)
 
     def describe(self, device: Device) -> Description:
         """What can be told of vendor and model alone: only whether it is something else than a room's."""
-        known = about(text_of(device), True)
+        known = about(text_of(device), known=True)
         if known.why_not:
             return Description(not_taken={"device": known.why_not})
         # What it senses is told by the words in its messages.
@@ -110,7 +110,7 @@ class LoraWan:
 
     def reader(self, device: Device | None) -> Reader:
         """By the words of the decoded object, and what is known of the device."""
-        given = None if device is None else about(text_of(device), True)
+        given = None if device is None else about(text_of(device), known=True)
 
         def reader(_topic: str | None, payload: bytes) -> Understood:
             try:
@@ -171,10 +171,10 @@ def _bare(payload: bytes, given: About | None) -> Understood:
 @lru_cache(maxsize=1_024)
 def _told(brand: str, model: str) -> About:
     """What an envelope itself tells of the device."""
-    return about(f"{brand} {model}".casefold()[:200], True)
+    return about(f"{brand} {model}".casefold()[:200], known=True)
 
 
-UNKNOWN: Final = about("", False)
+UNKNOWN: Final = about("", known=False)
 
 
 def _signal(heard: list[_Heard] | None) -> tuple[Seen, ...]:

@@ -16,7 +16,7 @@ import msgspec
 
 from gateway.core.units import Instant
 from gateway.sensors.errors import shown
-from gateway.sensors.understood import How, Kind, Seen, battery, flag
+from gateway.sensors.understood import How, Kind, Seen, battery, flag, listed
 from gateway.sensors.values import MAX_PEOPLE, as_instant, as_number
 from gateway.sensors.vocabulary import sounds_like_people
 
@@ -65,10 +65,10 @@ _OF_PEOPLE: Final = re.compile(
 
 _KEYS_ELSEWHERE: Final[Mapping[str, str]] = (
     dict.fromkeys(
-        (
+        listed(
             "latitude longitude lat lon lng gps coordinates geofence_status position motion_status fix_tech"
             " positiontype location gnssfix"
-        ).split(),
+        ),
         "it tells where it is: a tracker's motion is its own",
     )
     | dict.fromkeys(("parking_id", "parking_status", "no_beacon"), "it watches a parking bay")
@@ -76,18 +76,18 @@ _KEYS_ELSEWHERE: Final[Mapping[str, str]] = (
     | dict.fromkeys(("angle", "tilt", "inclination", "level", "angle_x"), "it watches a thing, not a room")
 )
 
-PRESENCE_KEYS: Final = frozenset(
+PRESENCE_KEYS: Final = listed(
     """
     occupancy occupied presence occupy room_presence roompresence occupancy_status occupancy_state
     presence_status presence_state room_occupancy desk_occupancy human_presence
-    """.split()
+    """
 )
 _NUMBERED: Final = re.compile(r"presence_\d{1,3}")  # Cayenne LPP: channel 48 gives presence_48
-MOTION_KEYS: Final = frozenset(
+MOTION_KEYS: Final = listed(
     """
     pir motion pir_status pirstatus pirsensorstatus pirsensorvalue motion_detected motiondetected
     pir_state motion_event_state
-    """.split()
+    """
 )
 WORDS: Final[Mapping[str, int]] = {
     "occupied": 1,
@@ -113,24 +113,27 @@ WORDS: Final[Mapping[str, int]] = {
     "true": 1,
     "false": 0,
 }
-COUNT_KEYS: Final = frozenset(
+COUNT_KEYS: Final = listed(
     """
     people_counter_all people people_count peoplecount person_count number_of_people num_people
     current_people current_total
-    """.split()
+    """
 )
 _IN: Final = re.compile(r"(?P<line>line_?\d{1,2}_)?(?P<form>total|period|count|counter|people)_in")
 _OUT_TOO: Final = re.compile(r"(line_?\d{1,2}_)?(total|period|count|counter|people)_out")
 _REGION: Final = re.compile(r"region_(\d{1,2})")
 _INDOORS: Final = re.compile(r"humi|co2|light|lux|illum|pir|occup|presen|voc|sound")
 _FAULT: Final = re.compile(r"(pir|motion|occupancy|presence|radar)_?(sensor)?_?(failure|fault|error)")
+Found = tuple[list[Seen], str]
+"""What was found, and why something was not taken."""
+
 MAX_KEYS: Final = 400
 MAX_SAMPLES: Final = 1_000
 MAX_TOTAL: Final = 2**48
 
 
 @lru_cache(maxsize=1_024)
-def about(text: str, known: bool) -> About:
+def about(text: str, *, known: bool) -> About:
     """What vendor, model and description say (casefolded, together)."""
     why_not = next((why for pattern, why in _ELSEWHERE if pattern.search(text)), "")
     browan = "tbms" in text or ("browan" in text and "motion" in text)
@@ -148,11 +151,10 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     """What a decoded object says. Never raises."""
     if known.why_not:
         return Means(refused=known.why_not, final=True)
-    if isinstance(decoded, list):
-        return _samples(decoded, known)
-    if isinstance(decoded.get("samples"), list):
-        return _samples(decoded["samples"], known)
-    lower = {key.lower(): key for key in list(decoded)[:MAX_KEYS] if isinstance(key, str)}
+    samples = decoded if isinstance(decoded, list) else decoded.get("samples")
+    if isinstance(decoded, list) or isinstance(samples, list):
+        return _samples(samples if isinstance(samples, list) else [], known)
+    lower = {key.lower(): key for key in list(decoded)[:MAX_KEYS]}
     why = _elsewhere(decoded, lower)
     if why:
         return Means(refused=why, final=True)
@@ -160,20 +162,21 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     besides = (*faults, *_device(decoded, lower, known))
     if any(one.value for one in faults):
         return Means(besides, "it reports a fault, so what it says of the room is not believed", final=True)
+    seen, why = _of_people(decoded, lower, known)
+    nested = decoded.get("data")
+    if not seen and not why and isinstance(nested, dict) and nested and "data" not in nested:
+        return object_means(nested, known)
+    return Means((*seen, *besides), why if seen or why else _why_nothing(decoded))
+
+
+def _of_people(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) -> Found:
     seen: list[Seen] = []
     why = ""
     for place in (_regions, _presence, _motion, _count, _entries):
         found, not_so = place(decoded, lower, known)
         seen += found
         why = why or not_so
-    if not seen and not why:
-        nested = decoded.get("data")
-        if isinstance(nested, dict) and nested and "data" not in nested:
-            return object_means(nested, known)
-        why = _why_nothing(decoded)
-    if any(one.kind == "presence" for one in seen):
-        seen = [one for one in seen if one.kind != "motion" or one.value]
-    return Means((*seen, *besides), why)
+    return seen, why
 
 
 def _elsewhere(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> str:
@@ -187,7 +190,7 @@ def _elsewhere(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> str:
 
 
 def _why_nothing(decoded: Mapping[str, Any]) -> str:
-    likely = [key for key in list(decoded)[:MAX_KEYS] if isinstance(key, str) and sounds_like_people(key)]
+    likely = [key for key in list(decoded)[:MAX_KEYS] if sounds_like_people(key)]
     if likely:
         return f"{likely[0]} is {shown(decoded[likely[0]])}: that is no state or number of people"
     return "nothing in the decoded object tells of people"
@@ -206,8 +209,6 @@ def as_flag(value: object) -> int | None:
 
 
 # -- what each kind looks like -----------------------------------------------------------------------------
-
-Found = tuple[list[Seen], str]
 
 
 def _presence(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) -> Found:
@@ -344,7 +345,7 @@ def _entries(decoded: Mapping[str, Any], lower: Mapping[str, str], _known: About
     seen = list(_passages(decoded, lower, ""))
     for name, key in lower.items():
         if re.fullmatch(r"line_?\d{1,2}", name) and isinstance(decoded[key], dict):
-            inner = {one.lower(): one for one in list(decoded[key])[:MAX_KEYS] if isinstance(one, str)}
+            inner = {one.lower(): one for one in list(decoded[key])[:MAX_KEYS]}
             seen += _passages(decoded[key], inner, f"{key}.")
     if not seen and {"total_counter_a", "total_counter_b"} <= lower.keys():
         return [], "which of the counters a and b counts inwards is not in the message"
@@ -357,7 +358,7 @@ def _passages(decoded: Mapping[str, Any], lower: Mapping[str, str], before: str)
     for name, key in lower.items():
         match = _IN.fullmatch(name)
         number = _whole(decoded[key], MAX_TOTAL) if match else None
-        if match and number is not None:
+        if match is not None and number is not None:
             yield Seen(
                 "entries", number, f"{before}{key}", "period" if match["form"] == "period" else "total"
             )

@@ -83,9 +83,13 @@ def _registers(device: Device) -> dict[str, Kind]:
     listed = device.get("registers")
     if not isinstance(listed, Mapping):
         return {}
-    return {
-        name: kind for name, kind in listed.items() if isinstance(name, str) and kind in {"entries", "count"}
-    }
+    found: dict[str, Kind] = {}
+    for name, kind in listed.items():
+        if kind == "entries":
+            found[name] = "entries"
+        elif kind == "count":
+            found[name] = "count"
+    return found
 
 
 def _counter(message: Mapping[str, Any]) -> Understood:
@@ -95,8 +99,8 @@ def _counter(message: Mapping[str, Any]) -> Understood:
         if name in lower:
             number = whole(message[lower[name]], MAX_PEOPLE)
             if number is None:
-                why = f"{lower[name]} is {shown(message[lower[name]])}: no number of people (it may have drifted)"
-                return Understood(refused=why)
+                found = f"{lower[name]} is {shown(message[lower[name]])}"
+                return Understood(refused=f"{found}: no number of people (it may have drifted)")
             seen.append(Seen("count", number, lower[name]))
             break
     seen += passages(message, lower)

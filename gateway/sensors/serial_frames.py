@@ -157,6 +157,12 @@ def ld2450_framer() -> Framer:
     return Framer(LD2450_HEAD, measure_ld2450)
 
 
+def status_topic(topic: str) -> str:
+    """Where the serial link says whether its line is open, beside the topic of its frames."""
+    name, mark, _ = topic.rpartition("/")
+    return f"{name}/status" if mark else ""
+
+
 def from_hex(text: str) -> bytes | None:
     """The bytes of a text in hexadecimal, with or without blanks; None if it is none."""
     joined = "".join(text.split()).removeprefix("0x")

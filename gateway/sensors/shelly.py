@@ -1,12 +1,13 @@
 """Shelly: Motion (first generation), presence zones (fourth), and BLU sensors behind a gateway device.
 
-Four keys for the same fact: `motion` (Gen1 status), `sensor.motion` (Gen1 info), `value` (presence zone, BTHome
-sensor), `motion` (Wall Display). What must not be misread:
+Four keys for the same fact: `motion` (Gen1 status), `sensor.motion` (Gen1 info), `value` (presence zone,
+BTHome sensor), `motion` (Wall Display). What must not be misread:
 - `active` or `is_valid` false: motion is not measured, so `motion` says nothing.
 - Notifications are differences: a zone may come with its number of people and no value, or the reverse.
 - The main zone (200 unless the device says otherwise) is the room; other zones lie inside it.
-- The number of a `bthomesensor` is arbitrary: only its object id says what it is (33 motion, 45 a window). It is
-  in the component's configuration, which the option `device` holds: {"bthomesensor:211": {"obj_id": 33}}.
+- The number of a `bthomesensor` is arbitrary: only its object id says what it is (33 motion, 45 a window).
+  It is in the component's configuration, which the option `device` holds:
+  {"bthomesensor:211": {"obj_id": 33}}.
 - `timestamp` of a Gen1 Motion is that of the last motion, not the message's.
 Sources: Shelly's API documentation; object ids: the BTHome v2 format.
 """
@@ -21,6 +22,7 @@ from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
 from gateway.sensors.understood import (
     Description,
     Device,
+    How,
     Kind,
     Property,
     Reader,
@@ -60,7 +62,7 @@ class Shelly:
 
     name: Final = "shelly"
     options: Final[Mapping[str, str]] = DEVICE_OPTIONS | {
-        "property": 'the component that counts, such as "presencezone:201"; by default the main zone, or any sensor',
+        "property": 'the component that counts, such as "presencezone:201"; by default the main zone',
         "device": 'the device as JSON: {"bthomesensor:211": {"obj_id": 33}}, {"main_zone": 200}',
     }
 
@@ -90,7 +92,7 @@ class Shelly:
             if kind is None:
                 not_taken[name] = NOT_PEOPLE.get(number, f"BTHome object {number} is not about people")
             else:
-                how = "hold" if kind == "motion" else "state"
+                how: How = "hold" if kind == "motion" else "state"
                 properties.append(Property(name, kind, how, f"BTHome object {number}"))
         return Description(tuple(properties), not_taken)
 

@@ -8,7 +8,7 @@ Source: Tasmota's documentation of its MQTT topics, and messages published by us
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.sensors.availability import as_state, availability_routes, online_words
@@ -42,8 +42,8 @@ class Tasmota:
     name: Final = "tasmota"
     options: Final[Mapping[str, str]] = DEVICE_OPTIONS | {
         "switch": 'the switch input that the sensor is on, such as "Switch1"',
-        "switch_senses": 'what is on that input: "motion" (a PIR, the usual) or "presence" (a radar\'s OUT pin)',
-        "device": 'the device as JSON: {"model": "PIR ..."}, {"Switch1": "motion"} or its discovery message',
+        "switch_senses": 'what is on that input: "motion" (a PIR, the usual) or "presence" (an OUT pin)',
+        "device": 'the device as JSON: {"model": "PIR"}, {"Switch1": "motion"} or its discovery message',
     }
 
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
@@ -102,8 +102,11 @@ def _switches(device: Device) -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     listed = device.get("switches")
     for name, kind in [*device.items(), *(listed.items() if isinstance(listed, Mapping) else ())]:
-        if isinstance(name, str) and _SWITCH.fullmatch(name.casefold()) and kind in {"motion", "presence"}:
-            found[name.casefold()] = kind
+        if isinstance(name, str) and _SWITCH.fullmatch(name.casefold()):
+            if kind == "motion":
+                found[name.casefold()] = "motion"
+            elif kind == "presence":
+                found[name.casefold()] = "presence"
     names = device.get("swn")
     if isinstance(names, list):  # the device's own announcement: names of its switches
         for place, name in enumerate(names[:32], start=1):
@@ -151,18 +154,12 @@ def _object(last: str, message: dict[str, Any], switches: Mapping[str, Kind], *,
     seen: list[Seen] = []
     whys: list[str] = []
     for key, value in list(message.items())[:200]:
-        name = key.casefold()
-        if _SWITCH.fullmatch(name):
+        part = _PARTS.get(key)
+        if part is not None:
+            part(value, seen, whys)
+        elif _SWITCH.fullmatch(key.casefold()):
             _switch(key, value, switches, seen, whys, named=named)
-        elif key == "LD2410S":
-            _ld2410s(value, seen, whys)
-        elif key == "LD2410":
-            _ld2410(value, seen, whys)
-        elif key == "Wifi" and isinstance(value, dict):
-            seen += link(value.get("RSSI"), "Wifi.RSSI")
-        elif key == "ZbReceived":
-            _bridged(value, seen, whys)
-        elif name.startswith("power"):
+        elif key.casefold().startswith("power"):
             whys.append("a relay, whatever switches it")
     room = any(one.kind in {"presence", "motion"} for one in seen)
     why = "" if room else (whys[0] if whys else "nothing in the message tells of people")
@@ -215,3 +212,16 @@ def _bridged(value: object, seen: list[Seen], whys: list[str]) -> None:
         seen.append(Seen("motion", occupancy, "Occupancy", "hold"))
     seen += battery(device.get("BatteryPercentage"), "BatteryPercentage")
     seen += link(device.get("LinkQuality"), "LinkQuality")
+
+
+def _wifi(value: object, seen: list[Seen], _whys: list[str]) -> None:
+    if isinstance(value, dict):
+        seen += link(value.get("RSSI"), "Wifi.RSSI")
+
+
+_PARTS: Final[Mapping[str, Callable[[object, list[Seen], list[str]], None]]] = {
+    "LD2410S": _ld2410s,
+    "LD2410": _ld2410,
+    "ZbReceived": _bridged,
+    "Wifi": _wifi,
+}

@@ -128,7 +128,7 @@ def _block(parts: list[tuple[str, str]], place: int, depth: int) -> tuple[Node, 
         elif kind == "expression":
             nodes.append(Expression(text).node)
             place += 1
-        elif text.startswith("if ") or text.startswith("if("):
+        elif text.startswith(("if ", "if(")):
             node, place = _if(parts, place, depth)
             nodes.append(node)
         elif text in {"else", "endif"} or text.startswith("elif"):

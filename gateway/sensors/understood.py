@@ -100,6 +100,11 @@ def _collect(value: object, found: list[str], limit: int, depth: int) -> None:
             _collect(item, found, limit, depth - 1)
 
 
+def listed(words: str) -> frozenset[str]:
+    """The words of a text, which reads better than a page of quotes."""
+    return frozenset(words.split())
+
+
 MAX_SIGNAL: Final = 65_535
 """Signal figures are a byte, or a few hundred dB below zero; this only keeps nonsense out."""
 

@@ -8,11 +8,11 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from gateway.sensors.understood import Kind
+from gateway.sensors.understood import Kind, listed
 
 _TOKEN: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
-ELSEWHERE: Final[frozenset[str]] = frozenset(
+ELSEWHERE: Final[frozenset[str]] = listed(
     """
     above absence action alarm alert angle anti approach area armed asset average avg bay bike bin blind ble
     bluetooth button calibration camera car cat child close closest config configuration count countdown
@@ -24,7 +24,7 @@ ELSEWHERE: Final[frozenset[str]] = frozenset(
     simulation smoke speed steps still switch tag target thermostat threshold tilt time timeout timer
     timestamp today tracker trigger triggered unit update valve vehicle velocity version vibration water
     week wifi window yesterday zone
-    """.split()
+    """
 )
 """A name with one of these is a setting, a measure, a part of a room, or of another thing altogether."""
 

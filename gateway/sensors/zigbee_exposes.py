@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.sensors.understood import Description, Device, How, Kind, Property, text_of
+from gateway.sensors.understood import Description, Device, How, Kind, Property, listed, text_of
 from gateway.sensors.vocabulary import (
     senses_motion_only,
     senses_presence,
@@ -55,12 +55,12 @@ STATE_WORDS: Final = (
 )
 """Names of a state in words, the better first; of a device without a flag the first is taken."""
 NOBODY: Final = frozenset({"none", "absence", "absent", "no_presence", "nobody", "unoccupied", "vacant"})
-SOMEBODY: Final = frozenset(
+SOMEBODY: Final = listed(
     """
     presence present occupied peaceful static stationary still small medium large small_movement
     medium_movement large_movement move moving movement no_movement motion active moving_and_stationary
     activity small_move large_move human
-    """.split()
+    """
 )
 MOTION_WORDS: Final = frozenset({"motion_state", "movement", "sensor_status"})
 STILL: Final = frozenset(
@@ -124,12 +124,14 @@ def exposes_of(device: Device) -> list[Any] | None:
 def read_exposes(device: Device) -> Device2Mqtt:
     """What a device's description says of rooms. Never raises: what is odd is left out."""
     exposes = exposes_of(device) or []
-    containers = {e.get("type") for e in exposes if isinstance(e, Mapping) and "features" in e}
+    containers = {str(e.get("type")) for e in exposes if isinstance(e, Mapping) and "features" in e}
     words = _words(device)
     features = list(_features(exposes))
     not_taken: dict[str, str] = {}
     why_not = _why_not(device, words, containers, features)
-    flags, states, besides = [], [], []
+    flags: list[Exposed] = []
+    states: list[Exposed] = []
+    besides: list[Exposed] = []
     for feature in features:
         name, property_name = _names(feature)
         besides += _besides(feature, name, property_name)
@@ -178,7 +180,7 @@ def _names(feature: Mapping[str, Any]) -> tuple[str, str]:
     return property_name, property_name
 
 
-def _why_not(device: Device, words: str, containers: set[Any], features: list[Mapping[str, Any]]) -> str:
+def _why_not(device: Device, words: str, containers: set[str], features: list[Mapping[str, Any]]) -> str:
     names = {str(feature["property"]) for feature in features}
     if isinstance(device.get("members"), list):
         return "a group mixes the states of several devices"
@@ -191,12 +193,16 @@ def _why_not(device: Device, words: str, containers: set[Any], features: list[Ma
     ):
         if pattern.search(words):
             return reason
-    if containers & {"climate"}:
-        return "a thermostat's occupancy may be the mode that it heats in"
-    if containers & {"cover", "lock"}:
-        return "a cover or lock that moves is not people"
-    if names & {"action_code", "action_zone"}:
-        return "a keypad's presence says that the keypad is in use or reachable"
+    for found, reason in (
+        (containers & {"climate"}, "a thermostat's occupancy may be the mode that it heats in"),
+        (containers & {"cover", "lock"}, "a cover or lock that moves is not people"),
+        (
+            names & {"action_code", "action_zone"},
+            "a keypad's presence says that the keypad is in use or reachable",
+        ),
+    ):
+        if found:
+            return reason
     if _kept_alive(device) or (
         "presence" in names
         and names <= {"presence", "battery", "voltage", "linkquality", "action", "battery_low"}
@@ -296,7 +302,7 @@ def _besides(feature: Mapping[str, Any], name: str, key: str) -> Iterator[Expose
         return
     if kind == "numeric" and key in {"battery", "battery_value"} and feature.get("unit") == "%":
         yield Exposed(Property(key, "battery"), None)
-    elif kind == "binary" and (name in {"tamper"} or name in FAULTS):
+    elif kind == "binary" and (name == "tamper" or name in FAULTS):
         on, off = feature.get("value_on"), feature.get("value_off")
         if isinstance(on, str | bool) and isinstance(off, str | bool) and on != off:
             meaning = Property(key, "tamper" if name == "tamper" else "fault")

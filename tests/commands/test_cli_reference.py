@@ -19,7 +19,7 @@ NEED_NO_CONFIGURATION = {"sensors decode"}
 
 def names(group: Any, before: str = "") -> list[str]:
     """All commands; those of a group with two words."""
-    found = []
+    found: list[str] = []
     for name, command in getattr(group, "commands", {}).items():
         found += names(command, f"{name} ") if hasattr(command, "commands") else [before + name]
     return sorted(found)

@@ -26,6 +26,19 @@ WORKING_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "plain": {},
     "json": {"path": "occupancy", "battery_path": "battery", "time_path": "at"},
     "zigbee2mqtt": {"property": "occupancy"},
+    "homeassistant": {
+        "device": '{"stat_t": "zigbee2mqtt/orion", "dev_cla": "occupancy", "val_tpl": "{{ value_json.occupancy }}",'
+        ' "pl_on": true, "pl_off": false}'
+    },
+    "esphome": {"device": '{"stat_t": "zigbee2mqtt/orion", "dev_cla": "motion"}'},
+    "tasmota": {"switch": "Switch1"},
+    "shelly": {"property": "presencezone:201"},
+    "lorawan": {"device": '{"vendor": "elsys", "model": "ers-eye"}'},
+    "people_counter": {"device": '{"registers": {"Line 1": "entries"}}'},
+    "disruptive": {"property": "motion"},
+    "enocean": {"eep": "A5-07-01", "sender": "051A2B3C"},
+    "ld2410": {},
+    "ld2450": {},
 }
 SENSES: tuple[Senses, ...] = ("motion", "presence", "count")
 
