@@ -91,8 +91,8 @@ def decode(
     entries, battery, link, tamper, fault.
 
     Examples:
-      occupancy-gateway sensors decode --family zigbee2mqtt --payload '{"occupancy": true}'
-      occupancy-gateway sensors decode --family tts --device device.json --payload "$(cat uplink.json)"
+      occupancy-gateway sensors decode -f zigbee2mqtt -p '{"occupancy": true}'
+      occupancy-gateway sensors decode -f tts -d device.json -p "$(cat up.json)"
       occupancy-gateway sensors decode --batch messages.jsonl --json
     """
     if batch:

@@ -224,7 +224,12 @@ def _states(entities: tuple[Entity, ...], topic: str | None, payload: bytes) -> 
             why = why or _why_no_value(entity, value)
         else:
             seen.append(Seen(entity.meaning.kind, number, entity.meaning.name, entity.meaning.how))
+    if why and not seen and not why.startswith(NO_VALUE):
+        raise PayloadError(why)
     return Understood(tuple(seen), "" if seen else why or "nothing of it tells of people")
+
+
+NO_VALUE: Final = "the message has no value"
 
 
 def _value(entity: Entity, value: str) -> int | None:
@@ -251,7 +256,7 @@ def _signal(value: str) -> int | None:
 
 def _why_no_value(entity: Entity, value: str) -> str:
     if value in {"", "None", "unknown", "unavailable"}:
-        return f"the message has no value for {entity.meaning.name}"
+        return f"{NO_VALUE} for {entity.meaning.name}"
     if entity.meaning.kind in {"count", "battery", "link"}:
         return f"{shown(value)} is no number for {entity.meaning.name}"
     return f"{shown(value)} is neither {shown(entity.on)} nor {shown(entity.off)}, so nothing changed"

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core.units import Instant
+from gateway.sensors.availability import availability_routes
 from gateway.sensors.base import OptionError, PayloadError, Route, SensorSource, check_topic, shown
 from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
 from gateway.sensors.lorawan_words import About, about, object_means
@@ -98,7 +99,8 @@ class LoraWan:
         known = about("" if device is None else text_of(device), known=device is not None)
         if known.why_not:
             raise OptionError(f"the device cannot tell of people: {known.why_not}")
-        return (Route(topic, decode_with(source, self.reader(device)), source.sensor),)
+        state = Route(topic, decode_with(source, self.reader(device)), source.sensor)
+        return (state, *availability_routes(source))
 
     def describe(self, device: Device) -> Description:
         """What can be told of vendor and model alone: only whether it is something else than a room's."""

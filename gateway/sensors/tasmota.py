@@ -138,7 +138,7 @@ def _read(topic: str | None, payload: bytes, switches: Mapping[str, Kind], *, pi
 
 def _plain(last: str, text: str) -> Understood:
     if not _PIR_TOPIC.fullmatch(last.casefold()):
-        return Understood(refused=f"the topic's name, {shown(last)}, does not say that it is a PIR")
+        raise PayloadError(f"the topic's name, {shown(last)}, does not say that {shown(text)} is a PIR's")
     number = ON_OFF.get(text.upper())
     if number is None:
         raise PayloadError(f"expected ON or OFF, got {shown(text)}")
