@@ -255,7 +255,7 @@ def _signal(value: str) -> int | None:
 
 
 def _why_no_value(entity: Entity, value: str) -> str:
-    if value in {"", "None", "unknown", "unavailable"}:
+    if value in {"None", "unknown", "unavailable"} or (not value and entity.template is not None):
         return f"{NO_VALUE} for {entity.meaning.name}"
     if entity.meaning.kind in {"count", "battery", "link"}:
         return f"{shown(value)} is no number for {entity.meaning.name}"
