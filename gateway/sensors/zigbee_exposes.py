@@ -214,7 +214,8 @@ def _why_not(device: Device, words: str, containers: set[str], features: list[Ma
 
 def _kept_alive(device: Device) -> bool:
     """Zigbee2MQTT's option `presence_timeout*`: it calls a device present while it is heard at all."""
-    names: list[Any] = list(device.get("option_names") or [])
+    listed_names = device.get("option_names")
+    names: list[Any] = list(listed_names) if isinstance(listed_names, list) else []
     definition = device.get("definition")
     for place in (device, definition if isinstance(definition, Mapping) else {}):
         options = place.get("options")
