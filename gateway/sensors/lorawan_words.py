@@ -121,12 +121,17 @@ COUNT_KEYS: Final = listed(
 )
 _IN: Final = re.compile(r"(?P<line>line_?\d{1,2}_)?(?P<form>total|period|count|counter|people)_in")
 _OUT_TOO: Final = re.compile(r"(line_?\d{1,2}_)?(total|period|count|counter|people)_out")
+_LINE: Final = re.compile(r"line_?\d{1,2}")
 _REGION: Final = re.compile(r"region_(\d{1,2})")
 _INDOORS: Final = re.compile(r"humi|co2|light|lux|illum|pir|occup|presen|voc|sound")
 _FAULT: Final = re.compile(r"(pir|motion|occupancy|presence|radar)_?(sensor)?_?(failure|fault|error)")
 Found = tuple[list[Seen], str]
 """What was found, and why something was not taken."""
 
+_MORE: Final = frozenset(
+    {"status", "detection_status", "target_status", "flags", "people_total_counts", "total_counter_a"}
+)
+"""Keys that count together with others."""
 MAX_KEYS: Final = 400
 MAX_SAMPLES: Final = 1_000
 MAX_TOTAL: Final = 2**48
@@ -158,31 +163,46 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     why = _elsewhere(decoded, lower)
     if why:
         return Means(refused=why, final=True)
-    faults = tuple(_faults(decoded, lower))
+    some = {name: key for name, key in lower.items() if _may_count(name)}
+    faults = tuple(_faults(decoded, some))
     besides = (*faults, *_device(decoded, lower, known))
     if any(one.value for one in faults):
         return Means(besides, "it reports a fault, so what it says of the room is not believed", final=True)
-    seen, why = _of_people(decoded, lower, known)
+    seen, why = _of_people(decoded, lower, some, known) if some else ([], "")
     nested = decoded.get("data")
     if not seen and not why and isinstance(nested, dict) and nested and "data" not in nested:
         return object_means(nested, known)
     return Means((*seen, *besides), why if seen or why else _why_nothing(decoded))
 
 
-def _of_people(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) -> Found:
+@lru_cache(maxsize=4_096)
+def _may_count(name: str) -> bool:
+    """Whether a key of this name, in lower case, can bear on people or on what senses them.
+
+    Most keys of most messages do not (temperature, humidity ...), and need no closer look.
+    """
+    if name in PRESENCE_KEYS or name in MOTION_KEYS or name in COUNT_KEYS or name in _MORE:
+        return True
+    return any(form.fullmatch(name) for form in (_NUMBERED, _REGION, _FAULT, _IN, _OUT_TOO, _LINE))
+
+
+def _of_people(
+    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], known: About
+) -> Found:
+    """`lower`: all keys by their form in lower case; `some`: those that may count."""
     seen: list[Seen] = []
     why = ""
     for place in (_regions, _presence, _motion, _count, _entries):
-        found, not_so = place(decoded, lower, known)
+        found, not_so = place(decoded, lower, some, known)
         seen += found
         why = why or not_so
     return seen, why
 
 
 def _elsewhere(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> str:
-    for key, why in _KEYS_ELSEWHERE.items():
-        if key in lower:
-            return why
+    elsewhere = _KEYS_ELSEWHERE.keys() & lower.keys()
+    if elsewhere:
+        return _KEYS_ELSEWHERE[min(elsewhere)]
     kind = decoded.get("type")
     if isinstance(kind, str) and "park" in kind.casefold():
         return "it watches a parking bay"
@@ -211,10 +231,12 @@ def as_flag(value: object) -> int | None:
 # -- what each kind looks like -----------------------------------------------------------------------------
 
 
-def _presence(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) -> Found:
+def _presence(
+    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], known: About
+) -> Found:
     seen: list[Seen] = []
     why = ""
-    for name, key in lower.items():
+    for name, key in some.items():
         if name not in PRESENCE_KEYS and not _NUMBERED.fullmatch(name):
             continue
         value = decoded[key]
@@ -276,9 +298,11 @@ def _bed_radar(decoded: Mapping[str, Any], lower: Mapping[str, str], seen: list[
     return seen, why
 
 
-def _regions(decoded: Mapping[str, Any], lower: Mapping[str, str], _known: About) -> Found:
+def _regions(
+    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], _known: About
+) -> Found:
     """Regions with switches of their own: one that is occupied shows somebody; all free prove nothing."""
-    regions = [match[1] for key in lower if (match := _REGION.fullmatch(key))]
+    regions = [match[1] for key in some if (match := _REGION.fullmatch(key))]
     if not any(f"region_{number}_enable" in lower for number in regions):
         return [], ""
     if str(decoded.get("detection_status", "")).casefold() == "unavailable":
@@ -295,10 +319,12 @@ def as_word(value: object) -> str:
     return value.casefold() if isinstance(value, str) else ""
 
 
-def _motion(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) -> Found:
+def _motion(
+    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], known: About
+) -> Found:
     seen: list[Seen] = []
     why = ""
-    for name, key in lower.items():
+    for name, key in some.items():
         if name not in MOTION_KEYS:
             continue
         value = decoded[key]
@@ -327,8 +353,10 @@ def _pirs_motion(lower: Mapping[str, str], known: About) -> bool:
     return any(_INDOORS.search(key) for key in lower)
 
 
-def _count(decoded: Mapping[str, Any], lower: Mapping[str, str], _known: About) -> Found:
-    for name, key in lower.items():
+def _count(
+    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], _known: About
+) -> Found:
+    for name, key in some.items():
         if name in COUNT_KEYS:
             number = _whole(decoded[key], MAX_PEOPLE)
             if number is not None:
@@ -338,13 +366,15 @@ def _count(decoded: Mapping[str, Any], lower: Mapping[str, str], _known: About) 
     return [], ""
 
 
-def _entries(decoded: Mapping[str, Any], lower: Mapping[str, str], _known: About) -> Found:
+def _entries(
+    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], _known: About
+) -> Found:
     flags = decoded.get("flags")
     if isinstance(flags, dict) and as_flag(flags.get("TPC_STOPPED")) == 1:
         return [], "the counter has stopped"
-    seen = list(_passages(decoded, lower, ""))
-    for name, key in lower.items():
-        if re.fullmatch(r"line_?\d{1,2}", name) and isinstance(decoded[key], dict):
+    seen = list(_passages(decoded, some, ""))
+    for name, key in some.items():
+        if _LINE.fullmatch(name) and isinstance(decoded[key], dict):
             inner = {one.lower(): one for one in list(decoded[key])[:MAX_KEYS]}
             seen += _passages(decoded[key], inner, f"{key}.")
     if not seen and {"total_counter_a", "total_counter_b"} <= lower.keys():
@@ -391,12 +421,9 @@ def _device(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) 
         # A battery of 3.6 or 36 is a voltage at some makers; Milesight's is a percentage throughout.
         if type(value) is int and (value > 40 or (known.milesight and value > 5)):  # noqa: PLR2004 - see above
             yield from battery(value, "battery")
-    for name, key in lower.items():
-        if name in {"tamper", "tamper_status", "disassembledalarm"}:
-            number = as_flag(decoded[key])
-            if number is not None:
-                kind: Kind = "tamper"
-                yield Seen(kind, number, key)
+    for name in ("tamper", "tamper_status", "disassembledalarm"):
+        if name in lower and (number := as_flag(decoded[lower[name]])) is not None:
+            yield Seen("tamper", number, lower[name])
 
 
 def _samples(samples: list[Any], known: About) -> Means:
