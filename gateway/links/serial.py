@@ -201,7 +201,7 @@ class SerialLink:
         listener.message(Message(topic, payload, retained=False, receipt=NO_RECEIPT))
 
     def _delay_s(self, failures: int) -> float:
-        doubled = self._settings.backoff_min_s * 2 ** min(failures - 1, MAX_DOUBLINGS)
+        doubled: float = self._settings.backoff_min_s * 2 ** min(failures - 1, MAX_DOUBLINGS)
         return min(doubled, self._settings.backoff_max_s)
 
 

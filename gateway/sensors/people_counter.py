@@ -93,7 +93,7 @@ def _registers(device: Device) -> dict[str, Kind]:
 
 
 def _counter(message: Mapping[str, Any]) -> Understood:
-    lower = {key.lower(): key for key in list(message)[:400] if isinstance(key, str)}
+    lower = {key.lower(): key for key in list(message)[:400]}
     seen: list[Seen] = []
     for name in NOW_KEYS:
         if name in lower:

@@ -80,7 +80,7 @@ async def at_once(_delay_s: float) -> None:
 
 def link(line: Line, family: SerialFamily, **settings: float) -> SerialLink:
     """A link to that line."""
-    known = SerialSettings("stick", str(line.path), family, baud=115_200, **settings)  # type: ignore[arg-type] # floats only
+    known = SerialSettings("stick", str(line.path), family, baud=115_200, **settings)
     if family == "enocean":
         return SerialLink(known, esp3_framer, sender_of, sleep=at_once)
     return SerialLink(known, ld2410_framer, sleep=at_once)

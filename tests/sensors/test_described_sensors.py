@@ -131,7 +131,7 @@ def test_a_late_uplink_carries_the_time_at_which_the_network_heard_it() -> None:
 
 def test_an_irisys_register_is_what_the_device_says() -> None:
     """Names are the installer's own; without them nothing is believed."""
-    log = {
+    log: dict[str, Any] = {
         "Counts": [{"Name": "Door", "Value": 120}, {"Name": "Area", "Value": 4}],
         "Timestamp": "2026-09-22T09:00:00Z",
     }
@@ -224,7 +224,7 @@ def test_a_telegram_of_another_sensor_is_refused() -> None:
     ],
 )
 def test_a_sensor_that_cannot_work_is_refused_at_the_start(
-    family: str, options: Mapping[str, str], why: str
+    family: str, options: Mapping[str, Any], why: str
 ) -> None:
     """The operator is told what is missing, and not by silence."""
     with pytest.raises(OptionError, match=why):
