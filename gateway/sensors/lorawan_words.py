@@ -8,7 +8,7 @@ Source of the words: the decoders' published examples (TheThingsNetwork/lorawan-
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -128,9 +128,8 @@ _FAULT: Final = re.compile(r"(pir|motion|occupancy|presence|radar)_?(sensor)?_?(
 Found = tuple[list[Seen], str]
 """What was found, and why something was not taken."""
 
-_MORE: Final = frozenset(
-    {"status", "detection_status", "target_status", "flags", "people_total_counts", "total_counter_a"}
-)
+_STATUS: Final = frozenset({"status", "detection_status"})
+_COUNTERS: Final = frozenset({"flags", "total_counter_a", "total_counter_b"})
 """Keys that count together with others."""
 MAX_KEYS: Final = 400
 MAX_SAMPLES: Final = 1_000
@@ -163,39 +162,60 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     why = _elsewhere(decoded, lower)
     if why:
         return Means(refused=why, final=True)
-    some = {name: key for name, key in lower.items() if _may_count(name)}
-    faults = tuple(_faults(decoded, some))
+    places = 0
+    some: dict[str, str] = {}
+    for name, key in lower.items():
+        place = _places(name)
+        if place:
+            places |= place
+            some[name] = key
+    faults = tuple(_faults(decoded, some)) if places & FAULT else ()
     besides = (*faults, *_device(decoded, lower, known))
     if any(one.value for one in faults):
         return Means(besides, "it reports a fault, so what it says of the room is not believed", final=True)
-    seen, why = _of_people(decoded, lower, some, known) if some else ([], "")
+    seen, why = _of_people(decoded, lower, some, known, places)
     nested = decoded.get("data")
     if not seen and not why and isinstance(nested, dict) and nested and "data" not in nested:
         return object_means(nested, known)
     return Means((*seen, *besides), why if seen or why else _why_nothing(decoded))
 
 
-@lru_cache(maxsize=4_096)
-def _may_count(name: str) -> bool:
-    """Whether a key of this name, in lower case, can bear on people or on what senses them.
+REGION, PRESENCE, MOTION, COUNT, ENTRIES, FAULT = (1 << place for place in range(6))
+"""What a key may bear on: bits, so that a message's keys together say where to look."""
 
-    Most keys of most messages do not (temperature, humidity ...), and need no closer look.
+
+@lru_cache(maxsize=4_096)
+def _places(name: str) -> int:
+    """What a key of this name, in lower case, may bear on.
+
+    Most keys of most messages bear on nothing (temperature, humidity ...), and need no closer look.
     """
-    if name in PRESENCE_KEYS or name in MOTION_KEYS or name in COUNT_KEYS or name in _MORE:
-        return True
-    return any(form.fullmatch(name) for form in (_NUMBERED, _REGION, _FAULT, _IN, _OUT_TOO, _LINE))
+    return (
+        (REGION if _REGION.fullmatch(name) else 0)
+        | (PRESENCE if name in PRESENCE_KEYS or name in _STATUS or _NUMBERED.fullmatch(name) else 0)
+        | (MOTION if name in MOTION_KEYS else 0)
+        | (COUNT if name in COUNT_KEYS or name == "people_total_counts" else 0)
+        | (ENTRIES if name in _COUNTERS or _IN.fullmatch(name) or _LINE.fullmatch(name) else 0)
+        | (ENTRIES if _OUT_TOO.fullmatch(name) else 0)
+        | (FAULT if name == "flags" or _FAULT.fullmatch(name) else 0)
+    )
 
 
 def _of_people(
-    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], known: About
+    decoded: Mapping[str, Any],
+    lower: Mapping[str, str],
+    some: Mapping[str, str],
+    known: About,
+    places: int,
 ) -> Found:
-    """`lower`: all keys by their form in lower case; `some`: those that may count."""
+    """`lower`: all keys by their form in lower case; `some`: those that may count; `places`: for what."""
     seen: list[Seen] = []
     why = ""
-    for place in (_regions, _presence, _motion, _count, _entries):
-        found, not_so = place(decoded, lower, some, known)
-        seen += found
-        why = why or not_so
+    for place, look in _LOOKS:
+        if places & place:
+            found, not_so = look(decoded, lower, some, known)
+            seen += found
+            why = why or not_so
     return seen, why
 
 
@@ -458,3 +478,13 @@ def _samples(samples: list[Any], known: About) -> Means:
     if best is None:
         return Means(refused=why)
     return Means((best[1],), made_at=best[0] or None)
+
+
+_Look = Callable[[Mapping[str, Any], Mapping[str, str], Mapping[str, str], About], Found]
+_LOOKS: Final[tuple[tuple[int, _Look], ...]] = (
+    (REGION, _regions),
+    (PRESENCE, _presence),
+    (MOTION, _motion),
+    (COUNT, _count),
+    (ENTRIES, _entries),
+)
