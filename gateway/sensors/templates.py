@@ -79,6 +79,8 @@ class Template:
         scope: dict[str, Any] = {"value": text, "found": 0, "missing": 0}
         if self.needs_json:
             scope["value_json"] = as_json(payload)
+            if self.keys and not isinstance(scope["value_json"], dict):
+                raise PayloadError(f"expected a JSON object, got {shown(payload)}")
         try:
             rendered = written(self._node(scope)).strip()
         except (TypeError, ValueError, KeyError, IndexError, OverflowError, RecursionError):
