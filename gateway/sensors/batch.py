@@ -112,7 +112,8 @@ def as_device(description: object) -> Device | None:
     if description is None or isinstance(description, dict):
         return description
     if isinstance(description, list):
-        return {"exposes": description}
+        named = any(isinstance(one, dict) and "friendly_name" in one for one in description)
+        return {"devices" if named else "exposes": description}
     if isinstance(description, str):
         return {"model": description}
     raise Refusal(f"device must be a JSON object, found {shown(description)}")

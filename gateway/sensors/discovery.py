@@ -63,6 +63,10 @@ ELSEWHERE: Final = re.compile(
 CONFIG_TOPIC: Final = re.compile(r"[^/]+/(?P<component>\w+)/(?:[^/]+/)?(?P<object>[^/]+)/config")
 
 
+ANY_TOPIC: Final = ""
+"""Of an entity whose description leaves its state's topic out: then every message is taken for its state."""
+
+
 class Entity(msgspec.Struct, frozen=True):
     """One announced entity that bears on a room or its device."""
 
@@ -196,13 +200,14 @@ def _name(entity: Mapping[str, Any]) -> str:
 
 def _entity(component: str, entity: dict[str, Any], name: str) -> Entity:
     """Raises OptionError for an entity that does not tell of people or of the device."""
-    topic = entity.get("state_topic")
-    if not isinstance(topic, str) or not topic:
-        raise OptionError("it has no state")
+    topic = entity.get("state_topic", ANY_TOPIC)
+    if not isinstance(topic, str):
+        raise OptionError("its state_topic is no text")
     for key in ("device_class", "unit_of_measurement", "state_class", "entity_category"):
         if not isinstance(entity.get(key), str | None):
             raise OptionError(f"its {key} is no text")
-    check_topic(topic, "its state_topic")
+    if topic != ANY_TOPIC:
+        check_topic(topic, "its state_topic")
     device_class = entity.get("device_class")
     if component not in {"", "binary_sensor", "sensor"} or "command_topic" in entity:
         raise OptionError("it is a switch or a setting, not a sensor")

@@ -50,6 +50,10 @@ FORMS: Final[Mapping[str, tuple[tuple[tuple[re.Pattern[str], Kind], ...], frozen
 """By component: special names, and the kinds that it can have."""
 
 
+ANNOUNCEMENT: Final = frozenset({"state_topic", "stat_t", "cmps", "components", "dev_cla", "device_class"})
+"""Keys of a discovery configuration; a description without one of them says nothing of an entity."""
+
+
 class EspHome:
     """The family `esphome`."""
 
@@ -79,7 +83,7 @@ class EspHome:
 
     def reader(self, device: Device | None) -> Reader:
         """By its announcement, or by the entity's name."""
-        if device is not None and ("state_topic" in device or "stat_t" in device or "cmps" in device):
+        if device is not None and not ANNOUNCEMENT.isdisjoint(device):
             return HomeAssistant().reader(device)
         return read
 

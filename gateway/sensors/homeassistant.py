@@ -34,7 +34,15 @@ from gateway.sensors.base import (
     shown,
 )
 from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
-from gateway.sensors.discovery import CONFIG_TOPIC, ELSEWHERE, Announced, Entity, Reach, announced_by
+from gateway.sensors.discovery import (
+    ANY_TOPIC,
+    CONFIG_TOPIC,
+    ELSEWHERE,
+    Announced,
+    Entity,
+    Reach,
+    announced_by,
+)
 from gateway.sensors.understood import (
     Description,
     Device,
@@ -88,7 +96,7 @@ class HomeAssistant:
         bridged = any(topic.endswith("/bridge/state") for topic in reach)
 
         def reader(topic: str | None, payload: bytes) -> Understood:
-            if topic is not None and topic not in topics:
+            if topic is not None and topic not in topics and ANY_TOPIC not in topics:
                 if topic in reach:
                     online = reach[topic].says(payload)
                     why = "" if online is not None else "it is neither of the words for online and offline"
@@ -129,7 +137,7 @@ def _states(entities: tuple[Entity, ...], topic: str | None, payload: bytes) -> 
     seen: list[Seen] = []
     why = ""
     for entity in entities:
-        if topic is not None and entity.state_topic != topic:
+        if topic is not None and entity.state_topic not in {topic, ANY_TOPIC}:
             continue
         value = text if entity.template is None else entity.template.render(payload, text)
         number = _value(entity, value)

@@ -50,7 +50,7 @@ _ELSEWHERE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         "it watches a parking bay",
     ),
     (
-        re.compile(r"track(er|ing)?\b|\bgps\b|asset|abeeway|\bat101|t1000|lw00\d|livestock|cattle|bicycle"),
+        re.compile(r"tracker\b|\bgps\b|asset|abeeway|\bat101|t1000|lw00\d|livestock|cattle|bicycle"),
         "a tracker's motion is its own",
     ),
     (re.compile(r"paxcounter|wifi.?sniff"), "it counts radios that it hears, not people"),
@@ -67,7 +67,7 @@ _KEYS_ELSEWHERE: Final[Mapping[str, str]] = (
     dict.fromkeys(
         listed(
             "latitude longitude lat lon lng gps coordinates geofence_status position motion_status fix_tech"
-            " positiontype location gnssfix"
+            " position_type location gnss_fix"
         ),
         "it tells where it is: a tracker's motion is its own",
     )
@@ -78,14 +78,14 @@ _KEYS_ELSEWHERE: Final[Mapping[str, str]] = (
 
 PRESENCE_KEYS: Final = listed(
     """
-    occupancy occupied presence occupy room_presence roompresence occupancy_status occupancy_state
+    occupancy occupied presence occupy room_presence occupancy_status occupancy_state
     presence_status presence_state room_occupancy desk_occupancy human_presence
     """
 )
 _NUMBERED: Final = re.compile(r"presence_\d{1,3}")  # Cayenne LPP: channel 48 gives presence_48
 MOTION_KEYS: Final = listed(
     """
-    pir motion pir_status pirstatus pirsensorstatus pirsensorvalue motion_detected motiondetected
+    pir motion pir_status pirstatus pir_sensor_status pir_sensor_value motion_detected
     pir_state motion_event_state
     """
 )
@@ -119,9 +119,12 @@ COUNT_KEYS: Final = listed(
     current_people current_total
     """
 )
-_IN: Final = re.compile(r"(?P<line>line_?\d{1,2}_)?(?P<form>total|period|count|counter|people)_in")
-_OUT_TOO: Final = re.compile(r"(line_?\d{1,2}_)?(total|period|count|counter|people)_out")
-_LINE: Final = re.compile(r"line_?\d{1,2}")
+_IN: Final = re.compile(
+    r"(?P<line>line_?\d{1,2}_)?(?P<form>((people|persons|visitors|total|period|count|counter|current)_){0,3})in"
+    r"(?P<after>_total|_count|_period)?"
+)
+"""Names of passages inwards; a lone `in`, with neither a line nor a word that says what of, is none."""
+_LINE: Final = re.compile(r"line_?\d{1,2}(_total|_period)?")
 _REGION: Final = re.compile(r"region_(\d{1,2})")
 _INDOORS: Final = re.compile(r"humi|co2|light|lux|illum|pir|occup|presen|voc|sound")
 _FAULT: Final = re.compile(r"(pir|motion|occupancy|presence|radar)_?(sensor)?_?(failure|fault|error)")
@@ -158,7 +161,7 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     samples = decoded if isinstance(decoded, list) else decoded.get("samples")
     if isinstance(decoded, list) or isinstance(samples, list):
         return _samples(samples if isinstance(samples, list) else [], known)
-    lower = {key.lower(): key for key in list(decoded)[:MAX_KEYS]}
+    lower = {plain(key): key for key in list(decoded)[:MAX_KEYS]}
     why = _elsewhere(decoded, lower)
     if why:
         return Means(refused=why, final=True)
@@ -184,6 +187,15 @@ REGION, PRESENCE, MOTION, COUNT, ENTRIES, FAULT = (1 << place for place in range
 """What a key may bear on: bits, so that a message's keys together say where to look."""
 
 
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@lru_cache(maxsize=4_096)
+def plain(key: str) -> str:
+    """A key in the form in which the words are listed: `roomPresence`, `Room_Presence`: room_presence."""
+    return _HUMP.sub("_", key[:80]).lower()
+
+
 @lru_cache(maxsize=4_096)
 def _places(name: str) -> int:
     """What a key of this name, in lower case, may bear on.
@@ -196,7 +208,6 @@ def _places(name: str) -> int:
         | (MOTION if name in MOTION_KEYS else 0)
         | (COUNT if name in COUNT_KEYS or name == "people_total_counts" else 0)
         | (ENTRIES if name in _COUNTERS or _IN.fullmatch(name) or _LINE.fullmatch(name) else 0)
-        | (ENTRIES if _OUT_TOO.fullmatch(name) else 0)
         | (FAULT if name == "flags" or _FAULT.fullmatch(name) else 0)
     )
 
@@ -278,7 +289,7 @@ def _presence_value(
 ) -> tuple[int | None, str]:
     if name == "occupied" and not (known.of_people or any("pir" in key for key in lower)):
         return None, "parking bays and bins are occupied too; give the device's vendor and model"
-    if name in {"roompresence", "room_presence"} and isinstance(decoded.get("occupancyRate"), str):
+    if name == "room_presence" and isinstance(decoded.get("occupancyRate"), str):
         return None, "its sensor is said to be disconnected"
     is_number = isinstance(value, int) and not isinstance(value, bool)
     if name == "occupancy" and is_number:
@@ -392,26 +403,35 @@ def _entries(
     flags = decoded.get("flags")
     if isinstance(flags, dict) and as_flag(flags.get("TPC_STOPPED")) == 1:
         return [], "the counter has stopped"
-    seen = list(_passages(decoded, some, ""))
+    seen = list(_passages(decoded, some))
     for name, key in some.items():
         if _LINE.fullmatch(name) and isinstance(decoded[key], dict):
-            inner = {one.lower(): one for one in list(decoded[key])[:MAX_KEYS]}
-            seen += _passages(decoded[key], inner, f"{key}.")
+            nested = list(_flat(decoded[key], name, key, 2))
+            values = {path: value for _, path, value in nested}
+            seen += _passages(values, {inner: path for inner, path, _ in nested})
     if not seen and {"total_counter_a", "total_counter_b"} <= lower.keys():
         return [], "which of the counters a and b counts inwards is not in the message"
     return seen, ""
 
 
-def _passages(decoded: Mapping[str, Any], lower: Mapping[str, str], before: str) -> Iterator[Seen]:
-    if not any(_OUT_TOO.fullmatch(key) for key in lower):
-        return
-    for name, key in lower.items():
+def _passages(decoded: Mapping[str, Any], some: Mapping[str, str]) -> Iterator[Seen]:
+    """People who went in, by key; a period's are told apart from a total's."""
+    for name, key in some.items():
         match = _IN.fullmatch(name)
-        number = _whole(decoded[key], MAX_TOTAL) if match else None
-        if match is not None and number is not None:
-            yield Seen(
-                "entries", number, f"{before}{key}", "period" if match["form"] == "period" else "total"
-            )
+        if match is None or not (match["line"] or match["form"] or match["after"]):
+            continue
+        number = _whole(decoded[key], MAX_TOTAL)
+        if number is not None:
+            yield Seen("entries", number, key, "period" if "period" in name else "total")
+
+
+def _flat(value: Mapping[str, Any], name: str, key: str, depth: int) -> Iterator[tuple[str, str, Any]]:
+    """Nested counters as if they were flat: name, path and value of each."""
+    for inner, item in list(value.items())[:MAX_KEYS]:
+        if isinstance(item, dict) and depth > 1:
+            yield from _flat(item, f"{name}_{plain(inner)}", f"{key}.{inner}", depth - 1)
+        else:
+            yield f"{name}_{plain(inner)}", f"{key}.{inner}", item
 
 
 def _whole(value: object, most: int) -> int | None:
@@ -432,7 +452,7 @@ def _faults(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> Iterator[Se
 
 
 def _device(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) -> Iterator[Seen]:
-    for name in ("battery_level", "batterylevel", "battery_percent", "battery_percentage"):
+    for name in ("battery_level", "battery_percent", "battery_percentage"):
         if name in lower:
             yield from battery(decoded[lower[name]], lower[name])
             break
@@ -441,7 +461,7 @@ def _device(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) 
         # A battery of 3.6 or 36 is a voltage at some makers; Milesight's is a percentage throughout.
         if type(value) is int and (value > 40 or (known.milesight and value > 5)):  # noqa: PLR2004 - see above
             yield from battery(value, "battery")
-    for name in ("tamper", "tamper_status", "disassembledalarm"):
+    for name in ("tamper", "tamper_status", "disassembled_alarm"):
         if name in lower and (number := as_flag(decoded[lower[name]])) is not None:
             yield Seen("tamper", number, lower[name])
 

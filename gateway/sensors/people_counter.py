@@ -110,11 +110,10 @@ def _counter(message: Mapping[str, Any]) -> Understood:
 
 def passages(message: Mapping[str, Any], lower: Mapping[str, str]) -> Iterator[Seen]:
     """People who went in, where the counter tells in from out."""
-    if not any(_OUT.fullmatch(name) for name in lower):
-        return
+    tells_out = any(_OUT.fullmatch(name) for name in lower)
     for name, key in lower.items():
         match = _IN.fullmatch(name)
-        number = whole(message[key], MAX_TOTAL) if match else None
+        number = whole(message[key], MAX_TOTAL) if match and (tells_out or name != "in") else None
         if match and number is not None:
             form = match["form"] or match["after"]
             how: How = "period" if form == "period" else "total"

@@ -52,6 +52,8 @@ NOT_PEOPLE: Final[Mapping[int, str]] = {
     0x05: "illuminance",
 }
 MAIN_ZONE: Final = 200
+THE_ONE: Final = "bthomesensor"
+"""A described sensor of which the number is not told: it counts only in a message of one sensor."""
 _ZONE: Final = re.compile(r"presencezone:(\d{1,5})")
 _SENSOR: Final = re.compile(r"bthomesensor:\d{1,5}")
 _BLU_KEYS: Final[Mapping[str, Kind]] = {"motion": "motion", "occupancy": "presence", "presence": "presence"}
@@ -133,9 +135,9 @@ def _objects(device: Device) -> dict[str, int]:
             number = _object_id(value)
             if number is not None:
                 found[name] = number
-    # A description of one component: {"id": 211, "obj_id": 33}.
-    if not found and isinstance(device.get("id"), int) and (number := _object_id(device)) is not None:
-        found[f"bthomesensor:{device['id']}"] = number
+    # A description of one component: {"id": 211, "obj_id": 33}, or without its number.
+    if not found and (number := _object_id(device)) is not None:
+        found[f"bthomesensor:{device['id']}" if type(device.get("id")) is int else THE_ONE] = number
     return found
 
 
@@ -173,22 +175,34 @@ def _read(topic: str | None, payload: bytes, objects: Mapping[str, int], main: i
     if isinstance(message.get("params"), dict):
         params = message["params"]
         made_at = as_instant(params.get("ts"))
+        if sum(1 for name in params if _SENSOR.fullmatch(name)) > 1:
+            objects = {name: number for name, number in objects.items() if name != THE_ONE}
         _events(params, seen, whys)
         for name, status in list(params.items())[:200]:
             _component(name, status, objects, main, seen, whys)
-    elif isinstance(message.get("key"), str) and isinstance(message.get("status"), dict):
-        name = message["key"]
-        _component(name, message["status"], dict(objects) | _objects(message), main, seen, whys)
-    elif ":" in last or _ZONE.fullmatch(last):
-        _component(last, message, objects, main, seen, whys)
+    elif (one := _one_component(last, message)) is not None:
+        name, status = one
+        _component(name, status, dict(objects) | _objects(message), main, seen, whys)
     elif "sensor" in message or "motion" in message:
         _first_generation(message, last, seen, whys)
     else:
+        alone = {name: number for name, number in objects.items() if name != THE_ONE}
         for name, status in list(message.items())[:200]:
-            _component(name, status, objects, main, seen, whys)
+            _component(name, status, alone, main, seen, whys)
     room = any(one.kind in {"presence", "motion", "count"} for one in seen)
     why = "" if room else (whys[0] if whys else "nothing in the message tells of people")
     return Understood(tuple(seen), why, made_at=made_at)
+
+
+def _one_component(last: str, message: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Name and status, where the message is one component's: by its topic, its key, or its look."""
+    if isinstance(message.get("key"), str) and isinstance(message.get("status"), dict):
+        return message["key"], message["status"]
+    if ":" in last:
+        return last, message
+    if "num_objects" in message and type(message.get("id")) is int:
+        return f"presencezone:{message['id']}", message
+    return None
 
 
 def _component(
@@ -202,7 +216,7 @@ def _component(
         else:
             whys.append(f"{name} is a part of the room, inside presencezone:{main}")
     elif _SENSOR.fullmatch(name):
-        _bthome(name, status, objects.get(name), seen, whys)
+        _bthome(name, status, objects.get(name, objects.get(THE_ONE)), seen, whys)
     elif name.startswith("bthomedevice:"):
         seen += battery(status.get("battery"), f"{name}.battery")
         seen += link(status.get("rssi"), f"{name}.rssi")

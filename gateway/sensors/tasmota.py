@@ -159,6 +159,8 @@ def _object(last: str, message: dict[str, Any], switches: Mapping[str, Kind], *,
             part(value, seen, whys)
         elif _SWITCH.fullmatch(key.casefold()):
             _switch(key, value, switches, seen, whys, named=named)
+        elif _PIR_TOPIC.fullmatch(key.casefold()):
+            _named_pir(key, value, seen, whys)
         elif key.casefold().startswith("power"):
             whys.append("a relay, whatever switches it")
     room = any(one.kind in {"presence", "motion"} for one in seen)
@@ -180,6 +182,14 @@ def _switch(
         whys.append(f"{key} is {shown(value)}: neither ON nor OFF")
         return
     seen.append(Seen(kind, number, key, "hold" if kind == "motion" else "state"))
+
+
+def _named_pir(key: str, value: object, seen: list[Seen], whys: list[str]) -> None:
+    number = ON_OFF.get(value) if isinstance(value, str) or type(value) is int else None
+    if number is None:
+        whys.append(f"{key} is {shown(value)}: neither on nor off")
+    else:
+        seen.append(Seen("motion", number, key, "hold"))
 
 
 def _ld2410s(value: object, seen: list[Seen], whys: list[str]) -> None:

@@ -93,11 +93,19 @@ class Zigbee2Mqtt:
         return zigbee_exposes.read_exposes(device).description()
 
     def reader(self, device: Device | None) -> Reader:
-        """By the device's exposes; without them, by what can hardly be anything else."""
+        """By the device's exposes; without them, by what can hardly be anything else.
+
+        A description may also hold all `devices`, as `bridge/devices` does: the topic tells which is meant.
+        """
+        if device is not None and isinstance(device.get("devices"), list):
+            return _reader_by_name(_named(device["devices"]))
         if device is None or zigbee_exposes.exposes_of(device) is None:
             words = "" if device is None else zigbee_exposes.read_exposes(device).why_not
             return _bare_reader(words if words != zigbee_exposes.NOTHING_FOUND else "", device)
-        return _exposes_reader(zigbee_exposes.read_exposes(device))
+        known = zigbee_exposes.read_exposes(device)
+        if known.why_not == zigbee_exposes.NOTHING_FOUND and device.get("exposes_need_device") is True:
+            return _bare_reader("", device)  # what it exposes was not known to whoever described it
+        return _exposes_reader(known)
 
 
 def devices_of(payload: bytes) -> Mapping[str, Device]:
@@ -105,11 +113,33 @@ def devices_of(payload: bytes) -> Mapping[str, Device]:
     entries = as_json(payload)
     if not isinstance(entries, list):
         raise PayloadError(f"expected the list of devices, got {shown(payload)}")
+    return _named(entries)
+
+
+def _named(entries: list[Any]) -> Mapping[str, Device]:
     return {
         entry["friendly_name"]: entry
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("friendly_name"), str)
     }
+
+
+def _reader_by_name(devices: Mapping[str, Device]) -> Reader:
+    """The longest friendly name at the end of the topic: names may hold slashes."""
+    readers: dict[str, Reader] = {}
+
+    def reader(topic: str | None, payload: bytes) -> Understood:
+        levels = (topic or "").split("/")
+        names = ("/".join(levels[start:]) for start in range(1, len(levels)))
+        name = next((name for name in names if name in devices), None)
+        beside = _beside_state(topic, payload)
+        if name is None or beside is not None:
+            return beside or Understood(refused="the topic does not end in the name of a described device")
+        if name not in readers:
+            readers[name] = Zigbee2Mqtt().reader({**devices[name], "devices": None})
+        return readers[name](topic, payload)
+
+    return reader
 
 
 def _bridge_routes(source: SensorSource) -> tuple[Route, ...]:
