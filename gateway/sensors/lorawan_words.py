@@ -50,7 +50,7 @@ _ELSEWHERE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         "it watches a parking bay",
     ),
     (
-        re.compile(r"tracker\b|\bgps\b|asset|abeeway|\bat101|t1000|lw00\d|livestock|cattle|bicycle"),
+        re.compile(r"tracker\b|\bgps\b|asset|abeeway|\bat101|t1000|lw00[1468]|livestock|cattle|bicycle"),
         "a tracker's motion is its own",
     ),
     (re.compile(r"paxcounter|wifi.?sniff"), "it counts radios that it hears, not people"),
@@ -78,45 +78,69 @@ _KEYS_ELSEWHERE: Final[Mapping[str, str]] = (
 
 PRESENCE_KEYS: Final = listed(
     """
-    occupancy occupied presence occupy room_presence occupancy_status occupancy_state
-    presence_status presence_state room_occupancy desk_occupancy human_presence
+    occupancy occupied presence occupy room_presence occupancy_status occupancy_state presence_status
+    presence_state room_occupancy desk_occupancy human_presence presence_detected occupancy_detected
+    is_occupied room_occupied desk_occupied seat_occupied human_detected person_detected people_presence
     """
 )
 _NUMBERED: Final = re.compile(r"presence_\d{1,3}")  # Cayenne LPP: channel 48 gives presence_48
 MOTION_KEYS: Final = listed(
     """
-    pir motion pir_status pirstatus pir_sensor_status pir_sensor_value motion_detected
-    pir_state motion_event_state
+    pir motion pir_status pir_sensor_status pir_sensor_value motion_detected pir_state motion_event_state
+    pir_detected pir_triggered pir_detection pir_motion pir_sensor movement movement_detected motion_sensor
     """
 )
-WORDS: Final[Mapping[str, int]] = {
-    "occupied": 1,
-    "vacant": 0,
-    "unoccupied": 0,
-    "not occupied": 0,
-    "presence": 1,
-    "present": 1,
-    "absent": 0,
-    "absence": 0,
-    "no presence": 0,
-    "presence detected": 1,
-    "trigger": 1,
-    "triggered": 1,
-    "idle": 0,
-    "normal": 0,
-    "motion": 1,
-    "motion detected": 1,
-    "no motion": 0,
-    "no motion detected": 0,
-    "detected": 1,
-    "not detected": 0,
-    "true": 1,
-    "false": 0,
-}
+OWN_MOTION: Final = frozenset(
+    {"motion", "movement", "movement_detected", "motion_detected", "motion_event_state"}
+)
+"""Names that a device with an accelerometer gives to its own motion."""
+WORDS: Final[Mapping[str, int]] = dict.fromkeys(
+    (
+        "occupied",
+        "presence",
+        "present",
+        "presence detected",
+        "trigger",
+        "triggered",
+        "motion",
+        "motion detected",
+        "movement",
+        "movement detected",
+        "human detected",
+        "detected",
+        "true",
+        "on",
+        "yes",
+    ),
+    1,
+) | dict.fromkeys(
+    (
+        "vacant",
+        "unoccupied",
+        "not occupied",
+        "absent",
+        "absence",
+        "no presence",
+        "presence not detected",
+        "idle",
+        "normal",
+        "not triggered",
+        "no motion",
+        "no motion detected",
+        "motion not detected",
+        "no movement",
+        "no human detected",
+        "not detected",
+        "false",
+        "off",
+        "no",
+    ),
+    0,
+)
 COUNT_KEYS: Final = listed(
     """
-    people_counter_all people people_count peoplecount person_count number_of_people num_people
-    current_people current_total
+    people_counter_all people people_count person_count number_of_people num_people people_number people_num
+    current_people current_people_count current_total people_in_room
     """
 )
 _IN: Final = re.compile(
@@ -187,7 +211,7 @@ REGION, PRESENCE, MOTION, COUNT, ENTRIES, FAULT = (1 << place for place in range
 """What a key may bear on: bits, so that a message's keys together say where to look."""
 
 
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @lru_cache(maxsize=4_096)
@@ -248,7 +272,9 @@ def _why_nothing(decoded: Mapping[str, Any]) -> str:
 
 
 def as_flag(value: object) -> int | None:
-    """1 or 0 for a boolean, 0 or 1 (also written as text) or a known word."""
+    """1 or 0 for a boolean, 0 or 1 (also written as text) or a known word; also as `{"value": ...}`."""
+    if isinstance(value, dict) and value.keys() <= {"value", "unit"} and value.get("unit") in (None, ""):
+        value = value.get("value")
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float):
@@ -287,7 +313,7 @@ def _presence(
 def _presence_value(
     name: str, value: object, decoded: Mapping[str, Any], lower: Mapping[str, str], known: About
 ) -> tuple[int | None, str]:
-    if name == "occupied" and not (known.of_people or any("pir" in key for key in lower)):
+    if name in {"occupied", "is_occupied"} and not (known.of_people or any("pir" in key for key in lower)):
         return None, "parking bays and bins are occupied too; give the device's vendor and model"
     if name == "room_presence" and isinstance(decoded.get("occupancyRate"), str):
         return None, "its sensor is said to be disconnected"
@@ -359,8 +385,8 @@ def _motion(
         if name not in MOTION_KEYS:
             continue
         value = decoded[key]
-        if name == "motion" and not _pirs_motion(lower, known):
-            why = why or "motion may be the device's own; give its vendor and model"
+        if name in OWN_MOTION and not _pirs_motion(lower, known):
+            why = why or f"{key} may be the device's own; give its vendor and model"
             continue
         if name == "motion" and isinstance(value, int) and not isinstance(value, bool):
             counts = known.elsys or (not known.known and "light" in lower and "temperature" in lower)

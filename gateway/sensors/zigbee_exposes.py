@@ -28,8 +28,6 @@ SETTABLE: Final = 2
 
 FLAGS: Final[Mapping[str, Kind]] = {
     "occupancy": "motion",
-    "occupancy_alarm_1": "motion",
-    "occupancy_alarm_2": "motion",
     "presence": "presence",
     "human_presence": "presence",
     "motion": "motion",
@@ -76,6 +74,11 @@ SELF_TEST: Final[Mapping[object, int]] = {
     "radar_fault": 1,
 }
 
+_PART: Final = re.compile(
+    r"(?P<base>occupancy|presence)_(?P<part>(zone|area|region|sensor|channel|ch|ep)_?)?"
+    r"(\d{1,2}|left|right|top|bottom|center|middle|alarm_\d)"
+)
+"""A part of a device that names its parts itself, rather than as endpoints."""
 _TAG: Final = re.compile(
     r"\bfob\b|arrival|key ?ring|\btag\b|tracker|ibeacon|stss-pres|sts-prs|presence tag|pet door"
 )
@@ -92,6 +95,8 @@ class Exposed(msgspec.Struct, frozen=True):
     meaning: Property
     values: Mapping[object, int] | None
     """From the published value to 1 or 0; None: the number itself."""
+    whole: bool = True
+    """It tells of all that the device sees, or of an endpoint; not of a part such as a zone."""
 
 
 class Device2Mqtt(msgspec.Struct, frozen=True):
@@ -230,7 +235,8 @@ def _published(feature: Mapping[str, Any]) -> bool:
 
 
 def _flag(feature: Mapping[str, Any], name: str, key: str, words: str) -> Exposed | None:
-    kind = FLAGS.get(name)
+    part = _PART.fullmatch(name)
+    kind = FLAGS.get(name) or (FLAGS[part["base"]] if part else None)
     on, off = feature.get("value_on"), feature.get("value_off")
     if kind is None or feature.get("type") != "binary" or not _published(feature):
         return None
@@ -240,13 +246,13 @@ def _flag(feature: Mapping[str, Any], name: str, key: str, words: str) -> Expose
         return None
     how: How = "hold"
     why = f"its name is {name}"
-    if kind == "motion" and name == "occupancy" and senses_presence(words):
+    if kind == "motion" and name.startswith("occupancy") and senses_presence(words):
         kind, how, why = "presence", "state", "the device is described as a presence sensor"
     elif kind == "presence" and senses_motion_only(words):
         kind, why = "motion", "the device is described as a PIR, which senses motion only"
     elif kind == "presence":
         how = "state"
-    return Exposed(Property(key, kind, how, why), {_typed(on): 1, _typed(off): 0})
+    return Exposed(Property(key, kind, how, why), {_typed(on): 1, _typed(off): 0}, whole=part is None)
 
 
 def _typed(value: object) -> object:
@@ -317,7 +323,7 @@ def _chosen(flags: list[Exposed], states: list[Exposed], not_taken: dict[str, st
     if flags:
         for state in states:
             not_taken[state.meaning.name] = f"{flags[0].meaning.name} says the same, more plainly"
-        whole = [one for one in flags if not one.meaning.name.startswith("occupancy_alarm_")]
+        whole = [one for one in flags if one.whole]
         for one in flags:
             if whole and one not in whole:
                 not_taken[one.meaning.name] = f"{whole[0].meaning.name} says the same"
