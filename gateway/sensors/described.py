@@ -9,16 +9,16 @@ A configured sensor senses motion, presence or count; a message may say more, le
   started anew (a restart, midnight) and gives none.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from gateway.core.events import Availability as OnOrOff
 from gateway.core.events import Reading
-from gateway.core.units import Instant
+from gateway.core.units import DAY_MS, Instant
 from gateway.sensors.base import Decode, Decoded, OptionError, SensorSource, shown
-from gateway.sensors.understood import ROOM_KINDS, Device, Reader, Seen, Understood
+from gateway.sensors.understood import ROOM_KINDS, Device, Reader, Seen
 from gateway.sensors.values import MAX_PEOPLE, alive
 
 DEVICE_OPTIONS: Final = {
@@ -28,6 +28,8 @@ DEVICE_OPTIONS: Final = {
     "online": "words for online, separated by commas; replaces the usual ones",
     "offline": "words for offline, separated by commas; replaces the usual ones",
 }
+LATE_AT_MOST_MS: Final = DAY_MS
+"""A message that seems older than this against the one before has a clock that was set back."""
 MAX_DEVICE_CHARACTERS: Final = 262_144
 
 
@@ -50,25 +52,30 @@ def device_in(options: Mapping[str, str]) -> Device | None:
 class Meter:
     """The rise of totals from one message to the next, so that a total can be told as entries.
 
-    The same payload delivered twice gives the same rises: a message that comes again after a failed
-    commit must not lose them.
+    A message that tells its time and comes again (after a failed commit) gives the same rises again, and one
+    that comes late, after a younger one, gives none. Without a time an equal message is a new one that
+    counted nobody.
     """
 
     def __init__(self) -> None:
         self._totals: dict[str, int] = {}
         self._before: dict[str, int] = {}
-        self._payload = b""
+        self._made_at: Instant = 0
+        self._late = False
 
-    def begin(self, payload: bytes) -> None:
-        """A message begins; one that is equal to the message before it is that message again."""
-        if payload == self._payload:
+    def begin(self, made_at: Instant | None) -> None:
+        """A message begins."""
+        self._late = made_at is not None and self._made_at - LATE_AT_MOST_MS <= made_at < self._made_at
+        if made_at is not None and made_at == self._made_at:
             self._totals = dict(self._before)
-        else:
+        elif not self._late:
             self._before = dict(self._totals)
-            self._payload = payload
+            self._made_at = made_at or 0
 
     def rise(self, name: str, total: int) -> int:
         """How many since the message before; 0 for the first, and for a total that started anew."""
+        if self._late:
+            return 0
         known = self._totals.get(name)
         self._totals[name] = total
         return max(0, total - known) if known is not None else 0
@@ -91,11 +98,13 @@ def decode_with(source: SensorSource, read: Reader) -> Decode:
         made_at, own = understood.made_at, understood.device_made
         readings = []
         room: dict[str, int] = {}
+        if any(seen.how == "total" for seen in understood.seen):
+            meter.begin(made_at)
         for seen in understood.seen:
             if seen.kind not in ROOM_KINDS:
                 readings.append(Reading(sensor, seen.kind, seen.value, own, made_at))
             elif not wanted or seen.property == wanted:
-                kind, value = _as_sensed(seen, senses, meter, payload, named=bool(wanted))
+                kind, value = _as_sensed(seen, senses, meter, named=bool(wanted))
                 if value is not None:
                     room[kind] = max(value, room.get(kind, 0))
         for kind, value in room.items():
@@ -105,14 +114,11 @@ def decode_with(source: SensorSource, read: Reader) -> Decode:
     return decode
 
 
-def _as_sensed(
-    seen: Seen, senses: str, meter: Meter, payload: bytes, *, named: bool
-) -> tuple[str, int | None]:
+def _as_sensed(seen: Seen, senses: str, meter: Meter, *, named: bool) -> tuple[str, int | None]:
     """Kind and value by which the sensor says it; None: nothing that counts."""
     kind, value = seen.kind, seen.value
     if kind == "entries":
         if seen.how == "total":
-            meter.begin(payload)
             value = meter.rise(seen.property, value)
         return kind, min(value, MAX_PEOPLE) or None
     if kind == senses:
@@ -122,11 +128,3 @@ def _as_sensed(
     if kind == "motion" and senses == "presence" and named:
         return "presence", value  # the operator's own word: this property is presence
     return kind, value or None
-
-
-def made_by(made_at: Instant | None, understood: Understood) -> Understood:
-    """The same, with the time at which it was made."""
-    return msgspec.structs.replace(understood, made_at=made_at)
-
-
-Describe = Callable[[Device], Any]

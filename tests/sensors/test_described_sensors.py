@@ -120,6 +120,21 @@ def test_the_same_message_delivered_twice_tells_the_same_rise() -> None:
     assert told(door, UP, uplink(15, "2026-09-22T09:20:00Z")) == [("entries", 3)]
 
 
+def test_a_counter_without_a_clock_that_repeats_itself_counts_nobody_twice() -> None:
+    """The same total again is no new person, and no message that came again."""
+    door = router("people_counter", "push", "count")
+    said = [told(door, "push", {"total_in": total, "total_out": 0}) for total in (3, 5, 5, 5, 6)]
+    assert said == [[("alive", 1)], [("entries", 2)], [("alive", 1)], [("alive", 1)], [("entries", 1)]]
+
+
+def test_a_total_that_comes_late_makes_up_nobody() -> None:
+    """An uplink that was overtaken by a younger one is neither news nor a new beginning."""
+    door = router("lorawan", UP, "count")
+    times = [(10, "09:00"), (12, "09:20"), (11, "09:10"), (12, "09:30"), (13, "09:40")]
+    said = [told(door, UP, uplink(total, f"2026-09-22T{at}:00Z")) for total, at in times]
+    assert said == [[("alive", 1)], [("entries", 2)], [("alive", 1)], [("alive", 1)], [("entries", 1)]]
+
+
 def test_a_late_uplink_carries_the_time_at_which_the_network_heard_it() -> None:
     """So the core knows that it is no news, and a duplicate by its equal time."""
     source = router("lorawan", UP, "count")
@@ -140,6 +155,7 @@ def test_an_irisys_register_is_what_the_device_says() -> None:
     )
     assert told(counter, "push", {"CountLogs": [log]}) == [("count", 4)]
     log["Counts"][0]["Value"] = 122
+    log["Timestamp"] = "2026-09-22T09:05:00Z"
     assert told(counter, "push", {"CountLogs": [log]}) == [("entries", 2), ("count", 4)]
     assert told(router("people_counter", "push", "count"), "push", {"CountLogs": [log]}) == [("alive", 1)]
 
