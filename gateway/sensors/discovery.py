@@ -17,7 +17,13 @@ from gateway.sensors.base import OptionError, check_topic, shown
 from gateway.sensors.templates import Template
 from gateway.sensors.understood import Device, How, Kind, Property, text_of
 from gateway.sensors.values import BLANKS, utf8
-from gateway.sensors.vocabulary import plain_kind, senses_motion_only, senses_presence, words_in
+from gateway.sensors.vocabulary import (
+    other_than_room,
+    plain_kind,
+    senses_motion_only,
+    senses_presence,
+    words_in,
+)
 
 ABBREVIATED: Final[Mapping[str, str]] = {
     "avty": "availability",
@@ -239,11 +245,13 @@ def _flag_kind(
     names = _names(entity, name, template)
     if device_class in OTHER_CLASSES:
         return OTHER_CLASSES[str(device_class)], f"device class {device_class}"
+    elsewhere = other_than_room(about)
     for wrong, why in (
         (device_class == "moving", "class moving: the thing itself moves, not people"),
         (device_class not in {None, *CLASSES}, f"device class {shown(device_class)} is not about people"),
         (ELSEWHERE.search(names), "its name says that it watches something else than a room"),
         (entity.get("entity_category") == "config", "it is a setting"),
+        (elsewhere, elsewhere),
     ):
         if wrong:
             raise OptionError(why)

@@ -24,6 +24,7 @@ from gateway.sensors.base import (
 from gateway.sensors.plain import senses_of, words_of
 from gateway.sensors.understood import Description, Device, Kind, Property, Reader, Seen, Understood, battery
 from gateway.sensors.values import alive, as_instant, as_json, as_main, as_percent, words
+from gateway.sensors.vocabulary import THERMOSTAT_KEYS
 
 Step = str | int
 """A key of an object or an index of a list."""
@@ -94,6 +95,8 @@ def _by_names(_topic: str | None, payload: bytes) -> Understood:
     message = as_json(payload)
     if not isinstance(message, dict):
         raise PayloadError(f"expected a JSON object, got {shown(payload)}")
+    if not message.keys().isdisjoint(THERMOSTAT_KEYS):
+        return Understood(refused="it looks like a thermostat, whose occupancy may be a mode")
     seen: list[Seen] = []
     for key, kind in NAMES.items():
         value = message.get(key)

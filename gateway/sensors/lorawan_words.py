@@ -32,6 +32,7 @@ class About(msgspec.Struct, frozen=True):
     elsys: bool
     browan: bool
     milesight: bool
+    thermostat: bool
 
 
 class Means(msgspec.Struct, frozen=True):
@@ -175,6 +176,7 @@ def about(text: str, *, known: bool) -> About:
         "elsys" in text or re.search(r"\bers\b|\bems\b", text) is not None,
         browan,
         "milesight" in text,
+        re.search(r"thermostat|fan.?coil|\btrv\b|radiator", text) is not None,
     )
 
 
@@ -313,6 +315,8 @@ def _presence(
 def _presence_value(
     name: str, value: object, decoded: Mapping[str, Any], lower: Mapping[str, str], known: About
 ) -> tuple[int | None, str]:
+    if known.thermostat and name.startswith("occup"):
+        return None, "at a thermostat it may be the mode that it heats in"
     if name in {"occupied", "is_occupied"} and not (known.of_people or any("pir" in key for key in lower)):
         return None, "parking bays and bins are occupied too; give the device's vendor and model"
     if name == "room_presence" and isinstance(decoded.get("occupancyRate"), str):

@@ -14,16 +14,17 @@ _TOKEN: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 ELSEWHERE: Final[frozenset[str]] = listed(
     """
-    above absence action alarm alert angle anti approach area armed asset average avg bay bike bin blind ble
-    bluetooth button calibration camera car cat child close closest config configuration count countdown
-    counter cover curtain cycle day daylight delay detection direction disable distance dog door duration
-    enable enabled energy event external fading far farthest filter flag gate gas gates hold home
-    ibeacon illuminance interval keep key last leak learning led level lid light lock lux mask max maximum
-    mean min minimum mode moisture moves near nearest neutral notification parking person pet phone potential
-    power priority range rate ratio relay resolution route scene self sensitivity set setpoint setting shutter
+    above absence action alarm alert angle anti approach area armed asset average avg bay bike bin
+    blind ble bluetooth button calibration camera car cat child close closest config configuration
+    count countdown counter cover curtain cycle day daylight delay detection direction disable
+    distance dog door duration enable enabled energy event external fading far farthest filter flag
+    gate gas gates hold home ibeacon illuminance interval keep key keys wallet watch airtag iphone
+    beacon last leak learning led level lid light lock lux mask max maximum mean min minimum mode
+    moisture moves near nearest neutral notification parking person pet phone potential power priority
+    range rate ratio relay resolution route scene self sensitivity set setpoint setting shutter
     simulation smoke speed steps still switch tag target thermostat threshold tilt time timeout timer
-    timestamp today tracker trigger triggered unit update valve vehicle velocity version vibration water
-    week wifi window yesterday zone
+    timestamp today tracker trigger triggered unit update valve vehicle velocity version vibration
+    water week wifi window yesterday zone
     """
 )
 """A name with one of these is a setting, a measure, a part of a room, or of another thing altogether."""
@@ -88,3 +89,36 @@ def senses_presence(text: str) -> bool:
 def senses_motion_only(text: str) -> bool:
     """Whether a device is described as a PIR and as nothing more."""
     return bool(PIR.search(text)) and not re.search(r"radar|mm ?-?wave|millimet|\dg(hz)?\b|\d ?ghz", text)
+
+
+_OTHERS: Final = (
+    (
+        re.compile(
+            r"\bfob\b|arrival|key ?ring|\btag\b|tracker|ibeacon|stss-pres|sts-prs|presence tag|pet door"
+            r"|smartphone"
+        ),
+        "a tag's presence says that the tag is near, not that the room is in use",
+    ),
+    (
+        re.compile(r"keypad|security panel|alarm panel"),
+        "a keypad's presence says that the keypad is in use or reachable",
+    ),
+    (
+        re.compile(r"thermostat|radiator|\bheater|fan coil|\btrv\b|\bhvac\b|valve"),
+        "a thermostat's occupancy may be the mode that it heats in",
+    ),
+    (re.compile(r"toilet|\bbed\b|mattress|pillow"), "it tells of a seat or bed, not of a room"),
+    (
+        re.compile(r"infrasonic|glass ?break|vibration sensor"),
+        "it tells of doors and glass, not of people in the room",
+    ),
+)
+THERMOSTAT_KEYS: Final = frozenset(
+    {"local_temperature", "system_mode", "occupied_heating_setpoint", "running_state", "pi_heating_demand"}
+)
+"""Keys of a thermostat's state: an occupancy beside them may be a mode."""
+
+
+def other_than_room(text: str) -> str:
+    """Why a device described so (casefolded) does not tell of people in a room; empty: it may."""
+    return next((reason for pattern, reason in _OTHERS if pattern.search(text)), "")

@@ -62,6 +62,7 @@ from gateway.sensors.values import (
     utf8,
     words,
 )
+from gateway.sensors.vocabulary import THERMOSTAT_KEYS
 
 BESIDES: Final = ("battery", "linkquality", "tamper", "last_seen")
 """What is read besides the main property."""
@@ -224,9 +225,6 @@ def _decode(source: SensorSource) -> Decode:
 ANSWERS: Final = ("bridge/devices", "bridge/groups", "bridge/info", "bridge/definitions", "bridge/extensions")
 _PART: Final = r"\d{1,3}|l\d{1,2}|left|right|top|bottom|center"
 _ENDPOINT: Final = re.compile(rf"(occupancy|presence)_({_PART}|alarm_[12])")
-THERMOSTATS_KEYS: Final = frozenset(
-    {"local_temperature", "system_mode", "occupied_heating_setpoint", "running_state", "pi_heating_demand"}
-)
 KEYPADS_KEYS: Final = frozenset(
     {"action_code", "action_zone", "action_transaction", "power_state", "contact"}
 )
@@ -360,7 +358,7 @@ def _bare_reader(why_not: str, device: Device | None) -> Reader:
 
 
 def _why_not_bare(message: dict[str, Any], *, known: bool) -> str:
-    if not message.keys().isdisjoint(THERMOSTATS_KEYS):
+    if not message.keys().isdisjoint(THERMOSTAT_KEYS):
         return "it looks like a thermostat, whose occupancy may be a mode; give the device's exposes"
     if not message.keys().isdisjoint(KEYPADS_KEYS):
         return "it looks like a keypad, tag or contact; give the device's exposes"

@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.sensors.understood import Description, Device, How, Kind, Property, listed, text_of
 from gateway.sensors.vocabulary import (
+    other_than_room,
     senses_motion_only,
     senses_presence,
     sounds_like_people,
@@ -79,13 +80,6 @@ _PART: Final = re.compile(
     r"(\d{1,2}|left|right|top|bottom|center|middle|alarm_\d)"
 )
 """A part of a device that names its parts itself, rather than as endpoints."""
-_TAG: Final = re.compile(
-    r"\bfob\b|arrival|key ?ring|\btag\b|tracker|ibeacon|stss-pres|sts-prs|presence tag|pet door"
-)
-_KEYPAD: Final = re.compile(r"keypad|security panel|alarm panel")
-_THERMOSTAT: Final = re.compile(r"thermostat|radiator|\bheater|fan coil|\btrv\b|\bhvac\b|valve")
-_SEAT: Final = re.compile(r"toilet|\bbed\b|mattress|pillow")
-_INTRUSION: Final = re.compile(r"infrasonic|glass ?break|vibration sensor")
 _ROOM: Final = re.compile(r"radar|wave|human|motion|pir|occupan|room|ghz|microwave")
 
 
@@ -189,15 +183,9 @@ def _why_not(device: Device, words: str, containers: set[str], features: list[Ma
     names = {str(feature["property"]) for feature in features}
     if isinstance(device.get("members"), list):
         return "a group mixes the states of several devices"
-    for pattern, reason in (
-        (_TAG, "a tag's presence says that the tag is near, not that the room is in use"),
-        (_KEYPAD, "a keypad's presence says that the keypad is in use or reachable"),
-        (_THERMOSTAT, "a thermostat's occupancy may be the mode that it heats in"),
-        (_SEAT, "it tells of a seat or bed, not of a room"),
-        (_INTRUSION, "it tells of doors and glass, not of people in the room"),
-    ):
-        if pattern.search(words):
-            return reason
+    elsewhere = other_than_room(words)
+    if elsewhere:
+        return elsewhere
     for found, reason in (
         (containers & {"climate"}, "a thermostat's occupancy may be the mode that it heats in"),
         (containers & {"cover", "lock"}, "a cover or lock that moves is not people"),

@@ -63,6 +63,8 @@ def test_states_are_read_by_the_announcement(
         ({"dev_cla": "presence", "name": "Phone"}, "something else"),
         ({"dev_cla": "presence", "name": "Anna"}, "at home"),
         ({"dev_cla": "motion", "name": "Curtain motion"}, "something else"),
+        ({"dev_cla": "occupancy", "dev": {"mdl": "Wall thermostat (T1)"}}, "mode"),
+        ({"dev_cla": "occupancy", "dev": {"mdl": "Arrival sensor"}}, "tag"),
         ({"dev_cla": "occupancy", "name": "Still", "obj_id": "still"}, "still"),
         ({"dev_cla": "occupancy", "name": "Zone 1 occupancy"}, "part"),
         ({"dev_cla": "window"}, "not about people"),
