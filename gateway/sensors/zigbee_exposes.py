@@ -53,12 +53,19 @@ STATE_WORDS: Final = (
     "sensor_status",
 )
 """Names of a state in words, the better first; of a device without a flag the first is taken."""
-NOBODY: Final = frozenset({"none", "absence", "absent", "no_presence", "nobody", "unoccupied", "vacant"})
+NOBODY: Final = listed(
+    """
+    none absence absent no_presence nobody unoccupied vacant clear no_motion
+    no_target no_person no_one not_present unmanned empty
+    """
+)
 SOMEBODY: Final = listed(
     """
     presence present occupied peaceful static stationary still small medium large small_movement
     medium_movement large_movement move moving movement no_movement motion active moving_and_stationary
-    activity small_move large_move human
+    activity small_move large_move human person someone somebody manned breath breathe breathing
+    small_motion medium_motion large_motion micro_motion static_presence moving_presence detected
+    moving_target static_target still_target stationary_target
     """
 )
 MOTION_WORDS: Final = frozenset({"motion_state", "movement", "sensor_status"})
