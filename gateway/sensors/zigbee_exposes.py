@@ -55,7 +55,7 @@ STATE_WORDS: Final = (
 """Names of a state in words, the better first; of a device without a flag the first is taken."""
 NOBODY: Final = listed(
     """
-    none absence absent no_presence nobody unoccupied vacant clear no_motion
+    none absence absent no_presence nobody unoccupied vacant clear
     no_target no_person no_one not_present unmanned empty
     """
 )
@@ -69,8 +69,11 @@ SOMEBODY: Final = listed(
     """
 )
 MOTION_WORDS: Final = frozenset({"motion_state", "movement", "sensor_status"})
-STILL: Final = frozenset(
-    {"peaceful", "static", "stationary", "still", "no_movement", "moving_and_stationary"}
+STILL: Final = listed(
+    """
+    peaceful static stationary still no_movement moving_and_stationary breath breathe breathing presence
+    static_presence static_target still_target stationary_target
+    """
 )
 """Without one of these a `motion_state` of "none" says that nobody moves, not that nobody is there."""
 COUNTS: Final = frozenset({"people", "people_count", "person_count", "number_of_people", "occupants"})
