@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import core, disk, ingest, office, startup
+from benchmarks import core, disk, ingest, office, sensors, startup
 from benchmarks.processes import file_system
 
 RESULT: Final = Path("bench.json")
@@ -29,12 +29,17 @@ class Size:
     messages: int
     rounds: int
     disk_s: float
+    sensor_messages: int
     core_readings: int
     events: int
 
 
-FULL: Final = Size(messages=20_000, rounds=11, disk_s=40.0, core_readings=600_000, events=1_000_000)
-QUICK: Final = Size(messages=5_000, rounds=2, disk_s=8.0, core_readings=300_000, events=100_000)
+FULL: Final = Size(
+    messages=20_000, rounds=11, disk_s=40.0, sensor_messages=20_000, core_readings=600_000, events=1_000_000
+)
+QUICK: Final = Size(
+    messages=5_000, rounds=2, disk_s=8.0, sensor_messages=2_000, core_readings=300_000, events=100_000
+)
 CORE_RUNS: Final = 30
 
 
@@ -64,6 +69,7 @@ class Goal:
 GOALS: Final = (
     Goal("ingest_ratio_to_bare_paho", "durable ingest, ratio to a bare paho loop", "", 0.8, True, 2),  # noqa: FBT003 - as named in Goal
     Goal("cpu_us_per_message", "processor time a message", "µs", 50, False),  # noqa: FBT003 - as above
+    Goal("sensor_decode_us", "understanding a message, mean of families", "µs", 10, False, 1),  # noqa: FBT003 - as above
     Goal("peak_rss_mb", "peak memory, 100 rooms, 1,000 sensors", "MB", 80, False),  # noqa: FBT003 - as above
     Goal("disk_mb_per_day", "disk writes at 33 readings/s", "MB/day", 1_000, False),  # noqa: FBT003 - as above
     Goal("core_events_per_s", "the core alone, ten sensors a room", "1/s", 200_000, True),  # noqa: FBT003 - as above
@@ -105,6 +111,10 @@ async def _measure(folder: Path, size: Size) -> dict[str, float]:
     busy = _core("half of the readings change something", size, office.BUSY)
     figures["core_events_per_s"] = _core("one in ten", size, office.ORDINARY)
     figures["core_events_per_s_if_half_change"] = busy
+    understood = sensors.measure(size.sensor_messages)
+    for name, us in understood.items():
+        say(f"sensors, {name:<24} {us:6.1f} µs a message")
+    figures["sensor_decode_us"] = round(sensors.mean(understood), 2)
     started_s, events = await startup.measure(_made(folder / "startup") / "ledger.db", size.events)
     say(f"start: {events:,} events in the ledger")
     figures["startup_s_at_1m_events"] = round(started_s, 3)

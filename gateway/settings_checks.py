@@ -143,13 +143,19 @@ def _zigbee_topics_have_a_base(draft: Draft) -> Iterator[Problem]:
             yield Problem((*path, "topic"), f"found {shown(sensor.topic)}, expected {expected}")
 
 
+HAVE_AVAILABILITY: Final = frozenset(
+    {"zigbee2mqtt", "esphome", "tasmota", "shelly", "enocean", "ld2410", "ld2450"}
+)
+"""Families that know by themselves where a device is said to be online, in words that can be configured."""
+
+
 def _options_fit_the_family(draft: Draft) -> Iterator[Problem]:
     for path, sensor in draft.sensors.items():
         family = FAMILIES[sensor.family]
         unknown = [key for key in sensor.options if key not in family.options]
         for key in unknown:
             yield unknown_key((*path, "options", key), family.options)
-        hears_availability = sensor.family == "zigbee2mqtt" or "availability_topic" in sensor.options
+        hears_availability = sensor.family in HAVE_AVAILABILITY or "availability_topic" in sensor.options
         for key in ("online", "offline"):
             if key in sensor.options and not hears_availability:
                 yield Problem((*path, "options", key), "set without availability_topic, so it is never read")

@@ -22,7 +22,21 @@ from gateway.exchange.hours import Hours
 from gateway.exchange.models import HOLD_CATEGORY, WALK_UP_CATEGORY
 from gateway.settings_problems import did_you_mean
 
-Family = Literal["plain", "json", "zigbee2mqtt"]
+Family = Literal[
+    "plain",
+    "json",
+    "zigbee2mqtt",
+    "homeassistant",
+    "esphome",
+    "tasmota",
+    "shelly",
+    "lorawan",
+    "people_counter",
+    "disruptive",
+    "enocean",
+    "ld2410",
+    "ld2450",
+]
 
 HOLDS_MS: Final[Mapping[str, Duration]] = {
     "motion": 10 * MINUTE_MS,
@@ -224,6 +238,8 @@ def _heartbeat(value: object) -> Duration | None:
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
+OptionText = Annotated[str, Field(min_length=1, max_length=262_144)]
+"""A sensor's option; one of them may hold a device's whole description of itself."""
 Slug = Annotated[str, AfterValidator(_slug)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
@@ -451,7 +467,8 @@ class SensorSettings(Section):
     id: Slug
     """Short name of the sensor, its own within the whole site."""
     family: Family
-    """How its payloads are to be read: "plain", "json" or "zigbee2mqtt"."""
+    """How its payloads are to be read: "plain", "json", "zigbee2mqtt", "homeassistant", "esphome", "tasmota",
+    "shelly", "lorawan", "people_counter", "disruptive", "enocean", "ld2410" or "ld2450"."""
     topic: Topic
     """The topic it publishes on."""
     senses: Senses
@@ -484,7 +501,7 @@ class SensorSettings(Section):
     """The device (radio, power supply) that it shares with other sensors."""
     in_service: bool = True
     """Set to false while it is broken or taken down."""
-    options: dict[str, Text] = Field(default_factory=dict)
+    options: dict[str, OptionText] = Field(default_factory=dict)
     """What the family needs to know besides."""
 
 

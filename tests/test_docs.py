@@ -142,12 +142,13 @@ def test_every_command_in_the_docs_is_one_of_the_programs(each: Page) -> None:
                 assert name in known_options(group) | {"--help"}, name
                 continue
             assert name in commands, f"{program} {name}"
-            members = getattr(commands[name], "commands", {})
-            if members and (second := re.match(r"\s*([a-z][a-z-]*)", rest)):
-                assert second[1] in members, f"{program} {name} {second[1]}"
-                commands, name = members, second[1]  # noqa: PLW2901 - from here on the command itself
+            command = commands[name]
+            if hasattr(command, "commands"):  # a group: its command is the next word
+                second = rest.split()[0]
+                assert second in command.commands, f"{program} {name} {second}"
+                command = command.commands[second]
             used = set(re.findall(r"(?<!\S)--[a-z-]+", rest.partition(">")[0]))
-            assert used <= known_options(commands[name]) | {"--help"}, f"{program} {name}: {used}"
+            assert used <= known_options(command) | {"--help"}, f"{program} {name}: {used}"
 
 
 def known_options(command: Any) -> set[str]:

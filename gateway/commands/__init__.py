@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway import __version__
-from gateway.commands import act, exchange, firmware, look, rooms
+from gateway.commands import act, exchange, firmware, look, rooms, sensors
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
 HELP_OPTIONS: Final = ["--help", "-h"]
@@ -100,6 +100,7 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
         },
     ),
     "rooms": ("Look after the list of rooms.", {"import": rooms.import_rooms}),
+    "sensors": ("Try how sensors are understood.", {"decode": sensors.decode}),
 }
 """Commands of two words, by the first and the second."""
 
@@ -108,7 +109,11 @@ for command in COMMANDS:
     app.command(help=with_examples(command))(command)
 for group, (sentence, members) in GROUPS.items():
     family = typer.Typer(
-        rich_markup_mode=None, no_args_is_help=True, context_settings={"help_option_names": HELP_OPTIONS}
+        cls=Commands,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": HELP_OPTIONS},
     )
     for name, command in members.items():
         family.command(name, help=with_examples(command))(command)

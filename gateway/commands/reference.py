@@ -5,7 +5,7 @@ Run as: python -m gateway.commands.reference > docs/commands.md
 
 import sys
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import typer
 
@@ -27,6 +27,7 @@ What `occupancy-gateway --help` and each command's `--help` say. This page is ge
 - Commands that look (`status`, `bookings`, `explain`, `decisions`, `report`) work with and without a
   running gateway. Those that tell it something (`check-in`, `keep`, `end`, `live`, `shadow`,
   `were-here`, `reviewed`, `close-breaker`, `resume-writing`) need it, and the right to open its local socket.
+- Those about sensors in general (`sensors decode`) need neither a gateway nor a configuration.
 - Times are the site's local time. `--json` prints ISO 8601 with the offset.
 - Exit codes: 0 done, 1 could not be done, 2 wrong usage or configuration. What went wrong is one
   sentence on standard error.
@@ -42,14 +43,17 @@ def _sections() -> Iterator[str]:
     group = typer.main.get_command(app)
     top = typer.Context(group, info_name=PROGRAM, terminal_width=WIDTH, help_option_names=HELP_OPTIONS)
     yield _section(PROGRAM, group.get_help(top))
+    yield from _commands(group, top, "")
+
+
+def _commands(group: Any, parent: typer.Context, before: str) -> Iterator[str]:
+    """A section for each command; a group of commands (`sensors decode`) has none of its own."""
     for name, command in getattr(group, "commands", {}).items():
-        context = typer.Context(command, info_name=name, parent=top, terminal_width=WIDTH)
-        members = getattr(command, "commands", {})
-        for second, member in members.items():
-            inner = typer.Context(member, info_name=second, parent=context, terminal_width=WIDTH)
-            yield _section(f"{name} {second}", member.get_help(inner))
-        if not members:
-            yield _section(name, command.get_help(context))
+        context = typer.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
+        if hasattr(command, "commands"):
+            yield from _commands(command, context, f"{before}{name} ")
+        else:
+            yield _section(f"{before}{name}", command.get_help(context))
 
 
 def _section(name: str, text: str) -> str:

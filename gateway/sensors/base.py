@@ -1,9 +1,4 @@
-"""What every payload family shares: how a sensor is configured, what a family is, how it says no.
-
-    SensorError(ValueError)
-    ├── PayloadError    a message that is not what its family documents: count it, drop it
-    ├── UnknownTopic    a message on a topic that no sensor was configured for: count it, drop it
-    └── OptionError     a configured sensor that cannot work: tell the operator
+"""What every payload family shares: how a sensor is configured, what a family is.
 
 Families are pure: the same bytes give the same readings, at any time and in any order.
 """
@@ -15,39 +10,34 @@ import msgspec
 
 from gateway.core.events import Availability, BridgeState, Reading
 from gateway.core.policy import Senses
+from gateway.sensors.errors import OptionError, PayloadError, SensorError, UnknownTopic, shown
+from gateway.sensors.understood import Description, Device, Reader
+
+__all__ = [
+    "MAX_PAYLOAD_BYTES",
+    "MAX_TOPIC_BYTES",
+    "Decode",
+    "Decoded",
+    "Family",
+    "OptionError",
+    "PayloadError",
+    "Route",
+    "SensorError",
+    "SensorSource",
+    "UnknownTopic",
+    "check_options",
+    "check_topic",
+    "shown",
+]
 
 MAX_PAYLOAD_BYTES: Final = 64 * 1024
 """Longer payloads are refused unread. Sensors' messages have tens to hundreds of bytes; the longest
 known, a device's full self-description, stays under 10 KiB."""
 MAX_TOPIC_BYTES: Final = 65_535
 """MQTT 3.1.1, section 1.5.3."""
-SHOWN_CHARACTERS: Final = 40
-"""How much of an unexpected value an error repeats."""
-
 Decoded = Sequence[Reading | Availability | BridgeState]
 Decode = Callable[[bytes, bool], Decoded]
 """(payload, retained) to what it says. Raises PayloadError and nothing else."""
-
-
-class SensorError(ValueError):
-    """Base of what is raised here."""
-
-
-class PayloadError(SensorError):
-    """The payload is not what was expected; the text says what was and what came, in short."""
-
-    sensor: str = ""
-    """The sensor that it was meant for (set by the router); empty: a bridge."""
-    decoded: Decoded = ()
-    """What other sensors that share the topic understood of the same message."""
-
-
-class UnknownTopic(SensorError):  # noqa: N818 - named for what happened, as the router's users say it
-    """No configured sensor publishes there."""
-
-
-class OptionError(SensorError):
-    """A sensor's configuration names something that its family cannot do."""
 
 
 class SensorSource(msgspec.Struct, frozen=True):
@@ -91,6 +81,17 @@ class Family(Protocol):
         """The topics of one source and how to read them. Raises OptionError."""
         ...
 
+    def describe(self, device: Device) -> Description:
+        """What the family understands of a device, from its own description. Never raises."""
+        ...
+
+    def reader(self, device: Device | None) -> Reader:
+        """How to read the messages of a device; without a description, of one that nothing is known of.
+
+        Never raises: a device that cannot be understood has a reader that refuses, with the reason.
+        """
+        ...
+
 
 def check_topic(topic: str, what: str) -> str:
     """The topic itself; OptionError unless a broker can carry messages on it."""
@@ -110,12 +111,3 @@ def check_options(family: Family, source: SensorSource) -> None:
             f"the family {family.name} has no option {', '.join(unknown)};"
             f" it has {', '.join(sorted(family.options))}"
         )
-
-
-def shown(value: object) -> str:
-    """The beginning of a value, fit for one line of a log."""
-    try:
-        text = ascii(value)
-    except (RecursionError, ValueError):  # an absurdly deep or long value has no text
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."

@@ -21,7 +21,10 @@ from gateway.sensors.base import (
     check_topic,
     shown,
 )
+from gateway.sensors.plain import senses_of, words_of
+from gateway.sensors.understood import Description, Device, Kind, Property, Reader, Seen, Understood, battery
 from gateway.sensors.values import alive, as_instant, as_json, as_main, as_percent, words
+from gateway.sensors.vocabulary import THERMOSTAT_KEYS
 
 Step = str | int
 """A key of an object or an index of a list."""
@@ -46,6 +49,74 @@ class JsonPath:
         """The value's topic, and the availability topic where one is named. Raises OptionError."""
         value = Route(check_topic(source.topic, "the topic"), _decode(source), source.sensor)
         return (value, *availability_routes(source))
+
+    def describe(self, device: Device) -> Description:
+        """What the device is said to sense, and where."""
+        senses, path = senses_of(device), device.get("path")
+        if senses is None or not isinstance(path, str):
+            return Description()
+        return Description((Property(path, senses, "state", "the device says so"),))
+
+    def reader(self, device: Device | None) -> Reader:
+        """By the device's path ({"path": "data.occupancy", "senses": "presence"}), or by plain names."""
+        senses = None if device is None else senses_of(device)
+        text = None if device is None else device.get("path")
+        if senses is None or not isinstance(text, str):
+            return _by_names
+        try:
+            path = parse_path(text)
+        except OptionError as error:
+            why = str(error)
+            return lambda _topic, _payload: Understood(refused=why)
+        table = words_of(device or {})
+
+        def reader(_topic: str | None, payload: bytes) -> Understood:
+            value = dig(as_json(payload), path)
+            if value is None:
+                return Understood(refused=f"the message has nothing at {shown(text)}")
+            return Understood((Seen(senses, as_main(value, senses, table), text),))
+
+        return reader
+
+
+NAMES: Final[Mapping[str, Kind]] = {
+    "presence": "presence",
+    "occupancy": "presence",
+    "motion": "motion",
+    "pir": "motion",
+    "people": "count",
+    "people_count": "count",
+    "person_count": "count",
+}
+"""Top-level keys that are believed without a path."""
+
+
+def _by_names(_topic: str | None, payload: bytes) -> Understood:
+    message = as_json(payload)
+    if not isinstance(message, dict):
+        raise PayloadError(f"expected a JSON object, got {shown(payload)}")
+    if not message.keys().isdisjoint(THERMOSTAT_KEYS):
+        return Understood(refused="it looks like a thermostat, whose occupancy may be a mode")
+    seen: list[Seen] = []
+    for key, kind in NAMES.items():
+        value = message.get(key)
+        if value is None:
+            continue
+        if (
+            kind != "count"
+            and not isinstance(value, bool | str)
+            and not (type(value) is int and value in {0, 1})
+        ):
+            why = f"{key} is {shown(value)}: that is neither on nor off; say in the device what it means"
+            return Understood(refused=why)
+        seen.append(Seen(kind, as_main(value, kind, words({})), key))
+    seen += battery(message.get("battery_level"), "battery_level")
+    why = (
+        ""
+        if seen
+        else "no key of the message surely means people; say in the device where the value is (path)"
+    )
+    return Understood(tuple(seen), why)
 
 
 def parse_path(text: str) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.core.events import Reading
 from gateway.core.units import DAY_MS, Instant
-from gateway.sensors.base import OptionError, PayloadError, shown
+from gateway.sensors.errors import OptionError, PayloadError, shown
 
 # What may stand around a word or number. Python's own strip takes more for blank (the control characters
 # U+001C to U+001F among them), and noise must not become a word.
