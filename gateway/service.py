@@ -188,7 +188,8 @@ class Service:
             installation=lambda: self._installation,
         )
         comment = exchange.release_comment
-        return Place(room.id, room.name, room.mailbox, settings.zone(room), reader, writer, comment)
+        refusals = settings.refusals(room)
+        return Place(room.id, room.name, room.mailbox, settings.zone(room), reader, writer, comment, refusals)
 
     # -- life -----------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from gateway.almanac import Almanac, AlmanacError
 from gateway.core.policy import BreakerPolicy, RoomConfig, SiteConfig
 from gateway.core.units import Instant
+from gateway.exchange.bookable import NO_DEMANDS, Blackouts, Bookable
 from gateway.exchange.credentials import AssertionFile, CertificateFiles, Credential, SecretFile
 from gateway.exchange.errors import AuthError
 from gateway.exchange.hours import Hours
@@ -34,6 +35,7 @@ from gateway.settings_checks import (
     core_policy,
     profile_of,
     source_of,
+    usual_texts,
 )
 from gateway.settings_problems import (
     KeyPath,
@@ -153,7 +155,20 @@ class Settings:
             hours=Hours.of(policy.hours),
             hold=self.exchange.hold_category,
             walk_up=self.exchange.walk_up_category,
+            bookable=Bookable(
+                room.capacity,
+                policy.fewest,
+                Blackouts.of(policy.blackouts),
+                frozenset(organizer.casefold() for organizer in policy.allowed_organizers),
+            )
+            if any(consequence != "off" for consequence in policy.rules.values())
+            else NO_DEMANDS,
         )
+
+    def refusals(self, room: RoomSettings) -> dict[str, str]:
+        """What organizers read whose bookings the room declines, by the rule that they break."""
+        policy = self.policies[room.policy]
+        return {**usual_texts(policy), **{str(rule): text for rule, text in policy.rule_texts.items()}}
 
     @property
     def attendant_file(self) -> Path:

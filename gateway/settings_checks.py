@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from gateway.core.booking import Breach
+from gateway.core.booking_rules import RULES, BookingRules
+from gateway.core.explain import words
 from gateway.core.policy import Policy, SensorProfile
 from gateway.durations import format_duration
 from gateway.sensors import FAMILIES, OptionError, SensorSource
@@ -244,6 +247,25 @@ def _rooms_go_live_by_a_record(draft: Draft) -> Iterator[Problem]:
             )
 
 
+def _rules_have_what_they_need(draft: Draft) -> Iterator[Problem]:
+    """A rule that could never be broken is a mistake of whoever wrote it down."""
+    for name, policy in draft.policies.items():
+        path: KeyPath = ("policy", name, "rules")
+        on = {breach for breach, consequence in policy.rules.items() if consequence != "off"}
+        needs: dict[Breach, tuple[bool, str]] = {
+            "too_late": (policy.notice > 0, "notice, how long before its start a booking must be made"),
+            "blackout": (bool(policy.blackouts), "blackouts, the times in which nothing may be booked"),
+            "not_allowed": (bool(policy.allowed_organizers), "allowed_organizers, who may book"),
+        }
+        for breach, (is_there, what) in needs.items():
+            if breach in on and not is_there and _own_word(draft, name, "rules"):
+                yield Problem(path, f"names {breach}, which needs {what}")
+        seats = on & {"too_many", "too_few"}
+        rooms = [room for room in draft.rooms.values() if room.policy == name]
+        if seats and rooms and all(room.capacity is None for room in rooms):
+            yield Problem(path, f"names {min(seats)}, and no room of this policy has a capacity")
+
+
 def _combined_rooms_have_parts(draft: Draft) -> Iterator[Problem]:
     rooms = {room.id: room for room in draft.rooms.values()}
     for path, room in draft.rooms.items():
@@ -358,6 +380,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     _policies_are_possible,
     _walk_ups_are_worth_it,
     _rooms_go_live_by_a_record,
+    _rules_have_what_they_need,
     _combined_rooms_have_parts,
     _rooms_name_known_policies,
     _broker_login_is_whole,
@@ -387,5 +410,32 @@ def core_policy(name: str, policy: PolicySettings) -> Policy:
         walk_up_length_ms=policy.walk_up_length,
         series_ghosts=policy.series_ghosts,
         live_after=policy.live_after,
+        rules=core_rules(policy),
         live_if_wrong_at_most=policy.live_if_wrong_at_most,
     )
+
+
+def core_rules(policy: PolicySettings) -> BookingRules:
+    """The rules for bookings as the core knows them, in the order of its table."""
+    chosen = {breach: what for breach, what in policy.rules.items() if what != "off"}
+    if not chosen:
+        return BookingRules()
+    return BookingRules(
+        consequences=tuple((breach, chosen[breach]) for breach in RULES if breach in chosen),
+        longest_ms=policy.longest,
+        notice_ms=policy.notice,
+        ahead_ms=policy.ahead,
+    )
+
+
+def usual_texts(policy: PolicySettings) -> dict[str, str]:
+    """What organizers read whose bookings are declined, by rule."""
+    return {
+        "not_allowed": "This room cannot be booked by you. Please choose another one.",
+        "blackout": "This room is closed to bookings at that time. Please choose another time or room.",
+        "too_many": "More people are invited than this room has seats for. Please choose a larger one.",
+        "too_few": "This room is meant for more people than are invited. Please choose a smaller one.",
+        "too_long": f"This room can be booked for {words(policy.longest)} at the most.",
+        "too_late": f"This room must be booked at least {words(policy.notice)} before the start.",
+        "too_early": f"This room can be booked {words(policy.ahead)} ahead at the most.",
+    }

@@ -24,15 +24,10 @@ MAX_SHOWN: Final = 60
 """Characters of a wrong value that are repeated in a message."""
 
 NOT_YET: Final[Mapping[str, str]] = {
-    "advance_window": "limits on how far ahead a room can be booked",
     "alerts": "alerts by mail or chat",
     "backup": "backups of the ledger",
-    "blackout": "blackout periods",
-    "blackouts": "blackout periods",
-    "booking_rules": "booking rules",
     "event_hub": "change notifications through Event Hubs",
     "exempt_larger_than": "exempting large rooms",
-    "max_length": "a maximum length of bookings",
     "metrics": "the metrics endpoint",
     "panel": "door panels",
     "reports": "scheduled reports",
@@ -47,8 +42,12 @@ NOT_YET: Final[Mapping[str, str]] = {
 ``web = true`` and sees no complaint believes that it is on."""
 
 INSTEAD: Final[Mapping[str, str]] = {
+    "advance_window": "notice and ahead",
+    "blackout": "blackouts",
+    "booking_rules": "rules",
     "combined_room": "parts",
     "combined_rooms": "parts",
+    "max_length": "longest",
     "combined_with": "parts",
     "go_live": "live_after",
     "holidays": "holiday_region, holiday_dates or holiday_file",

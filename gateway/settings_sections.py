@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from gateway.core.booking import Breach
 from gateway.core.policy import Policy, Role, Senses
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Duration
 from gateway.durations import DurationError, DurationMs, duration_setting, format_duration
+from gateway.exchange.bookable import EXPECTED as EXPECTED_BLACKOUT
+from gateway.exchange.bookable import Blackouts
 from gateway.exchange.comment import DEFAULT_TEMPLATE, FIELDS, check_template
 from gateway.exchange.hours import Hours
 from gateway.exchange.models import HOLD_CATEGORY, WALK_UP_CATEGORY
@@ -224,6 +227,26 @@ def _hours(value: object) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def _blackouts(value: object) -> tuple[str, ...]:
+    """One text or several, in the form that `gateway.exchange.bookable` reads."""
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple):
+        raise ValueError(EXPECTED_BLACKOUT)  # noqa: TRY004 - what a validator raises for pydantic
+    words = tuple(str(text) if isinstance(text, date) else text for text in texts)
+    if not all(isinstance(text, str) for text in words):
+        raise ValueError(EXPECTED_BLACKOUT)
+    Blackouts.of(words)
+    return words
+
+
+def _organizer(value: str) -> str:
+    """An address, or a whole domain with its "@" in front."""
+    if value.startswith("@"):
+        _mail_address(f"somebody{value}")
+        return value
+    return _mail_address(value)
+
+
 def _heartbeat(value: object) -> Duration | None:
     if value is None or value == "none":
         return None
@@ -243,6 +266,7 @@ OptionText = Annotated[str, Field(min_length=1, max_length=262_144)]
 Slug = Annotated[str, AfterValidator(_slug)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
+Organizer = Annotated[str, AfterValidator(_organizer)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 SecretFile = Annotated[Path, BeforeValidator(_secret_path)]
 Topic = Annotated[str, AfterValidator(topic_name)]
@@ -459,6 +483,26 @@ class PolicySettings(Section):
         tuple[Text, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)
     ] = ()
     """Bookings with one of these categories are left alone."""
+    rules: dict[Breach, Literal["off", "report", "decline"]] = Field(default_factory=dict)
+    """What comes of bookings that break a rule, such as `{ too_long = "report", blackout = "decline" }`."""
+    longest: Annotated[DurationMs, _between(15 * MINUTE_MS, 31 * DAY_MS)] = 8 * HOUR_MS
+    """Longer bookings are `too_long`."""
+    notice: Annotated[DurationMs, _between(0, DAY_MS)] = 0
+    """Bookings made later than this before their start are `too_late`."""
+    ahead: Annotated[DurationMs, _between(HOUR_MS, 1_080 * DAY_MS)] = 180 * DAY_MS
+    """Bookings made earlier than this before their start are `too_early`."""
+    fewest: Annotated[int, Field(ge=0, le=100)] = 25
+    """With fewer people than this share (percent) of a room's seats a booking has `too_few`."""
+    blackouts: Annotated[tuple[str, ...], BeforeValidator(_blackouts), Field(max_length=MAX_LIST)] = ()
+    """When rooms are closed to bookings (`blackout`): hours of the week, dates, or spans of dates."""
+    allowed_organizers: Annotated[
+        tuple[Organizer, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)
+    ] = ()
+    """Who may book, by address or "@domain"; others are `not_allowed`. Empty: everybody."""
+    rule_texts: dict[Breach, Annotated[str, Field(min_length=1, max_length=2_000)]] = Field(
+        default_factory=dict
+    )
+    """What an organizer reads whose booking is declined, by rule, instead of the usual text."""
 
 
 class SensorSettings(Section):

@@ -1,5 +1,6 @@
 """A configuration is read whole or refused with everything that is wrong with it, and its documents agree."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -11,8 +12,10 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from gateway.core.booking_rules import BookingRules
 from gateway.core.policy import Policy, SensorProfile, whole_rooms
 from gateway.durations import format_duration
+from gateway.exchange.bookable import NO_DEMANDS, Blackouts, Bookable
 from gateway.exchange.comment import release_comment
 from gateway.exchange.credentials import AssertionFile, CertificateFiles, SecretFile
 from gateway.exchange.hours import Hours
@@ -418,6 +421,13 @@ series_ghosts = 4
 live_after = 20
 live_if_wrong_at_most = 1
 hours = ["mon-thu 08:00-18:00", "fri 08:00-15:00"]
+rules = { too_long = "report", blackout = "decline", not_allowed = "decline", too_few = "off" }
+longest = "4h"
+notice = "30m"
+ahead = "60d"
+blackouts = ["sun 00:00-24:00", 2026-12-24, "2026-12-27/2026-12-31"]
+allowed_organizers = ["@contoso.com", "Guest@fabrikam.com"]
+rule_texts = { blackout = "Closed." }
 """
 
 
@@ -435,10 +445,48 @@ def test_every_policy_setting_reaches_the_core() -> None:
         series_ghosts=4,
         live_after=20,
         live_if_wrong_at_most=1,
+        rules=BookingRules(
+            (("not_allowed", "decline"), ("blackout", "decline"), ("too_long", "report")),
+            longest_ms=4 * 3_600_000,
+            notice_ms=30 * 60_000,
+            ahead_ms=60 * 24 * 3_600_000,
+        ),
     )
     exemptions = settings.exemptions(settings.room("lyra"))
     assert exemptions.hours == Hours.of(["fri 08:00-15:00", "mon-thu 08:00-18:00"])
     assert settings.exemptions(settings.room("orion")).hours == Hours()
+    assert exemptions.bookable == Bookable(
+        None,
+        25,
+        Blackouts.of(["sun 00:00-24:00", "2026-12-24", "2026-12-27/2026-12-31"]),
+        frozenset({"@contoso.com", "guest@fabrikam.com"}),
+    )
+    assert settings.exemptions(settings.room("orion")).bookable is NO_DEMANDS
+    texts = settings.refusals(settings.room("lyra"))
+    assert texts["blackout"] == "Closed."
+    assert texts["too_long"] == "This room can be booked for 4 h at the most."
+    assert texts["too_early"] == "This room can be booked 60 days ahead at the most."
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('rules = { too_late = "report" }', "names too_late, which needs notice"),
+        ('rules = { blackout = "decline" }', "names blackout, which needs blackouts"),
+        ('rules = { not_allowed = "report" }', "names not_allowed, which needs allowed_organizers"),
+        ('rules = { too_many = "report" }', "names too_many, and no room of this policy has a capacity"),
+        ('rules = { too_loud = "report" }', "too_loud"),
+        ('rules = { too_long = "cancel" }', "report"),
+        ('blackouts = "at night"', "hours of the week such as"),
+        ('blackouts = "2027-01-01/2026-12-24"', "must begin before it ends"),
+        ('allowed_organizers = ["contoso.com"]', "an e-mail address"),
+    ],
+)
+def test_a_rule_that_can_never_hold_is_refused(line: str, complaint: str) -> None:
+    """Whoever writes it down means it; where it needs another setting, that is named."""
+    with pytest.raises(SettingsError) as caught:
+        parse(changed('grace = "20m"', f'grace = "20m"\n{line}'), environ={})
+    assert complaint in str(caught.value)
 
 
 def test_a_combined_room_names_its_parts_and_hears_their_sensors(tmp_path: Path) -> None:
@@ -625,18 +673,14 @@ def documented() -> Iterator[tuple[str, str, str, str]]:
 
 def default_as_documented(field: FieldInfo) -> str:
     """How the documents write a default that stands by itself."""
+    if field.default_factory is dict:
+        return "`{}`"
     value = field.get_default(call_default_factory=False)
     if value is PydanticUndefined:
         return "required"
     if value is None:
         return "not set"
-    if value == ():
-        return "`[]`"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, int):
-        return f"`{value}`"
-    return f'`"{value}"`'
+    return f"`{json.dumps(value, default=str)}`"  # TOML and JSON write these alike
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

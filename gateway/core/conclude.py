@@ -360,6 +360,8 @@ class _Conclusion:
             life.booking = booking
             life.gone = False
             life.first_seen_at = self.now  # its grace begins anew
+            if booking.key in state.declined:
+                life.breaches = ()  # worth telling again: somebody insists
             if life.state == "releasing" and life.write is None:
                 life.move("kept_checked_in")  # it was ended early, and was made long again
         state.departed.pop(booking.key, None)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway.core.decisions import Decision, DecisionKind, Reason
-from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
 
 Clock = Callable[[Instant], str]
 
@@ -172,10 +172,16 @@ SENTENCES: Final[dict[str, str]] = {
 }
 
 
+DAYS_FROM_MS: Final[Duration] = 2 * DAY_MS
+"""Whole days are counted as such from here on."""
+
+
 def words(duration_ms: Duration) -> str:
-    """A duration for people: "10 min", "1 h 30 min", "45 s"."""
+    """A duration for people: "10 min", "1 h 30 min", "45 s", "90 days"."""
     if duration_ms < MINUTE_MS:
         return f"{duration_ms // SECOND_MS} s"
+    if duration_ms >= DAYS_FROM_MS and duration_ms % DAY_MS == 0:
+        return f"{duration_ms // DAY_MS} days"
     hours, rest = divmod(duration_ms, HOUR_MS)
     minutes, rest = divmod(rest, MINUTE_MS)
     parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)

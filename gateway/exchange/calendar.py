@@ -107,10 +107,10 @@ class CalendarReader:
         digest = _digest(answer)
         if kept is not None and digest == kept.digest:
             return kept.bookings
-        page = answer.json()
-        if page.get("@odata.nextLink") is not None:
+        first = answer.json()
+        if first.get("@odata.nextLink") is not None:
             return None
-        bookings = one_per_key(self.bookings([parse_event(item) for item in _items(page)], zone))
+        bookings = one_per_key(self.bookings([parse_event(item) for item in _items(first)], zone))
         self._kept = _Kept(mailbox, zone, digest, bookings)
         return bookings
 

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from gateway.core.booking import Booking, Mark, Response, ShowAs, booking_key
+from gateway.core.booking import Booking, Breach, Mark, Response, ShowAs, booking_key
 from gateway.core.units import Instant
+from gateway.exchange.bookable import NO_DEMANDS, Bookable
 from gateway.exchange.errors import MalformedError
 from gateway.exchange.hours import Hours
 from gateway.exchange.moments import instant, midnight
@@ -77,6 +78,8 @@ class Exemptions(msgspec.Struct, frozen=True):
     hours: Hours = Hours()
     hold: str = HOLD_CATEGORY
     walk_up: str = WALK_UP_CATEGORY
+    bookable: Bookable = NO_DEMANDS
+    """What the room asks of its bookings."""
 
     @classmethod
     def of(
@@ -87,6 +90,7 @@ class Exemptions(msgspec.Struct, frozen=True):
         hours: Hours | None = None,
         hold: str = HOLD_CATEGORY,
         walk_up: str = WALK_UP_CATEGORY,
+        bookable: Bookable = NO_DEMANDS,
     ) -> "Exemptions":
         """From settings, as people write them."""
         return cls(
@@ -95,12 +99,14 @@ class Exemptions(msgspec.Struct, frozen=True):
             hours=hours or Hours(),
             hold=hold,
             walk_up=walk_up,
+            bookable=bookable,
         )
 
     @property
     def select(self) -> str:
         """The value of `$select`: the organizer is asked for only where it matters."""
-        return ",".join((*FIELDS, "organizer") if self.organizers else FIELDS)
+        named = self.organizers or self.bookable.needs_organizer
+        return ",".join((*FIELDS, "organizer") if named else FIELDS)
 
 
 NO_EXEMPTIONS: Final = Exemptions()
@@ -149,6 +155,8 @@ class GraphEvent(_Model):
     show_as: str = Field(alias="showAs", default="unknown")
     categories: tuple[str, ...] = ()
     has_attendees: bool = Field(alias="attendees", default=True)
+    people: int | None = Field(alias="attendees", default=None)
+    """How many are to come: the organizer, and who is invited and has not declined. None: not told."""
     organizer: str = Field(default="", repr=False)
     transaction_id: str | None = Field(alias="transactionId", default=None)
     """What the request that created it called itself; Graph tells it of events that were created so."""
@@ -163,6 +171,13 @@ class GraphEvent(_Model):
     @classmethod
     def _whether_any(cls, value: Any) -> Any:
         return bool(value) if isinstance(value, list) else True if value is None else value
+
+    @field_validator("people", mode="before")
+    @classmethod
+    def _how_many(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return None
+        return 1 + sum(map(_comes, value))
 
     @field_validator("organizer", mode="before")
     @classmethod
@@ -180,6 +195,14 @@ class GraphEvent(_Model):
     def has_category(self, category: str) -> bool:
         """Exchange compares categories without regard to case."""
         return category.casefold() in {own.casefold() for own in self.categories}
+
+
+def _comes(attendee: Any) -> bool:
+    """Whether it is a person who has not declined; rooms are invited as resources."""
+    if not isinstance(attendee, dict) or attendee.get("type") == "resource":
+        return False
+    status = attendee.get("status")
+    return not (isinstance(status, dict) and status.get("response") == "declined")
 
 
 def parse_event(item: Any) -> GraphEvent:
@@ -223,6 +246,7 @@ def to_booking(event: GraphEvent, room_zone: tzinfo, exemptions: Exemptions = NO
         room_organises=event.room_organises,
         has_attendees=event.has_attendees,
         marks=_marks(event, exemptions, start, room_zone),
+        breaches=_breaches(event, exemptions.bookable, start, end, room_zone),
         change_key=event.change_key,
     )
 
@@ -259,3 +283,12 @@ def _marks(event: GraphEvent, exemptions: Exemptions, start: Instant, zone: tzin
         "hours": not exemptions.hours.hold(start, zone),
     }
     return tuple(mark for mark, holds in found.items() if holds)
+
+
+def _breaches(
+    event: GraphEvent, bookable: Bookable, start: Instant, end: Instant, zone: tzinfo
+) -> tuple[Breach, ...]:
+    """All-day entries are notes, and what the room itself books was asked before."""
+    if bookable is NO_DEMANDS or event.all_day or event.room_organises:
+        return ()
+    return bookable.breaches(event.people, event.organizer, start, end, zone)

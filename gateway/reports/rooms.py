@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.core.booking_rules import RULES
 from gateway.core.decisions import Decision, Outcome, Tally
 from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
 
@@ -81,6 +82,16 @@ class SeriesReport(msgspec.Struct, frozen=True):
     at: Instant
 
 
+class RuleReport(msgspec.Struct, frozen=True):
+    """How often the bookings of a room broke one of the rules for bookings."""
+
+    room: str
+    rule: str
+    broken: int
+    declined: int
+    """For how many of them the room was told to decline."""
+
+
 class Report(msgspec.Struct, frozen=True):
     """Rooms and the whole site, over whole hours from `since` to `until`."""
 
@@ -90,6 +101,8 @@ class Report(msgspec.Struct, frozen=True):
     total: RoomReport
     series: tuple[SeriesReport, ...] = ()
     """By time: the series that were reported in the period."""
+    rules: tuple[RuleReport, ...] = ()
+    """By room and rule."""
 
 
 @dataclass
@@ -158,7 +171,19 @@ def rooms_report(
         total.take(sums)
         reports.append(sums.report(room))
     series.sort(key=lambda one: (one.at, one.room))
-    return Report(start, end, tuple(reports), total.report(""), tuple(series))
+    rules = tuple(one for room in sorted(by_room) for one in _rules(room, by_room[room], start))
+    return Report(start, end, tuple(reports), total.report(""), tuple(series), rules)
+
+
+def _rules(room: str, decisions: Iterable[Decision], start: Instant) -> Iterable[RuleReport]:
+    broken: Counter[str] = Counter()
+    declined: Counter[str] = Counter()
+    for decision in decisions:
+        if decision.kind == "rule_broken" and decision.at >= start:
+            broken.update(reason.code for reason in decision.reasons if reason.code in RULES)
+            if decision.write is not None:
+                declined[decision.write.breach] += 1
+    return [RuleReport(room, rule, broken[rule], declined[rule]) for rule in RULES if broken[rule]]
 
 
 def _series(decision: Decision) -> SeriesReport:

@@ -2,13 +2,13 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
 from gateway.core.units import HOUR_MS, Duration, Instant
 from gateway.reports.causes import GROUPS, OUTCOMES, cause_of
-from gateway.reports.rooms import Report, RoomReport
+from gateway.reports.rooms import Report, RoomReport, RuleReport
 
 HOURS: Final[tuple[tuple[str, str], ...]] = (
     ("booked_hours", "booked_ms"),
@@ -60,7 +60,7 @@ def as_table(report: Report, names: Mapping[str, str]) -> Table:
         _row(total, "All rooms"),
         outcomes,
         [(words, hours(duration)) for words, duration in by_size],
-        list(_notes(total)),
+        [*_notes(total), *_rule_notes(report.rules)],
         [
             (names.get(one.room, one.room), one.booking, str(one.ghosts), hours(one.booked_ms))
             for one in report.series
@@ -90,13 +90,27 @@ def _notes(total: RoomReport) -> list[str]:
     if total.would_return_ms:
         notes.append('"Would be": what the rooms in shadow mode would have given back if they were live.')
     if total.came_after:
-        times = "once" if total.came_after == 1 else f"{total.came_after} times"
-        notes.append(f"A room was wanted after its release, or after its supposed one in shadow: {times}.")
+        notes.append(
+            "A room was wanted after its release, or after its supposed one in shadow: "
+            f"{_times(total.came_after)}."
+        )
     if total.ended_early_ms:
         notes.append(f"Bookings that ended early gave back {hours(total.ended_early_ms)} h.")
     if total.untold_ms:
         notes.append(f"The sensors could not tell for {hours(total.untold_ms)} h of room time.")
     return notes
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _rule_notes(rules: Sequence[RuleReport]) -> list[str]:
+    return [
+        f"Rule for bookings broken in {one.room}: {one.rule}, {_times(one.broken)}"
+        + (f", declined {_times(one.declined)}." if one.declined else ".")
+        for one in rules
+    ]
 
 
 def as_csv(report: Report) -> str:
@@ -151,6 +165,10 @@ def as_json(report: Report, zone: tzinfo) -> dict[str, Any]:
                 "reported_on": _iso(one.at, zone)[:10],
             }
             for one in report.series
+        ],
+        "rules": [
+            {"room": one.room, "rule": one.rule, "broken": one.broken, "declined": one.declined}
+            for one in report.rules
         ],
     }
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.decisions import Decision, Outcome, Reason, Tally
+from gateway.core.decisions import Decision, Outcome, Reason, Tally, Write
 from gateway.core.units import HOUR_MS, MINUTE_MS, Instant
 from gateway.reports import Report, RoomReport, rooms_report
-from gateway.reports.rooms import whole_hours
+from gateway.reports.rooms import RuleReport, whole_hours
+from gateway.reports.text import as_json, as_table
 
 BERLIN = ZoneInfo("Europe/Berlin")
 KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -228,3 +229,36 @@ def test_the_report_says_what_it_covers() -> None:
     """The cut period, not the one that was asked for."""
     report: Report = rooms_report([], at("06:30"), at("10:30"), BERLIN)
     assert (report.since, report.until) == (at("06:00"), at("10:00"))
+
+
+def test_broken_rules_for_bookings_are_counted_by_room_and_rule() -> None:
+    """Each breach once, and for how many the room was told to decline; what lies before does not count."""
+    write = Write(
+        1, "refuse", "decline", "id", at("09:00"), at("09:00") + HOUR_MS, at("09:00"), breach="blackout"
+    )
+    decisions = [
+        Decision("rule_broken", "orion", at("09:00") - HOUR_MS, reasons=(Reason("too_long"),)),
+        Decision("rule_broken", "orion", at("09:00"), reasons=(Reason("too_long"), Reason("rule_series"))),
+        Decision(
+            "rule_broken",
+            "orion",
+            at("09:00"),
+            reasons=(Reason("blackout"), Reason("rule_declines")),
+            write=write,
+        ),
+        Decision("rule_broken", "vega", at("09:00"), reasons=(Reason("too_long"),)),
+    ]
+    report = rooms_report(decisions, at("09:00"), at("09:00") + HOUR_MS, UTC)
+    assert report.rules == (
+        RuleReport("orion", "blackout", 1, 1),
+        RuleReport("orion", "too_long", 1, 0),
+        RuleReport("vega", "too_long", 1, 0),
+    )
+    assert as_json(report, UTC)["rules"][0] == {
+        "room": "orion",
+        "rule": "blackout",
+        "broken": 1,
+        "declined": 1,
+    }
+    notes = as_table(report, {}).notes
+    assert "Rule for bookings broken in orion: blackout, once, declined once." in notes

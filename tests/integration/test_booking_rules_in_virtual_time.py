@@ -1,0 +1,83 @@
+"""Rules for bookings through the whole service: what organizers see in Exchange, and read."""
+
+from pathlib import Path
+
+from harness import World, at, in_world
+
+from gateway.core.explain import explain
+from simulators.exchange.faults import Silence
+
+ORION = "orion@contoso.com"
+ANA = "person-001@contoso.com"
+DECLINES = """
+rules = { too_long = "decline", blackout = "decline", too_many = "report" }
+longest = "2h"
+blackouts = "mon 15:00-16:00"
+rule_texts = { blackout = "Closed for cleaning." }
+"""
+
+
+def declined(world: World) -> list[str]:
+    """What the organizer has read of rooms that declined."""
+    return [m.comment for m in world.exchange.messages_to(ANA) if m.kind == "declined"]
+
+
+def test_a_booking_that_breaks_a_rule_is_declined_with_its_text(tmp_path: Path) -> None:
+    """In Exchange it is declined, the organizer reads which rule, others are left alone."""
+
+    async def story(world: World) -> None:
+        await world.until("09:00")
+        long = world.exchange.book(ANA, ORION, at("11:00"), at("13:30"))
+        closed = world.exchange.book(ANA, ORION, at("15:30"), at("16:30"))
+        fine = world.exchange.book(ANA, ORION, at("16:30"), at("17:30"))
+        await world.until("09:03")
+        assert world.exchange.status(long, ORION).response == "declined"
+        assert world.exchange.status(closed, ORION).response == "declined"
+        assert world.exchange.status(fine, ORION).response == "accepted"
+        assert sorted(declined(world)) == [
+            "Closed for cleaning.",
+            "This room can be booked for 2 h at the most.",
+        ]
+        assert world.outbox() == [("refuse", "applied", ""), ("refuse", "applied", "")]
+        sentences = [explain(d, str) for d in world.decisions("rule_broken")]
+        assert any("closed to bookings at that time" in sentence for sentence in sentences)
+        assert len(world.decisions("declined")) == 2
+
+    in_world(tmp_path, story, policy=DECLINES, room="capacity = 6")
+
+
+def test_a_decline_whose_answer_is_lost_is_made_once(tmp_path: Path) -> None:
+    """The organizer reads it once: what an unclear answer left open is read back."""
+
+    async def story(world: World) -> None:
+        await world.until("09:00")
+        world.exchange.faults.add(Silence(after_effect=True), method="POST", path="/decline")
+        world.exchange.faults.silence_s = 30
+        long = world.exchange.book(ANA, ORION, at("11:00"), at("13:30"))
+        await world.until("09:05")
+        assert world.exchange.status(long, ORION).response == "declined"
+        assert len(declined(world)) == 1
+        assert [state for _, state, _ in world.outbox()] == ["applied"]
+
+    in_world(tmp_path, story, policy=DECLINES, room="capacity = 6")
+
+
+def test_an_organizer_who_mends_it_in_time_keeps_the_room(tmp_path: Path) -> None:
+    """Between decision and write it became short enough: read again, changed, left alone."""
+
+    async def story(world: World) -> None:
+        await world.until("09:00:30")
+        long = world.exchange.book(ANA, ORION, at("11:00"), at("13:30"))
+
+        def mend(point: str) -> None:
+            if point == "after_commit" and world.decisions("rule_broken"):
+                world.checkpoint = lambda _: None
+                world.exchange.move(long, at("11:00"), at("12:30"))
+
+        world.checkpoint = mend
+        await world.until("09:05")
+        assert world.exchange.status(long, ORION).response == "accepted"
+        assert [(action, state) for action, state, _ in world.outbox()] == [("refuse", "superseded")]
+        assert len(world.decisions("not_declined")) == 1
+
+    in_world(tmp_path, story, policy=DECLINES, room="capacity = 6")
