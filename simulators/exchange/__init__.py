@@ -21,7 +21,8 @@ from simulators.exchange.identity import Identity
 from simulators.exchange.items import Attendee, CalendarItem, Person
 from simulators.exchange.mailbox import Processing
 from simulators.exchange.mailboxes import Draft, Mailboxes, Message
-from simulators.exchange.recurrence import Recurrence, daily, weekly
+from simulators.exchange.recurrence import Recurrence, daily, monthly, weekly, yearly
+from simulators.exchange.variants import Variants, variants
 
 __all__ = [
     "Attendee",
@@ -38,8 +39,12 @@ __all__ = [
     "Silence",
     "Stale",
     "Truncate",
+    "Variants",
     "daily",
+    "monthly",
+    "variants",
     "weekly",
+    "yearly",
 ]
 
 TENANT_ID: Final = "11111111-aaaa-4aaa-8aaa-111111111111"
@@ -51,7 +56,8 @@ class ExchangeSimulator(Bookings):
     """One tenant: its identity service, its mailboxes, and Graph in front of them.
 
     `rooms`: addresses, or `Person`s where the display name matters. `now`: the simulated time in ms
-    since 1970 UTC. `wall_clock`: seconds since 1970, for the lifetime of tokens only.
+    since 1970 UTC. `wall_clock`: seconds since 1970, for the lifetime of tokens only. `variants`: how
+    Exchange behaves where nobody has documented it. `deliver_to_people`: see `Mailboxes`.
     """
 
     def __init__(
@@ -65,9 +71,13 @@ class ExchangeSimulator(Bookings):
         client_secret: str = CLIENT_SECRET,
         token_lifetime_s: int = 3_599,
         wall_clock: Callable[[], float] = time.time,
+        variants: Variants | None = None,
+        deliver_to_people: bool = False,
     ) -> None:
         people = [room if isinstance(room, Person) else Person(_room_name(room), room) for room in rooms]
-        super().__init__(Mailboxes(people, now=now, seed=seed))
+        super().__init__(
+            Mailboxes(people, now=now, seed=seed, variants=variants, deliver_to_people=deliver_to_people)
+        )
         self.now = now
         self.requests = RequestCounts()
         self.faults = FaultScript(now)
@@ -78,9 +88,8 @@ class ExchangeSimulator(Bookings):
             token_lifetime_s=token_lifetime_s,
             wall_clock=wall_clock,
         )
-        self.app = App(
-            self.identity, Graph(self.mailboxes, self.identity.check, now), self.faults, self.requests
-        )
+        self.graph = Graph(self.mailboxes, self.identity.check, now, tenant_id=tenant_id)
+        self.app = App(self.identity, self.graph, self.faults, self.requests)
 
 
 def _room_name(address: str) -> str:

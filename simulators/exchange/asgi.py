@@ -115,14 +115,11 @@ class App:
         try:
             self._identity.check(request)
         except ExchangeError as error:
-            return self._refuse(request, error)
-        return answer_batch(request, self._inner, self._refuse)
+            return self._graph.refuse(request, error)
+        return answer_batch(request, self._inner, self._graph.refuse)
 
     def _inner(self, request: Request) -> Answer:
         return self._graph_answer(request, self._faults.strike(request.method, _target(request), inner=True))
-
-    def _refuse(self, request: Request, error: ExchangeError) -> Answer:
-        return self._graph.refusal(request, error.status, error.code, error.message)
 
     def _refused(self, request: Request, fault: Refuse) -> Answer:
         answer = self._graph.refusal(request, fault.status, fault.code, fault.message)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.core.units import DAY_MS, Duration, Instant
 from simulators.exchange.errors import InvalidRequest
+from simulators.exchange.zones import WINDOWS_ZONES
 
 UNSET_STAMP: Final = "0001-01-01T00:00:00Z"
 """What Graph writes where somebody has not responded yet."""
@@ -19,29 +20,11 @@ UNSET_STAMP: Final = "0001-01-01T00:00:00Z"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 
-# The Windows names most likely to be met, and their IANA zones (Unicode CLDR, windowsZones).
-_WINDOWS_ZONES: Final = {
-    "UTC": "Etc/UTC",
-    "GMT Standard Time": "Europe/London",
-    "W. Europe Standard Time": "Europe/Berlin",
-    "Romance Standard Time": "Europe/Paris",
-    "Central Europe Standard Time": "Europe/Budapest",
-    "Eastern Standard Time": "America/New_York",
-    "Central Standard Time": "America/Chicago",
-    "Mountain Standard Time": "America/Denver",
-    "Pacific Standard Time": "America/Los_Angeles",
-    "India Standard Time": "Asia/Kolkata",
-    "China Standard Time": "Asia/Shanghai",
-    "Tokyo Standard Time": "Asia/Tokyo",
-    "AUS Eastern Standard Time": "Australia/Sydney",
-}
-
-
 @lru_cache(maxsize=256)
 def zone(name: str) -> ZoneInfo:
     """The zone of a Windows or IANA name. Raises `InvalidRequest` for others, as Graph does."""
     try:
-        return ZoneInfo(_WINDOWS_ZONES.get(name, name))
+        return ZoneInfo(WINDOWS_ZONES.get(name, name))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a name that is a folder
         raise InvalidRequest(
             f"The following TimeZone value is not supported: '{name}'.", "TimeZoneNotSupportedException"
@@ -70,6 +53,11 @@ def graph_datetime(instant: Instant, zone_name: str = "UTC") -> str:
 def graph_stamp(instant: Instant) -> str:
     """`2026-11-23T09:00:00Z`: a DateTimeOffset, the form of `originalStart` and response times."""
     return f"{to_utc(instant):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def graph_stamp_ms(instant: Instant) -> str:
+    """`2026-11-23T09:00:00.000Z`, with milliseconds."""
+    return to_utc(instant).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def error_date(instant: Instant) -> str:
@@ -101,6 +89,12 @@ def wall_instant(text: str, zone_name: str) -> Instant:
 def local_date(instant: Instant, zone_name: str) -> date:
     """The calendar date at that instant in the named zone."""
     return to_utc(instant).astimezone(zone(zone_name)).date()
+
+
+def local_minute(instant: Instant, zone_name: str) -> int:
+    """Minutes since midnight on the zone's clocks."""
+    local = to_utc(instant).astimezone(zone(zone_name))
+    return local.hour * 60 + local.minute
 
 
 @lru_cache(maxsize=65_536)
