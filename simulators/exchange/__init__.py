@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gateway.core.units import Instant
+from gateway.core.units import Duration, Instant
 from simulators.exchange.asgi import App, RequestCounts
 from simulators.exchange.bookings import Bookings, OrganizerEvent
-from simulators.exchange.faults import Drop, FaultScript, Refuse, Silence, Stale, Truncate
+from simulators.exchange.control import Control
+from simulators.exchange.faults import PRESETS, Cut, Drop, FaultScript, Refuse, Repage, Silence, Slow, Stale, Truncate
 from simulators.exchange.graph import Graph
 from simulators.exchange.identity import Identity
 from simulators.exchange.items import Attendee, CalendarItem, Person
@@ -25,8 +26,10 @@ from simulators.exchange.recurrence import Recurrence, daily, monthly, weekly, y
 from simulators.exchange.variants import Variants, variants
 
 __all__ = [
+    "PRESETS",
     "Attendee",
     "CalendarItem",
+    "Cut",
     "Draft",
     "Drop",
     "ExchangeSimulator",
@@ -36,7 +39,9 @@ __all__ = [
     "Processing",
     "Recurrence",
     "Refuse",
+    "Repage",
     "Silence",
+    "Slow",
     "Stale",
     "Truncate",
     "Variants",
@@ -90,6 +95,12 @@ class ExchangeSimulator(Bookings):
         )
         self.graph = Graph(self.mailboxes, self.identity.check, now, tenant_id=tenant_id)
         self.app = App(self.identity, self.graph, self.faults, self.requests)
+
+    def allow_control(self, advance: Callable[[Duration], None] | None = None) -> None:
+        """Take orders over HTTP, below `/simulator`. `advance` moves the time that `now` tells."""
+        self.app.control = Control(
+            self, self.identity, self.graph, self.faults, self.requests.told, self.app.limit, advance
+        )
 
 
 def _room_name(address: str) -> str:

@@ -56,9 +56,7 @@ def _check_certificate(
     _check_signature(assertion, header, certificate.key, _thumbprint_words(header))
     if now_s > certificate.expires_s:
         reason = f"The key used is expired., {_thumbprint_words(header)}"
-        raise TokenRefusedError(
-            700027, f"Client assertion failed signature validation. [Reason - {reason}]"
-        )
+        raise TokenRefusedError(700027, f"Client assertion failed signature validation. [Reason - {reason}]")
     if not _audiences(claims) & set(audiences):
         raise TokenRefusedError(700023, "Client assertion audience claim does not match Realm issuer.")
     _check_times(claims, now_s)
@@ -100,7 +98,8 @@ def _check_federated(
         known = [one for one in known if fits(one)]
         if not known:
             raise TokenRefusedError(
-                number, f"No matching federated identity record found for presented assertion {what} '{given}'."
+                number,
+                f"No matching federated identity record found for presented assertion {what} '{given}'.",
             )
     _check_signature(assertion, header, known[0].key, "The issuer's key does not fit.")
     _check_times(claims, now_s)

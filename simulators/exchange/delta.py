@@ -182,7 +182,9 @@ def _there(calendar: Calendar, span: Window | None) -> Iterator[CalendarItem]:
 
 def _series_of(event_id: str, state: _State) -> str | None:
     """The series of an occurrence that is gone, by what its id has in common with a stored one."""
-    return next((one for one in state.stored if one[:-4] == event_id[: len(one) - 4] and one != event_id), None)
+    return next(
+        (one for one in state.stored if one[:-4] == event_id[: len(one) - 4] and one != event_id), None
+    )
 
 
 def _removed(call: MailboxCall, event_id: str) -> Json:

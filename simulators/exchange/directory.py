@@ -114,7 +114,9 @@ class Directory:
             raise NotFound("BadRequest", f"Resource not found for the segment '{call.target.part}'.")
         context = call.context(f"users('{call.box.id}')/mailboxSettings/{call.target.part}")
         value = found[call.target.part]
-        return call.answer({"@odata.context": context, **(value if isinstance(value, dict) else {"value": value})})
+        return call.answer(
+            {"@odata.context": context, **(value if isinstance(value, dict) else {"value": value})}
+        )
 
     def change_settings(self, call: MailboxCall) -> Answer:
         """Change time zone and working hours."""
@@ -136,7 +138,9 @@ class Directory:
         body = call.request.json()
         given, wanted = body.get("inputIds"), body.get("targetIdType")
         if not isinstance(given, list) or not {wanted, body.get("sourceIdType")} <= _ID_TYPES:
-            raise InvalidRequest("inputIds, sourceIdType or targetIdType is not valid.", "ErrorInvalidParameter")
+            raise InvalidRequest(
+                "inputIds, sourceIdType or targetIdType is not valid.", "ErrorInvalidParameter"
+            )
         if len(given) > _MOST_IDS:
             raise InvalidRequest(f"More than {_MOST_IDS} ids were given.", "ErrorInvalidParameter")
         translated = immutable_id if wanted == "restImmutableEntryId" else changeable_id

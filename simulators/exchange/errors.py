@@ -125,9 +125,7 @@ class WrongMethod(ExchangeError):  # noqa: N818 - as InvalidRequest
     status = 405
 
     def __init__(self) -> None:
-        super().__init__(
-            "Request_BadRequest", "Specified HTTP method is not allowed for the request target."
-        )
+        super().__init__("Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
 
 
 class AlreadyThere(ExchangeError):  # noqa: N818 - as InvalidRequest
@@ -162,6 +160,4 @@ def lacks_permission() -> AccessDenied:
 
 def lacks_directory_permission() -> AccessDenied:
     """The token does not carry a role that the directory asks for."""
-    return AccessDenied(
-        "Insufficient privileges to complete the operation.", "Authorization_RequestDenied"
-    )
+    return AccessDenied("Insufficient privileges to complete the operation.", "Authorization_RequestDenied")

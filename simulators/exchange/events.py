@@ -131,7 +131,7 @@ class Events:
         if wanted is not None and target.route == "GET calendarView":
             wanted = tuple(name for name in wanted if name not in _NO_SELECT_IN_VIEW)
         page: Json = {"@odata.context": _context(call)}
-        if options.count:
+        if options.counted:
             page["@odata.count"] = len(found)
         page["value"] = [self._shown(call, item, wanted) for item in found[skip : skip + size]]
         if skip + size < len(found):
@@ -185,7 +185,11 @@ class Events:
         """Change some properties."""
         item = self._current(call)
         fields = changes(call.request.json(), item, self._name_of)
-        if self._variants.room_patch == "refused" and not item.is_organizer and _OF_THE_ORGANIZER & set(fields):
+        if (
+            self._variants.room_patch == "refused"
+            and not item.is_organizer
+            and _OF_THE_ORGANIZER & set(fields)
+        ):
             raise InvalidRequest(
                 "Your request can't be completed. You need to be an organizer to change this property.",
                 "ErrorCalendarIsNotOrganizer",
@@ -228,9 +232,7 @@ class Events:
                 "'SendResponse' must be true when 'Comment' is not null.", "ErrorInvalidParameter"
             )
         proposed = body.get("proposedNewTime", body.get("ProposedNewTime"))
-        if proposed is not None and (
-            not send or not item.allow_new_time_proposals or response == "accepted"
-        ):
+        if proposed is not None and (not send or not item.allow_new_time_proposals or response == "accepted"):
             raise InvalidRequest("A new time cannot be proposed here.", "ErrorInvalidParameter")
         self._mailboxes.respond(
             call.box,

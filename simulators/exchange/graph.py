@@ -60,7 +60,7 @@ class Graph:
         *,
         tenant_id: str = "",
     ) -> None:
-        self._mailboxes = mailboxes
+        self.mailboxes = mailboxes
         self._check = check
         self._now = now
         self._answers = 0
@@ -151,11 +151,11 @@ class Graph:
             raise InvalidRequest(f"Resource not found for the segment '{last}'.", "BadRequest")
         if target.route == WRONG_METHOD:
             raise WrongMethod
-        self._mailboxes.settle()
+        self.mailboxes.settle()
         if target.user == "me":
             target = _me(target, caller)
-        address = self._mailboxes.mailbox(target.user).address if target.user else ""
-        check_permission(caller, target.route, address, self._mailboxes.variants)
+        address = self.mailboxes.mailbox(target.user).address if target.user else ""
+        check_permission(caller, target.route, address, self.mailboxes.variants)
         preferences = preferences_of(request.headers.get("prefer", ""))
         options = options_of(request.query)
         if not target.user:
@@ -168,7 +168,7 @@ class Graph:
         )
 
     def _open(self, target: Target) -> Mailbox:
-        box = self._mailboxes.mailbox(target.user)
+        box = self.mailboxes.mailbox(target.user)
         if target.route == "GET user":
             return box  # a matter of the directory, not of Exchange
         if box.state == "denied":

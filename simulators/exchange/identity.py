@@ -124,9 +124,7 @@ class Identity:
             return _json(200, self._configuration(request.origin, tenant, issuer))
         except TokenRefusedError as refused:
             correlation = request.headers.get("client-request-id", "")
-            return shown(
-                refused, now_s=self._wall_clock(), correlation_id=correlation, count=self._count
-            )
+            return shown(refused, now_s=self._wall_clock(), correlation_id=correlation, count=self._count)
 
     def _check_tenant(self, tenant: str, route: str | None) -> None:
         if tenant in _SHARED_AUTHORITIES | {self.tenant_id.lower()}:
@@ -170,7 +168,9 @@ class Identity:
         return found.caller
 
     def _challenge(self, found: _Issued) -> InvalidToken:
-        words = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
+        words = (
+            "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
+        )
         refused = InvalidToken(f"{words}TokenIssuedBeforeRevocationTimestamp")
         if found.capable:
             claims = {"access_token": {"nbf": {"essential": True, "value": str(int(self._asked_again_s))}}}
@@ -206,7 +206,11 @@ class Identity:
         return token
 
     def _claims(
-        self, application: Application, scopes: frozenset[str], user: str, more: Mapping[str, Any] | None = None
+        self,
+        application: Application,
+        scopes: frozenset[str],
+        user: str,
+        more: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         now = int(self._wall_clock())
         self._count += 1
@@ -244,7 +248,9 @@ class Identity:
             )
         form = _form(request)
         if "grant_type" not in form:
-            raise TokenRefusedError(900144, "The request body must contain the following parameter: 'grant_type'.")
+            raise TokenRefusedError(
+                900144, "The request body must contain the following parameter: 'grant_type'."
+            )
         if form["grant_type"] != "client_credentials":
             raise TokenRefusedError(70003, "The app requested an unsupported grant type.")
         application = self._application(form)
@@ -269,7 +275,9 @@ class Identity:
     def _application(self, form: Mapping[str, str]) -> Application:
         client_id = form.get("client_id", "")
         if not client_id:
-            raise TokenRefusedError(900144, "The request body must contain the following parameter: 'client_id'.")
+            raise TokenRefusedError(
+                900144, "The request body must contain the following parameter: 'client_id'."
+            )
         found = self.applications.get(client_id.lower())
         if found is None:
             raise TokenRefusedError(

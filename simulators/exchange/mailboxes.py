@@ -215,7 +215,13 @@ class Mailboxes:
         for item in room.calendar.view(since - claim_ms, now - claim_ms + 1):
             begun = since - claim_ms < item.start_ms <= now - claim_ms
             claimed = (room.address.casefold(), item.ical_uid) in self.checked_in
-            if begun and item.response == "accepted" and not item.all_day and not item.cancelled and not claimed:
+            if (
+                begun
+                and item.response == "accepted"
+                and not item.all_day
+                and not item.cancelled
+                and not claimed
+            ):
                 self.respond(room, item.id, "declined", "Nobody checked in, so the room was released.")
 
     # What an organizer does
@@ -345,7 +351,9 @@ class Mailboxes:
                 else "ErrorCalendarIsCancelledForAccept",
             )
         if answer == "declined":
-            was = item if item.day is None else msgspec.structs.replace(item, told=(item.start_ms, item.end_ms))
+            was = (
+                item if item.day is None else msgspec.structs.replace(item, told=(item.start_ms, item.end_ms))
+            )
             box.declined[item.uid, item.day] = was
             _take_out(box, item)
         else:

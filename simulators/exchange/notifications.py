@@ -149,9 +149,7 @@ class Notifier:
     def _queue(self, one: "Subscription", url: str, body: Json) -> None:
         now = self._mailboxes.now()
         audience = one.application_id if "encryptedContent" in body else ""
-        self.pending.append(
-            Delivery(url, body, now + self.delay_ms, now + RETRIED_FOR_MS, audience=audience)
-        )
+        self.pending.append(Delivery(url, body, now + self.delay_ms, now + RETRIED_FOR_MS, audience=audience))
         if self.wake is not None:
             self.wake.set()
 

@@ -23,7 +23,19 @@ MAX_QUERY: Final = 16_384
 """Characters; longer ones are refused, as by any server."""
 
 _KNOWN: Final = frozenset(
-    {"select", "expand", "top", "skip", "orderby", "filter", "count", "search", "skiptoken", "deltatoken", "format"}
+    {
+        "select",
+        "expand",
+        "top",
+        "skip",
+        "orderby",
+        "filter",
+        "count",
+        "search",
+        "skiptoken",
+        "deltatoken",
+        "format",
+    }
 )
 _OWN: Final = {"startdatetime": "startDateTime", "enddatetime": "endDateTime"}
 
@@ -46,7 +58,7 @@ class Options(NamedTuple):
     orderby: tuple[tuple[str, bool], ...] = ()
     """Properties, and whether they descend."""
     filter: str = ""
-    count: bool = False
+    counted: bool = False
     search: str = ""
     skiptoken: str = ""
     deltatoken: str | None = None
@@ -79,7 +91,7 @@ def options_of(query: str) -> Options:
                 raise InvalidRequest(f"Query option '${name}' was specified more than once.", "BadRequest")
             given.add(f"${name}")
             if name in _READERS:
-                found[name] = _READERS[name](value)
+                found["counted" if name == "count" else name] = _READERS[name](value)
         elif written.startswith("$"):
             raise InvalidRequest(f"The query option '{written}' is not recognized.", "BadRequest")
     return Options(**found, given=frozenset(given))
@@ -119,7 +131,7 @@ def json_page(
     if options.select is not None:
         context = f"{context}({','.join(options.select)})"
     shown: Json = {"@odata.context": context}
-    if options.count:
+    if options.counted:
         shown["@odata.count"] = len(found)
     shown["value"] = [selected(one, options) for one in found[options.skip : options.skip + size]]
     if options.skip + size < len(found):

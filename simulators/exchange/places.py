@@ -51,8 +51,12 @@ class RoomList(msgspec.Struct, frozen=True):
     rooms: tuple[str, ...]
 
 
-_ROOM_NAMES: Final = frozenset({*RoomDetails.__struct_fields__, "id", "placeId", "displayName", "emailAddress"})
-_LIST_NAMES: Final = frozenset({"id", "placeId", "displayName", "emailAddress", "address", "geoCoordinates", "phone"})
+_ROOM_NAMES: Final = frozenset(
+    {*RoomDetails.__struct_fields__, "id", "placeId", "displayName", "emailAddress"}
+)
+_LIST_NAMES: Final = frozenset(
+    {"id", "placeId", "displayName", "emailAddress", "address", "geoCoordinates", "phone"}
+)
 
 
 class Places:
@@ -112,7 +116,13 @@ class Places:
         found = [_list_json(one) for one in self.lists]
         context = call.context("places/microsoft.graph.roomList")
         page = json_page(
-            call.request, found, context, _LIST_NAMES, kind="roomList", preferred=call.preferences.page, page=PAGE
+            call.request,
+            found,
+            context,
+            _LIST_NAMES,
+            kind="roomList",
+            preferred=call.preferences.page,
+            page=PAGE,
         )
         return call.answer(page)
 

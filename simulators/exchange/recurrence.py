@@ -14,9 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-Kind = Literal[
-    "daily", "weekly", "absoluteMonthly", "relativeMonthly", "absoluteYearly", "relativeYearly"
-]
+Kind = Literal["daily", "weekly", "absoluteMonthly", "relativeMonthly", "absoluteYearly", "relativeYearly"]
 Index = Literal["first", "second", "third", "fourth", "last"]
 
 WEEKDAYS: Final[tuple[Weekday, ...]] = (
@@ -76,9 +74,7 @@ def monthly(
 ) -> Recurrence:
     """On a day of every `interval` months; with `days` on the first, second ... last such weekday."""
     kind: Kind = "relativeMonthly" if days else "absoluteMonthly"
-    return Recurrence(
-        kind, interval, days, count=count, until=until, day_of_month=day_of_month, index=index
-    )
+    return Recurrence(kind, interval, days, count=count, until=until, day_of_month=day_of_month, index=index)
 
 
 def yearly(

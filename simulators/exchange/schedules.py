@@ -133,7 +133,11 @@ def _check_span(start_ms: Instant, end_ms: Instant) -> None:
 
 def _duration(text: str) -> Duration:
     found = re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?", text)
-    minutes = [int(part or 0) * unit for part, unit in zip(found.groups(), (1_440, 60, 1), strict=True)] if found else []
+    minutes = (
+        [int(part or 0) * unit for part, unit in zip(found.groups(), (1_440, 60, 1), strict=True)]
+        if found
+        else []
+    )
     if not sum(minutes):
         raise InvalidRequest(f"The duration '{text}' is not valid.", "ErrorInvalidParameter")
     return sum(minutes) * MINUTE_MS
@@ -149,7 +153,8 @@ def _view(found: list[CalendarItem], start_ms: Instant, end_ms: Instant, step_ms
 
 def _item(item: CalendarItem, zone_name: str) -> Json:
     start, end = (
-        {"dateTime": graph_datetime(at, zone_name), "timeZone": zone_name} for at in (item.start_ms, item.end_ms)
+        {"dateTime": graph_datetime(at, zone_name), "timeZone": zone_name}
+        for at in (item.start_ms, item.end_ms)
     )
     return {
         "isPrivate": item.sensitivity == "private",
@@ -166,14 +171,17 @@ def _free(box: Mailbox, start_ms: Instant, end_ms: Instant) -> bool:
 
 
 def _suggestion(order: int, boxes: list[Mailbox], start_ms: Instant, end_ms: Instant, zone_name: str) -> Json:
-    start, end = ({"dateTime": graph_datetime(at, zone_name), "timeZone": zone_name} for at in (start_ms, end_ms))
+    start, end = (
+        {"dateTime": graph_datetime(at, zone_name), "timeZone": zone_name} for at in (start_ms, end_ms)
+    )
     return {
         "confidence": 100,
         "order": order,
         "organizerAvailability": "free",
         "suggestionReason": "Suggested because it is one of the nearest times when all attendees are available.",
         "attendeeAvailability": [
-            {"availability": "free", "attendee": {"emailAddress": {"address": box.address}}} for box in boxes[1:]
+            {"availability": "free", "attendee": {"emailAddress": {"address": box.address}}}
+            for box in boxes[1:]
         ],
         "locations": [{"displayName": box.person.name} for box in boxes[1:] if box.is_room],
         "meetingTimeSlot": {"start": start, "end": end},

@@ -123,7 +123,9 @@ class Subscriptions:
         for url in _handshakes(made):
             token = f"Validation: Testing client application reachability for subscription {made.id}"
             mark = "&" if "?" in url else "?"
-            reply = await sender(f"{url}{mark}validationToken={quote(token)}", b"", {"content-type": "text/plain"})
+            reply = await sender(
+                f"{url}{mark}validationToken={quote(token)}", b"", {"content-type": "text/plain"}
+            )
             _check_reply(reply, token)
         return self._enter(call, made)
 
@@ -136,7 +138,9 @@ class Subscriptions:
         body = call.request.json()
         unknown = {name for name in body if not name.startswith("@odata.")} - _FIELDS
         if unknown:
-            raise _invalid(f"The property '{min(unknown)}' does not exist on type 'microsoft.graph.subscription'.")
+            raise _invalid(
+                f"The property '{min(unknown)}' does not exist on type 'microsoft.graph.subscription'."
+            )
         for name in ("changeType", "notificationUrl", "resource", "expirationDateTime"):
             if not isinstance(body.get(name), str) or not body[name]:
                 raise _invalid(f"The property '{name}' is required.")
@@ -296,7 +300,11 @@ def _check_url(name: str, url: Any) -> None:
         return
     parts = urlsplit(url) if isinstance(url, str) else None
     loopback = parts is not None and parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if parts is None or not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and loopback)):
+    if (
+        parts is None
+        or not parts.hostname
+        or (parts.scheme != "https" and not (parts.scheme == "http" and loopback))
+    ):
         raise _invalid(f"The {name} must be an https address (plain http is taken on the loopback only).")
 
 

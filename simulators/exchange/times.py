@@ -20,6 +20,7 @@ UNSET_STAMP: Final = "0001-01-01T00:00:00Z"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 
+
 @lru_cache(maxsize=256)
 def zone(name: str) -> ZoneInfo:
     """The zone of a Windows or IANA name. Raises `InvalidRequest` for others, as Graph does."""
@@ -50,6 +51,7 @@ def graph_datetime(instant: Instant, zone_name: str = "UTC") -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0"
 
 
+@lru_cache(maxsize=65_536)
 def graph_stamp(instant: Instant) -> str:
     """`2026-11-23T09:00:00Z`: a DateTimeOffset, the form of `originalStart` and response times."""
     return f"{to_utc(instant):%Y-%m-%dT%H:%M:%SZ}"

@@ -97,8 +97,6 @@ def variant_of(settings: Mapping[str, str]) -> Variants:
         return msgspec.convert(dict(settings), Variants, strict=False)
     except msgspec.ValidationError as error:
         allowed = [
-            f"{name}={value}"
-            for name in settings
-            for value in (getattr(known, name), *PLAUSIBLE[name])
+            f"{name}={value}" for name in settings for value in (getattr(known, name), *PLAUSIBLE[name])
         ]
         raise ValueError(f"{error}; for example: {', '.join(allowed)}") from error

@@ -12,7 +12,15 @@ from simulators.exchange.render import Json
 from simulators.exchange.times import window_instant
 from simulators.exchange.wire import Answer
 
-_TEXTS: Final = ("displayName", "description", "macAddress", "manufacturer", "ipV4Address", "ipV6Address", "placeId")
+_TEXTS: Final = (
+    "displayName",
+    "description",
+    "macAddress",
+    "manufacturer",
+    "ipV4Address",
+    "ipV6Address",
+    "placeId",
+)
 _NAMES: Final = frozenset({"id", "deviceId", *_TEXTS, "tags", "sensors"})
 _VALUES: Final = {
     "occupancy": "boolValue",
@@ -101,9 +109,10 @@ class Workplace:
 
     def _claim(self, place: str, at: Instant) -> None:
         room = next((box for box in self._mailboxes.rooms() if box.id == place), None)
-        for item in room.calendar.view(at, at + _REACH_MS) if room is not None else ():
-            if room is not None:
-                self._mailboxes.checked_in[room.address.casefold(), item.ical_uid] = at
+        if room is None:
+            return
+        for item in room.calendar.view(at, at + _REACH_MS):
+            self._mailboxes.checked_in[room.address.casefold(), item.ical_uid] = at
 
     def _find(self, key: str) -> Json:
         device = self.devices.get(key)
@@ -112,7 +121,9 @@ class Workplace:
         return device
 
     def _shown(self, call: Call, device: Json, status: int = 200) -> Answer:
-        return call.answer({"@odata.context": call.context("workplace/sensorDevices/$entity"), **device}, status)
+        return call.answer(
+            {"@odata.context": call.context("workplace/sensorDevices/$entity"), **device}, status
+        )
 
 
 def _device(before: Json, body: Json) -> Json:

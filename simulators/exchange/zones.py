@@ -146,5 +146,6 @@ tzone://Microsoft/Utc=Etc/UTC
 """
 
 WINDOWS_ZONES: Final[dict[str, str]] = dict(
-    line.rsplit("=", 1) for line in _TABLE.strip().splitlines()  # type: ignore[misc]  # two parts each
+    line.rsplit("=", 1)
+    for line in _TABLE.strip().splitlines()
 )
