@@ -62,20 +62,22 @@ _LOCATION: Final = frozenset(
 )
 _PLAIN_LOCATION: Final = frozenset({"displayName", "locationType", "uniqueId", "uniqueIdType", "@odata.type"})
 _CHOICES: Final = {
-    "showAs": frozenset({"free", "tentative", "busy", "oof", "workingElsewhere", "unknown"}),
-    "sensitivity": frozenset({"normal", "personal", "private", "confidential"}),
-    "importance": frozenset({"low", "normal", "high"}),
+    "showAs": ("free", "tentative", "busy", "oof", "workingElsewhere", "unknown"),
+    "sensitivity": ("normal", "personal", "private", "confidential"),
+    "importance": ("low", "normal", "high"),
+    "attendees": ("required", "optional", "resource"),
 }
+"""Written in any case, as clients do."""
 
 
 class _EmailAddress(msgspec.Struct):
     address: str
-    name: str = ""
+    name: str | None = None
 
 
 class _Attendee(msgspec.Struct):
     emailAddress: _EmailAddress  # noqa: N815 - Graph's name
-    type: AttendeeKind = "required"
+    type: str | None = None
 
 
 class _Extended(msgspec.Struct):
@@ -157,11 +159,13 @@ def _fields(body: Json, name_of: Callable[[str], str], *, floating: bool) -> dic
     fields: dict[str, Any] = {}
     # `locations` has the last word over `location`, whichever comes first.
     for name, value in sorted(body.items(), key=lambda one: one[0] == "locations"):
+        if value is None and name in SELECTABLE and name != "recurrence":
+            continue  # every property may be null, and is then as if it were not there
         if name in _PLAIN:
             field, kind = _PLAIN[name]
             fields[field] = _typed(value, kind, name)
-            if name in _CHOICES and value not in _CHOICES[name]:
-                raise _unreadable(name)
+            if name in _CHOICES:
+                fields[field] = _choice(name, str(value))
         elif name in ("start", "end"):
             fields.update(_time(name, value, floating=floating))
         elif name in _PARSERS:
@@ -187,7 +191,17 @@ def _unreadable(name: str) -> InvalidRequest:
     return InvalidRequest(f"Cannot convert the value of property '{name}'.", "RequestBodyRead")
 
 
+def _choice(name: str, value: str) -> str:
+    for choice in _CHOICES[name]:
+        if choice.lower() == value.lower():
+            return choice
+    raise _unreadable(name)
+
+
 def _typed(value: object, kind: Any, name: str) -> Any:
+    if kind is bool and isinstance(value, str):
+        # Graph takes booleans in quotes: a widespread client sends them so, and has worked for years.
+        value = {"true": True, "false": False}.get(value.lower(), value)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -275,7 +289,8 @@ def _extended(value: object) -> dict[str, Any]:
 def _attendee(value: object, name_of: Callable[[str], str]) -> Attendee:
     one: _Attendee = _typed(value, _Attendee, "attendees")
     address = one.emailAddress.address
-    return Attendee(Person(one.emailAddress.name or name_of(address), address), one.type)
+    kind = cast("AttendeeKind", _choice("attendees", one.type or "required"))
+    return Attendee(Person(one.emailAddress.name or name_of(address), address), kind)
 
 
 def _recurrence(value: object) -> dict[str, Any]:
@@ -284,11 +299,11 @@ def _recurrence(value: object) -> dict[str, Any]:
     given: _Recurrence = _typed(value, _Recurrence, "recurrence")
     pattern, bounds = given.pattern, given.range
     until, count = None, None
-    if bounds.type == "endDate":
+    if bounds.type.lower() == "enddate":
         until = _date(bounds.endDate or "")
-    elif bounds.type == "numbered":
+    elif bounds.type.lower() == "numbered":
         count = bounds.numberOfOccurrences or 0
-    elif bounds.type != "noEnd":
+    elif bounds.type.lower() != "noend":
         raise _wrong_range()
     if count is not None and not 1 <= count <= _MAX_OCCURRENCES:
         raise _wrong_range()

@@ -18,6 +18,7 @@ UNKNOWN: Final = "unknown"
 WRONG_METHOD: Final = "wrong method"
 
 _VERSIONS: Final = frozenset({"v1.0", "beta"})
+_NAMESPACE: Final = re.compile(r"^(microsoft\.)?graph\.")
 _KEYED: Final = re.compile(r"([A-Za-z.]+)\('((?:[^']|'')*)'\)")
 
 
@@ -156,7 +157,7 @@ def _parts(path: str) -> list[str]:
         if keyed:
             parts += [keyed[1], keyed[2].replace("''", "'")]
         else:
-            parts.append(text.removeprefix("microsoft.graph.").removesuffix("()"))
+            parts.append(_NAMESPACE.sub("", text).removesuffix("()"))
     return [unquote(part) for part in parts]
 
 
