@@ -16,7 +16,18 @@ from gateway.core.units import Duration, Instant
 from simulators.exchange.asgi import App, RequestCounts
 from simulators.exchange.bookings import Bookings, OrganizerEvent
 from simulators.exchange.control import Control
-from simulators.exchange.faults import PRESETS, Cut, Drop, FaultScript, Refuse, Repage, Silence, Slow, Stale, Truncate
+from simulators.exchange.faults import (
+    PRESETS,
+    Cut,
+    Drop,
+    FaultScript,
+    Refuse,
+    Repage,
+    Silence,
+    Slow,
+    Stale,
+    Truncate,
+)
 from simulators.exchange.graph import Graph
 from simulators.exchange.identity import Identity
 from simulators.exchange.items import Attendee, CalendarItem, Person

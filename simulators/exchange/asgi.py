@@ -168,9 +168,7 @@ class App:
         return self._graph_answer(request, self._faults.strike(request.method, _target(request), inner=True))
 
     def _refused(self, request: Request, fault: Refuse) -> Answer:
-        answer = self._graph.refusal(
-            request, fault.status, fault.code, fault.message, dict(fault.inner)
-        )
+        answer = self._graph.refusal(request, fault.status, fault.code, fault.message, dict(fault.inner))
         headers = {**answer.headers, **dict(fault.headers)}
         if fault.retry_after:
             headers["retry-after"] = fault.retry_after
@@ -214,7 +212,9 @@ async def _begin(send: Send, answer: Answer) -> None:
 
 
 def _with_pages_of(request: Request, size: int) -> Request:
-    kept = [part for part in request.query.split("&") if not part.lower().startswith(("%24top=", "$top=", "top="))]
+    kept = [
+        part for part in request.query.split("&") if not part.lower().startswith(("%24top=", "$top=", "top="))
+    ]
     return msgspec.structs.replace(request, query="&".join([*kept, f"$top={size}"]))
 
 

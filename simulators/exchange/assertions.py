@@ -6,6 +6,7 @@ learn.microsoft.com/entra/workload-id/workload-identity-federation.
 
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Final
 
 import jwt
@@ -16,6 +17,9 @@ from simulators.exchange.refusals import TokenRefusedError
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS: Final = ["RS256", "PS256"]
+_LAST_S: Final = 253_402_300_799
+"""The last second of the year 9999."""
+
 _LEEWAY_S: Final = 300
 """Entra's tolerance for clocks that differ."""
 
@@ -109,7 +113,7 @@ def _check_signature(assertion: str, header: dict[str, Any], key: rsa.RSAPublicK
     try:
         if header.get("alg") not in _ALGORITHMS:
             raise jwt.InvalidAlgorithmError
-        nothing_else = {name: False for name in ("verify_exp", "verify_nbf", "verify_iat", "verify_aud")}
+        nothing_else = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_aud"), False)
         jwt.decode(assertion, key, algorithms=_ALGORITHMS, options=nothing_else)  # type: ignore[arg-type]  # PyJWT's own dictionary type wants each key spelled
     except jwt.PyJWTError as error:
         raise TokenRefusedError(
@@ -125,12 +129,17 @@ def _audiences(claims: dict[str, Any]) -> set[str]:
 
 def _check_times(claims: dict[str, Any], now_s: float) -> None:
     begins, ends = claims.get("nbf", claims.get("iat", 0)), claims.get("exp")
-    if not isinstance(ends, int | float) or not isinstance(begins, int | float):
+    if not (isinstance(ends, int | float) and isinstance(begins, int | float) and isfinite(begins + ends)):
         raise TokenRefusedError(50027, "JWT token is invalid or malformed. The claim 'exp' is missing.")
     if not begins - _LEEWAY_S <= now_s < ends + _LEEWAY_S:
-        moments = [f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}" for at in (now_s, begins, ends)]
+        moments = [_written(at) for at in (now_s, begins, ends)]
         raise TokenRefusedError(
             700024,
             f"Client assertion is not within its valid time range. Current time: {moments[0]}, assertion "
             f"valid from {moments[1]}, expiry time of assertion {moments[2]}.",
         )
+
+
+def _written(at_s: float) -> str:
+    """As ISO 8601, as far as calendars go."""
+    return f"{datetime.fromtimestamp(min(max(at_s, 0), _LAST_S), UTC):%Y-%m-%dT%H:%M:%SZ}"

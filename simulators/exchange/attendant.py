@@ -65,8 +65,10 @@ class Attendant:
         policy = self._by_policy(meeting)
         copy = self._copy(meeting, before, now, pending=policy != "accepted")
         why = "This request was not sent by somebody who may book." if policy == "declined" else ""
-        why = why or self._against_the_rules(copy, now)
-        conflicts = [] if room.processing.allow_conflicts or why else self._conflicts(copy, now)
+        unattended = not room.processing.auto_accept  # AutoUpdate enters requests and judges none
+        why = why or ("" if unattended else self._against_the_rules(copy, now))
+        anything_goes = room.processing.allow_conflicts or unattended or bool(why)
+        conflicts = [] if anything_goes else self._conflicts(copy, now)
         if why or not self._may_lose(copy, conflicts, now):
             self.forget(meeting.uid)
             return Reply("declined", why or "The room is not free for this meeting.")
@@ -89,7 +91,9 @@ class Attendant:
         busy = [
             other
             for other in room.calendar.view(one.start_ms, one.end_ms)
-            if other.blocks and (other.uid, other.day) != (one.uid, one.day)
+            if other.blocks
+            and (other.uid, other.day) != (one.uid, one.day)
+            and other.response != "notResponded"
         ]
         held = next((item for item in room.holding(series.uid) if item.recurrence is not None), None)
         if busy and not room.processing.allow_conflicts:
@@ -346,7 +350,9 @@ class Attendant:
         first = min(item.start_ms for item in wanted)
         last = max(item.end_ms for item in wanted)
         busy = [
-            item for item in self._room.calendar.view(first, last) if item.blocks and item.uid != copy.uid
+            item
+            for item in self._room.calendar.view(first, last)
+            if item.blocks and item.uid != copy.uid and item.response != "notResponded"
         ]
         starts = [item.start_ms for item in busy]
         longest = max((item.length_ms for item in busy), default=0)

@@ -148,7 +148,9 @@ class Control:
             raise ValueError(f"there is no preset {given.preset!r}; there are: {', '.join(PRESETS)}")
         fault = PRESETS[given.preset] if given.preset else given.fault
         if fault is not None:
-            rest = {name: getattr(given, name) for name in ("method", "path", "skip", "times", "share", "seed")}
+            rest = {
+                name: getattr(given, name) for name in ("method", "path", "skip", "times", "share", "seed")
+            }
             self._faults.add(fault, **rest)
         elif given.latency_s is None:
             raise ValueError("give a preset, a fault or latency_s")
@@ -219,7 +221,9 @@ class Control:
         if "lifetime_s" in body:
             self._identity.token_lifetime_s = int(body["lifetime_s"])
         if "user" in body:
-            token = self._identity.issue_delegated_token(str(body["user"]), *map(str, body.get("scopes") or ()))
+            token = self._identity.issue_delegated_token(
+                str(body["user"]), *map(str, body.get("scopes") or ())
+            )
             return {"access_token": token}
         return {"lifetime_s": self._identity.token_lifetime_s}
 

@@ -32,7 +32,8 @@ def room_addresses(count: int) -> list[str]:
     """So many rooms: constellations, numbered from the second round on."""
     names = len(ROOM_NAMES)
     return [
-        f"{ROOM_NAMES[at % names]}{'' if at < names else at // names + 1}@{ROOM_DOMAIN}" for at in range(count)
+        f"{ROOM_NAMES[at % names]}{'' if at < names else at // names + 1}@{ROOM_DOMAIN}"
+        for at in range(count)
     ]
 
 

@@ -24,7 +24,7 @@ class ExchangeError(Exception):
     """Base of all refusals. `code` and `message` are what Graph's error body carries."""
 
     status: ClassVar[int] = 500
-    headers: Mapping[str, str] = {}  # noqa: RUF012 - never altered in place, only replaced
+    headers: Mapping[str, str] = {}
     """Sent along with the error."""
 
     def __init__(self, code: str, message: str) -> None:

@@ -116,7 +116,9 @@ PRESETS: Final[dict[str, Fault]] = {
     "503": Refuse(503, "serviceNotAvailable", "The service is unavailable."),
     "503-retry": Refuse(503, "serviceNotAvailable", "The service is unavailable.", retry_after="5"),
     "504": Refuse(504, "GatewayTimeout", "The gateway did not get an answer in time."),
-    "proxy": Refuse(502, body=b"<html><body>Bad gateway</body></html>", headers=(("content-type", "text/html"),)),
+    "proxy": Refuse(
+        502, body=b"<html><body>Bad gateway</body></html>", headers=(("content-type", "text/html"),)
+    ),
     "token-expired": Refuse(
         401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired."
     ),

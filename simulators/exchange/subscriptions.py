@@ -244,7 +244,8 @@ class Subscriptions:
 
     def delete(self, call: Call) -> Answer:
         """End it."""
-        del self._active[self._find(call).id]
+        found = self._find(call)
+        del self._active[found.id]
         return Answer(204)
 
     def lifecycle(self, subscription_id: str, event: str) -> None:

@@ -145,7 +145,4 @@ Line Islands Standard Time=Pacific/Kiritimati
 tzone://Microsoft/Utc=Etc/UTC
 """
 
-WINDOWS_ZONES: Final[dict[str, str]] = dict(
-    line.rsplit("=", 1)
-    for line in _TABLE.strip().splitlines()
-)
+WINDOWS_ZONES: Final[dict[str, str]] = dict(line.rsplit("=", 1) for line in _TABLE.strip().splitlines())
