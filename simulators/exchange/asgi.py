@@ -91,14 +91,12 @@ class App:
         fault = self._faults.strike(request.method, _target(request))
         if self._faults.latency_s:
             await asyncio.sleep(self._faults.latency_s)
+        if isinstance(fault, Silence | Drop) and fault.after_effect:
+            self._answer(request)
         match fault:
-            case Silence(after_effect):
-                if after_effect:
-                    self._answer(request)
+            case Silence():
                 await self._stay_silent(receive)
-            case Drop(after_effect):
-                if after_effect:
-                    self._answer(request)
+            case Drop():
                 await _drop(send)
             case Truncate(keep):
                 answer = self._answer(request)
@@ -110,11 +108,15 @@ class App:
                 await _trickle(send, self._answer(request), pause_s, pieces)
             case Repage(size) if request.method == "GET":
                 await _write(send, self._answer(_with_pages_of(request, size)))
-            case _ if fault is None and target_of(request).route == "POST subscriptions":
-                self._counts.routes["POST subscriptions"] += 1
-                await _write(send, await self._graph.answer_with_handshake(request, self.sender))
             case _:
-                await _write(send, self._answer(request, fault))
+                await _write(send, await self._answer_or_ask(request, fault))
+
+    async def _answer_or_ask(self, request: Request, fault: Fault | None) -> Answer:
+        """A new subscription's addresses are asked first; everything else is answered at once."""
+        if fault is None and target_of(request).route == "POST subscriptions":
+            self._counts.routes["POST subscriptions"] += 1
+            return await self._graph.answer_with_handshake(request, self.sender)
+        return self._answer(request, fault)
 
     async def _stay_silent(self, receive: Receive) -> None:
         if self._faults.silence_s is not None:

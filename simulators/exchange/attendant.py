@@ -74,7 +74,7 @@ class Attendant:
             return Reply("declined", why or "The room is not free for this meeting.")
         self.forget(meeting.uid, but=before)
         days = tuple(item.day for item in conflicts if item.day is not None)
-        for day in (*days, *self._beyond(copy, now)):
+        for day in (*days, *self._lost(copy)):
             copy = without_day(copy, day)
         room.put(self._until_the_window_ends(copy, now))
         self._answered(meeting.uid, meeting.day)
@@ -192,7 +192,7 @@ class Attendant:
         rule = msgspec.structs.replace(copy.recurrence, count=None, until=until)
         return msgspec.structs.replace(copy, recurrence=rule)
 
-    def _beyond(self, copy: CalendarItem, now: Instant) -> tuple[date, ...]:
+    def _lost(self, copy: CalendarItem) -> tuple[date, ...]:
         """Occurrences that the room declined and that an update of the series does not bring back."""
         if self._room.variants.series_update_restores or copy.recurrence is None:
             return ()

@@ -32,14 +32,14 @@ HELP: Final = {
     "GET /simulator/messages?to=ADDRESS": "what was mailed to somebody",
     "GET /simulator/requests": "what was asked for, counted by kind",
     "POST /simulator/people": "{address, name}: somebody who can organise meetings",
-    "POST /simulator/mailboxes": "{address, state: ready|denied|not_enabled, processing: {...}, place: {...}, "
-    "hidden: true|false}: a room's booking attendant, its place, or its mailbox itself",
-    "POST /simulator/application": "{client_id, roles, exchange_roles, secret, certificate, federated, enabled, "
-    "consented, blocked, secret_expired}: an app registration, made if it does not exist",
-    "POST /simulator/tokens": '{"revoke": true} or {"challenge": true} or {"lifetime_s": 60}, or {"user": ADDRESS, '
-    '"scopes": [...]} for a token of somebody who signed in',
+    "POST /simulator/mailboxes": "{address, state: ready|denied|not_enabled, processing: {...}, "
+    "place: {...}, hidden: true|false}: a room's booking attendant, its place, or its mailbox itself",
+    "POST /simulator/application": "{client_id, roles, exchange_roles, secret, certificate, federated, "
+    "enabled, consented, blocked, secret_expired}: an app registration, made if it does not exist",
+    "POST /simulator/tokens": '{"revoke": true} or {"challenge": true} or {"lifetime_s": 60}, or '
+    '{"user": ADDRESS, "scopes": [...]} for a token of somebody who signed in',
     "POST /simulator/delta": '{"forget": true}: every delta token has expired',
-    "POST /simulator/subscriptions": '{"id": ID, "lifecycle": "missed"} or {"lose": 3} or {"delay_ms": 60000}',
+    "POST /simulator/subscriptions": '{"id": ID, "lifecycle": "missed"}, {"lose": 3} or {"delay_ms": 60000}',
     "POST /simulator/limits": '{"max_in_flight": 4}, null for none',
     "POST /simulator/clock": '{"advance_ms": 600000}: time passes',
 }

@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -151,7 +152,7 @@ class Delta:
         size = call.preferences.page or DEFAULT_PAGE
         pages = [tuple(rows[at : at + size]) for at in range(0, len(rows), size)] or [()]
         if self._variants.delta_repeats:
-            pages = [pages[0], *((one[0], *other) for one, other in zip(pages, pages[1:], strict=False))]
+            pages = [pages[0], *((one[0], *other) for one, other in pairwise(pages))]
         if self._variants.delta_empty_pages:
             pages.insert(0, ())
         return tuple(pages)

@@ -183,10 +183,10 @@ class Identity:
         return refused
 
     def issue_token(self) -> str:
-        """A valid token without asking for it, for worlds in one process: with all of the application's roles.
+        """A valid token without asking for it, for worlds in one process.
 
-        It has the claims and the form of one from the endpoint, and a mere checksum for a signature: signing
-        takes a millisecond, and worlds ask often.
+        It has the claims and the form of one from the endpoint, with all of the application's roles, and a
+        mere checksum for a signature: signing takes a millisecond, and worlds ask often.
         """
         claims = self._claims(self.application, frozenset(), "")
         head = ".".join(_part(part) for part in ({"typ": "JWT", "alg": "RS256"}, claims))
@@ -282,8 +282,9 @@ class Identity:
         if found is None:
             raise TokenRefusedError(
                 700016,
-                f"Application with identifier '{client_id}' was not found in the directory '{self.tenant_id}'. "
-                "This can happen if the application has not been installed by the administrator of the tenant.",
+                f"Application with identifier '{client_id}' was not found in the directory "
+                f"'{self.tenant_id}'. This can happen if the application has not been installed by the "
+                "administrator of the tenant.",
             )
         if not found.enabled:
             raise TokenRefusedError(7000112, f"Application '{client_id}' is disabled.")
@@ -323,8 +324,9 @@ class Identity:
         if not known:
             raise TokenRefusedError(
                 7000215,
-                "Invalid client secret provided. Ensure the secret being sent in the request is the client "
-                f"secret value, not the client secret ID, for a secret added to app '{application.client_id}'.",
+                "Invalid client secret provided. Ensure the secret being sent in the request is the "
+                "client secret value, not the client secret ID, for a secret added to app "
+                f"'{application.client_id}'.",
             )
         expired = known[0].expires_s is not None and known[0].expires_s <= now
         if expired or (self.secret_expired and application is self.application):
@@ -397,8 +399,8 @@ def _check_scope(form: Mapping[str, str], origin: str) -> None:
     if what != ".default" or len(wanted) > 1:
         raise TokenRefusedError(
             1002012,
-            f"The provided value for scope {form.get('scope', '')} is not valid. Client credential flows must "
-            "have a scope value with /.default suffixed to the resource identifier (application ID URI).",
+            f"The provided value for scope {form.get('scope', '')} is not valid. Client credential flows "
+            "must have a scope value with /.default suffixed to the resource identifier.",
         )
     # A client whose base address was changed may make the scope of it.
     if resource.rstrip("/") not in (GRAPH, GRAPH_APP_ID, origin):

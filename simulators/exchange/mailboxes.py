@@ -112,7 +112,7 @@ class Mailboxes:
         self.variants = variants or Variants()
         self.deliver_to_people = deliver_to_people
         self.checked_in: dict[tuple[str, str], Instant] = {}
-        """By room (address, lower case) and iCalUId: who has checked in with Microsoft (`/places/x/checkIns`)."""
+        """By room (address, lower case) and iCalUId: check-ins with Microsoft (`/places/x/checkIns`)."""
         self._due: list[_Due] = []
         self._settled_ms: Instant = NEVER
         self._numbered = 0

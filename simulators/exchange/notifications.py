@@ -124,6 +124,24 @@ class Notifier:
         if one.lifecycle_url:
             self._queue(one, one.lifecycle_url, {**self._head(one, "Z"), "lifecycleEvent": event})
 
+    def tell_hub(self, one: "Subscription") -> None:
+        """An Event Hub gets a message to be ignored, in place of a handshake (Graph's page on Event Hubs)."""
+        if one.url.startswith("EventHub:"):
+            names = (
+                "subscriptionId",
+                "subscriptionExpirationDateTime",
+                "clientState",
+                "changeType",
+                "resource",
+            )
+            told: Json = dict.fromkeys(names, "NA")
+            told["changeType"] = (
+                "Validation: Testing client application reachability for subscription "
+                f"Request-Id: {guid('hub', one.id)}"
+            )
+            told["resourceData"] = dict.fromkeys(("@odata.type", "@odata.id", "id"), "NA")
+            self._queue(one, one.url, told)
+
     def _head(self, one: "Subscription", offset: str) -> Json:
         return {
             "subscriptionId": one.id,

@@ -60,7 +60,7 @@ _LIST_NAMES: Final = frozenset(
 
 
 class Places:
-    """The routes about places. `details` and `lists` are settable; rooms hidden from address lists are not told."""
+    """The routes about places. `details`, `lists` and `hidden` are settable."""
 
     def __init__(self, mailboxes: Mailboxes) -> None:
         self._mailboxes = mailboxes

@@ -22,6 +22,7 @@ MOST_DAYS: Final = 62
 _DIGITS: Final = {"free": "0", "tentative": "1", "busy": "2", "oof": "3", "workingElsewhere": "4"}
 _RANK: Final = "04123"
 """Which digit wins where several entries share a slot, weakest first."""
+_WHY: Final = "Suggested because it is one of the nearest times when all attendees are available."
 _SLOT_MS: Final[Duration] = 30 * MINUTE_MS
 _DEFAULT_CANDIDATES: Final = 20
 
@@ -178,7 +179,7 @@ def _suggestion(order: int, boxes: list[Mailbox], start_ms: Instant, end_ms: Ins
         "confidence": 100,
         "order": order,
         "organizerAvailability": "free",
-        "suggestionReason": "Suggested because it is one of the nearest times when all attendees are available.",
+        "suggestionReason": _WHY,
         "attendeeAvailability": [
             {"availability": "free", "attendee": {"emailAddress": {"address": box.address}}}
             for box in boxes[1:]

@@ -132,6 +132,7 @@ class Subscriptions:
     def _enter(self, call: Call, made: Subscription) -> Answer:
         self.notifier.listen()
         self._active[made.id] = made
+        self.notifier.tell_hub(made)
         return call.answer({"@odata.context": call.context("subscriptions/$entity"), **_shown(made)}, 201)
 
     def _prepare(self, call: Call) -> Subscription:
@@ -193,7 +194,7 @@ class Subscriptions:
                 )
         if len(alike) >= MOST_PER_MAILBOX:
             raise AccessDenied(
-                f"Operation: Create; Exception: the limit of {MOST_PER_MAILBOX} subscriptions has been reached.",
+                f"Operation: Create; Exception: the limit of {MOST_PER_MAILBOX} subscriptions is reached.",
                 "ExtensionError",
             )
 
@@ -334,6 +335,7 @@ def _shown(one: Subscription) -> Json:
         "clientState": one.client_state,
         "notificationUrl": one.url,
         "notificationQueryOptions": None,
+        "notificationContentType": None,
         "lifecycleNotificationUrl": one.lifecycle_url,
         "expirationDateTime": graph_datetime(one.expires_ms) + "Z",
         "creatorId": one.creator_id,

@@ -132,7 +132,7 @@ def _device(before: Json, body: Json) -> Json:
         raise InvalidRequest(f"The property '{min(unknown)}' does not exist on this type.", "BadRequest")
     device = {**before, **{name: body.get(name, before.get(name)) for name in _TEXTS}}
     device["tags"] = body.get("tags", before.get("tags", []))
-    device["sensors"] = [_sensor(one, device) for one in body.get("sensors", before.get("sensors", []))]
+    device["sensors"] = [_sensor(one, device) for one in body.get("sensors") or before.get("sensors") or []]
     return device
 
 

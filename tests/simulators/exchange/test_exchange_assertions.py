@@ -52,7 +52,12 @@ def assertion(exchange: ExchangeSimulator, clock: Any, **changed: Any) -> dict[s
     """The claims of a right assertion, with some changed."""
     identity, now = exchange.identity, int(clock.wall_s)
     token_url = f"https://graph.test/{identity.tenant_id}/oauth2/v2.0/token"
-    claims = {"aud": token_url, "iss": identity.client_id, "sub": identity.client_id, "jti": "1"}
+    claims: dict[str, Any] = {
+        "aud": token_url,
+        "iss": identity.client_id,
+        "sub": identity.client_id,
+        "jti": "1",
+    }
     claims |= {"nbf": now, "exp": now + 600}
     return {name: value for name, value in (claims | changed).items() if value is not None}
 
@@ -118,7 +123,7 @@ async def test_wrong_claims_are_refused_by_number(
 async def test_wrong_keys_and_expired_certificates_are_refused(
     graph: httpx.AsyncClient, exchange: ExchangeSimulator, clock: Any, registered: Certificate
 ) -> None:
-    """AADSTS700027 for a certificate that is not registered, has expired or did not sign; 50027 for rubbish."""
+    """AADSTS700027 for one that is not registered, has expired or did not sign; 50027 for rubbish."""
     claims = assertion(exchange, clock)
     unknown = jwt.encode(claims, OTHER, algorithm="RS256", headers={"x5t": certificate_of(OTHER).x5t})
     forged = jwt.encode(claims, OTHER, algorithm="RS256", headers={"x5t": registered.x5t})

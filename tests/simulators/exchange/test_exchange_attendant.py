@@ -1,6 +1,7 @@
 """The booking attendant's settings, and what nobody has documented, under every switch."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -286,7 +287,7 @@ def test_switches_are_read_from_texts() -> None:
 
 @pytest.mark.parametrize(("name", "variant"), list(variants()))
 def test_no_double_booking_under_any_variant(clock: Any, at: At, name: str, variant: Variants) -> None:
-    """Whatever is switched: two bookings that block a room never overlap, and the same calls give the same."""
+    """Whatever is switched: two bookings that block a room never overlap; the same calls give the same."""
 
     def play() -> list[tuple[str, int, int]]:
         clock.at = at(7)
@@ -310,7 +311,7 @@ def test_no_double_booking_under_any_variant(clock: Any, at: At, name: str, vari
                 continue
         clock.at += 2 * MINUTE_MS
         blocking = [item for item in exchange.calendar(ORION, at(0), at(0) + 40 * DAY_MS) if item.blocks]
-        for one, following in zip(blocking, blocking[1:], strict=False):
+        for one, following in pairwise(blocking):
             assert one.end_ms <= following.start_ms, name
         return [(item.id, item.start_ms, item.end_ms) for item in blocking]
 

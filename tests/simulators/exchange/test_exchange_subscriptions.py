@@ -4,7 +4,7 @@ import base64
 import datetime as dt
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -60,12 +60,13 @@ def hook(exchange: ExchangeSimulator) -> Hook:
 
 
 @pytest.fixture
-async def made(graph: httpx.AsyncClient, hook: Hook) -> AsyncIterator[dict[str, Any]]:
+async def made(graph: httpx.AsyncClient, hook: Hook) -> dict[str, Any]:
     """A subscription to the first room, with a lifecycle address."""
     answer = await graph.post("/subscriptions", json=wanted(lifecycleNotificationUrl=LIFECYCLE))
     assert answer.status_code == 201, answer.text
     assert hook.asked == [HOOK, LIFECYCLE]
-    yield answer.json()
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def wanted(**changed: Any) -> dict[str, Any]:
@@ -123,7 +124,7 @@ async def test_id_form_is_that_of_the_creation(
     [
         lambda token: Reply(202, "text/plain", token.encode()),
         lambda token: Reply(200, "application/json", token.encode()),
-        lambda token: Reply(200, "text/plain", b"something else"),
+        lambda _: Reply(200, "text/plain", b"something else"),
         lambda _: Reply(0),
     ],
 )
@@ -284,7 +285,11 @@ async def test_hubs_need_no_handshake(
     exchange.book(ADA, ORION, at(9), at(10))
     assert await deliver(exchange, hook) == []
     assert hook.asked == []
-    assert [url for url, _ in exchange.graph.subscriptions.notifier.sent] == [hub]
+    sent = exchange.graph.subscriptions.notifier.sent
+    assert [(url, body["changeType"].partition(":")[0]) for url, body in sent] == [
+        (hub, "Validation"),
+        (hub, "created"),
+    ]
 
 
 async def test_resource_data_is_encrypted_for_its_certificate(
