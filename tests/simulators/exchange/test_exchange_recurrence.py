@@ -116,7 +116,7 @@ def test_months_and_years_fall_on_their_days(rule: Recurrence, start: date, expe
 def test_any_window_shows_what_the_whole_shows(
     kind: Any, interval: int, start: date, skip: int, length: int, day: int, index: Any
 ) -> None:
-    """Jumping into a series gives the same dates as walking there; they rise, and none is before the first."""
+    """Jumping into a series gives the same dates as walking there, each once and in order."""
     rule = Recurrence(kind, interval, ("monday", "thursday"), day_of_month=day, index=index, count=200)
     first = first_date(rule, start)
     low = first + timedelta(days=skip)

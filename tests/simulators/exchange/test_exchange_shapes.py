@@ -643,6 +643,11 @@ def _certificate() -> str:
 _RICH: Final = f"/users/{ORION}/events?$select=subject"
 
 
+def _rich() -> dict[str, Any]:
+    certificate = {"encryptionCertificate": _certificate(), "encryptionCertificateId": "c"}
+    return {"resource": _RICH, "includeResourceData": True, **certificate}
+
+
 @used("subscription_create_request_rich", "accepted")
 async def _(stage: Stage, published: Any) -> None:
     """With a real certificate in place of the words, and a selection, which Outlook asks for."""
