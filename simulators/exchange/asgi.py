@@ -183,7 +183,11 @@ def _target(request: Request) -> str:
 
 
 async def _read(scope: Scope, receive: Receive) -> Request:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        # Several of one name are one list (RFC 9110, 5.3): clients send each preference on its own.
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     body = b""
     while True:
         message = await receive()

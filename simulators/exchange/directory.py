@@ -137,7 +137,9 @@ class Directory:
         """Changeable ids into immutable ones, and back (Graph's user-translateexchangeids page)."""
         body = call.request.json()
         given, wanted = body.get("inputIds"), body.get("targetIdType")
-        if not isinstance(given, list) or not {wanted, body.get("sourceIdType")} <= _ID_TYPES:
+        if not isinstance(given, list) or any(
+            one not in tuple(_ID_TYPES) for one in (wanted, body.get("sourceIdType"))
+        ):
             raise InvalidRequest(
                 "inputIds, sourceIdType or targetIdType is not valid.", "ErrorInvalidParameter"
             )

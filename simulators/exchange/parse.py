@@ -46,6 +46,7 @@ _KINDS: Final[dict[str, Kind]] = {
 _LONGEST_MONTH: Final = 31
 _MONTHS: Final = 12
 _MAX_OCCURRENCES: Final = 999
+_MAX_INTERVAL: Final = 999
 """More are refused, as in Outlook."""
 _LOCATION: Final = frozenset(
     {
@@ -338,7 +339,7 @@ def _check_pattern(rule: Recurrence, name: str) -> None:
     absolute = rule.kind in ("absoluteMonthly", "absoluteYearly")
     right = (
         name.lower() in _KINDS
-        and rule.interval >= 1
+        and 1 <= rule.interval <= _MAX_INTERVAL
         and days <= {*WEEKDAYS}
         and (not relative or (bool(rule.days) and rule.index in INDEXES))
         and (not absolute or 1 <= rule.day_of_month <= _LONGEST_MONTH)

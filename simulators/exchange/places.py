@@ -190,7 +190,7 @@ class Places:
         """Somebody says that the room is in use. Not for applications (Graph's place-post-checkins page)."""
         box, body = self._claimed(call), call.request.json()
         event, method = body.get("calendarEventId"), body.get("checkInMethod")
-        if not isinstance(event, str) or not event or method not in _METHODS:
+        if not isinstance(event, str) or not event or method not in tuple(_METHODS):
             raise InvalidRequest("calendarEventId and checkInMethod are needed.", "BadRequest")
         now = self._mailboxes.now()
         self._mailboxes.checked_in[box.address.casefold(), event] = now

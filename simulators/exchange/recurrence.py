@@ -95,7 +95,7 @@ def yearly(
 
 def first_date(recurrence: Recurrence, start: date) -> date:
     """The first date of the pattern at or after `start`."""
-    return next(_all_dates(recurrence, start, start))
+    return next(_all_dates(recurrence, start, start), start)
 
 
 @lru_cache(maxsize=4_096)
@@ -120,7 +120,7 @@ def dates_between(recurrence: Recurrence, start: date, first: date, last: date) 
 
 
 def _all_dates(recurrence: Recurrence, start: date, first: date) -> Iterator[date]:
-    """The dates at or after `first`, without end, counted from the series' `start`."""
+    """The dates at or after `first`, to the end of all calendars, counted from the series' `start`."""
     if recurrence.kind == "daily":
         return _daily(recurrence, start, first)
     if recurrence.kind == "weekly":
@@ -131,7 +131,7 @@ def _all_dates(recurrence: Recurrence, start: date, first: date) -> Iterator[dat
 def _daily(recurrence: Recurrence, start: date, first: date) -> Iterator[date]:
     step = timedelta(days=recurrence.interval)
     day = start + step * -((start - first) // step)
-    while True:
+    while day <= _FAR - step:
         yield day
         day += step
 
@@ -143,7 +143,7 @@ def _weekly(recurrence: Recurrence, start: date, first: date) -> Iterator[date]:
     week = start - timedelta(days=(start.weekday() - week_starts) % 7)
     step = _WEEK * recurrence.interval
     week += step * max(0, (first - week) // step)
-    while True:
+    while week <= _FAR - step:
         for offset in offsets:
             day = week + timedelta(days=offset)
             if day >= first:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 from simulators.exchange.wire import Request
 
@@ -158,7 +157,7 @@ def _parts(path: str) -> list[str]:
             parts += [keyed[1], keyed[2].replace("''", "'")]
         else:
             parts.append(_NAMESPACE.sub("", text).removesuffix("()"))
-    return [unquote(part) for part in parts]
+    return parts
 
 
 def _calendar(parts: list[str]) -> tuple[str, list[str]]:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from gateway.core.units import DAY_MS, MINUTE_MS, Duration, Instant
 from simulators.exchange.calls import MailboxCall, MailboxRoute
 from simulators.exchange.directory import working_hours
@@ -25,6 +27,30 @@ _RANK: Final = "04123"
 _WHY: Final = "Suggested because it is one of the nearest times when all attendees are available."
 _SLOT_MS: Final[Duration] = 30 * MINUTE_MS
 _DEFAULT_CANDIDATES: Final = 20
+
+
+class _Slot(msgspec.Struct):
+    start: dict[str, str]
+    end: dict[str, str]
+
+
+class _Constraint(msgspec.Struct):
+    timeSlots: tuple[_Slot, ...] = ()  # noqa: N815 - Graph's name
+
+
+class _Mail(msgspec.Struct):
+    address: str
+
+
+class _Invited(msgspec.Struct):
+    emailAddress: _Mail  # noqa: N815 - Graph's name
+
+
+class _Meeting(msgspec.Struct):
+    attendees: tuple[_Invited, ...] | None = None
+    timeConstraint: _Constraint | None = None  # noqa: N815 - Graph's name
+    meetingDuration: str | None = None  # noqa: N815 - Graph's name
+    maxCandidates: int | None = None  # noqa: N815 - Graph's name
 
 
 class Schedules:
@@ -81,15 +107,17 @@ class Schedules:
 
     def meeting_times(self, call: MailboxCall) -> Answer:
         """When everybody is free: half-hour steps through the slots that were asked for."""
-        body = call.request.json()
-        boxes = [call.box, *self._attendees(body)]
-        length_ms = _duration(str(body.get("meetingDuration") or "PT30M"))
-        most = body.get("maxCandidates") or _DEFAULT_CANDIDATES
+        wanted = _read(call.request.json())
+        boxes = [
+            call.box,
+            *(self._mailboxes.mailbox(one.emailAddress.address) for one in wanted.attendees or ()),
+        ]
+        length_ms = _duration(wanted.meetingDuration or "PT30M")
+        most = wanted.maxCandidates or _DEFAULT_CANDIDATES
         zone_name = call.preferences.zone_name
         suggestions: list[Json] = []
-        constraint = body.get("timeConstraint") or {}
-        for slot in constraint.get("timeSlots", constraint.get("timeslots")) or ():
-            at, end_ms = (_moment(slot.get(name), name) for name in ("start", "end"))
+        for slot in wanted.timeConstraint.timeSlots if wanted.timeConstraint else ():
+            at, end_ms = (_moment(one, name) for name, one in (("start", slot.start), ("end", slot.end)))
             _check_span(at, end_ms)
             while at + length_ms <= end_ms and len(suggestions) < most:
                 if all(_free(box, at, at + length_ms) for box in boxes):
@@ -104,14 +132,12 @@ class Schedules:
             }
         )
 
-    def _attendees(self, body: Json) -> list[Mailbox]:
-        found = []
-        for one in body.get("attendees") or ():
-            mail = one.get("emailAddress") if isinstance(one, Mapping) else None
-            if not isinstance(mail, Mapping) or not mail.get("address"):
-                raise InvalidRequest("An attendee has no address.", "ErrorInvalidParameter")
-            found.append(self._mailboxes.mailbox(str(mail["address"])))
-        return found
+
+def _read(body: Json) -> _Meeting:
+    try:
+        return msgspec.convert(body, _Meeting)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"The request cannot be read: {error}.", "ErrorInvalidParameter") from error
 
 
 def _moment(value: Any, name: str) -> Instant:

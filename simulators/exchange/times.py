@@ -19,6 +19,9 @@ UNSET_STAMP: Final = "0001-01-01T00:00:00Z"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
+_FIRST_MS: Final[Instant] = (datetime(1601, 1, 1, tzinfo=UTC) - _EPOCH) // _MS
+_LAST_MS: Final[Instant] = (datetime(4500, 9, 1, tzinfo=UTC) - _EPOCH) // _MS
+"""MAPI's calendars go from 1601 to August 4500 (Microsoft's MS-OXOCAL)."""
 
 
 @lru_cache(maxsize=256)
@@ -75,7 +78,7 @@ def window_instant(text: str, parameter: str) -> Instant:
         raise InvalidRequest(
             f"The value '{text}' of parameter '{parameter}' is invalid.", "ErrorInvalidParameter"
         ) from error
-    return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return _within(to_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC)), text)
 
 
 def wall_instant(text: str, zone_name: str) -> Instant:
@@ -84,7 +87,15 @@ def wall_instant(text: str, zone_name: str) -> Instant:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidRequest(f"The dateTime '{text}' is invalid.", "ErrorInvalidParameter") from error
-    return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=zone(zone_name)))
+    return _within(to_instant(moment if moment.tzinfo else moment.replace(tzinfo=zone(zone_name))), text)
+
+
+def _within(instant: Instant, text: str) -> Instant:
+    if not _FIRST_MS <= instant < _LAST_MS:
+        raise InvalidRequest(
+            f"The time '{text}' lies outside of what a calendar can hold.", "ErrorInvalidParameter"
+        )
+    return instant
 
 
 @lru_cache(maxsize=65_536)

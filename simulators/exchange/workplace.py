@@ -138,7 +138,7 @@ def _device(before: Json, body: Json) -> Json:
 
 def _sensor(one: Any, device: Json) -> Json:
     kind = one.get("sensorType") if isinstance(one, dict) else None
-    if kind not in _VALUES:
+    if not isinstance(kind, str) or kind not in _VALUES:
         raise InvalidRequest(f"There is no sensorType '{kind}'.", "BadRequest")
     return {
         "sensorId": one.get("sensorId") or kind[0].upper() + kind[1:],
@@ -150,7 +150,7 @@ def _sensor(one: Any, device: Json) -> Json:
 
 def _check(one: Any) -> None:
     kind = one.get("sensorType") if isinstance(one, dict) else None
-    if kind not in _VALUES or not isinstance(one.get("deviceId"), str):
+    if not isinstance(kind, str) or kind not in _VALUES or not isinstance(one.get("deviceId"), str):
         raise InvalidRequest("A telemetry item lacks its deviceId or sensorType.", "BadRequest")
     if _VALUES[kind] not in one:
         raise InvalidRequest(f"A telemetry item of type {kind} needs a {_VALUES[kind]}.", "BadRequest")

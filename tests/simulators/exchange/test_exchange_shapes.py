@@ -686,23 +686,13 @@ async def _(stage: Stage, published: Any) -> None:
 @used("notification_rich_outlook_message", "reproduced")
 async def _(stage: Stage, published: Any) -> None:
     """Encrypted content and validation tokens."""
-    rich = {
-        "includeResourceData": True,
-        "encryptionCertificate": _certificate(),
-        "encryptionCertificateId": "c",
-    }
-    await _notified(stage, published, resource=_RICH, **rich)
+    await _notified(stage, published, **_rich())
 
 
 @used("validation_token_jwt_payload", "reproduced")
 async def _(stage: Stage, published: Any) -> None:
     """Issued to Change Tracking, for the subscriber."""
-    rich = {
-        "includeResourceData": True,
-        "encryptionCertificate": _certificate(),
-        "encryptionCertificateId": "c",
-    }
-    await stage.subscribe(resource=_RICH, **rich)
+    await stage.subscribe(**_rich())
     stage.book()
     [token] = (await stage.deliver())["validationTokens"]
     claims = jwt.decode(token, options={"verify_signature": False})
