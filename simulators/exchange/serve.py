@@ -20,6 +20,7 @@ from simulators.exchange import ExchangeSimulator
 from simulators.exchange.day import fill_day, furnish, room_addresses
 from simulators.exchange.variants import Variants
 
+_LAST_PORT: Final = 65_535
 _GRACEFUL_S: Final = 1
 """How long requests that are never to be answered may hold up the end."""
 
@@ -145,8 +146,11 @@ def run_exchange(
     address that is none, OSError for one that cannot be had.
     """
     host, _, port = listen.rpartition(":")
-    if not port.isdecimal():
-        raise ValueError(f"{listen!r} is no address to listen on: give HOST:PORT, such as 127.0.0.1:0")
+    if not port.isdecimal() or int(port) > _LAST_PORT:
+        raise ValueError(
+            f"{listen!r} is no address to listen on: give HOST:PORT, such as 127.0.0.1:0, "
+            f"with a port of 0 to {_LAST_PORT}"
+        )
     asyncio.run(
         _run(host or "127.0.0.1", int(port), rooms, seed, variants, print_connection=print_connection)
     )

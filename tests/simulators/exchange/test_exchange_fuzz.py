@@ -29,7 +29,8 @@ KEYS = [
 ]  # fmt: skip
 TEXTS = [
     "", "x", ORION, "2026-11-23T09:00:00", "2026-11-23", "2026-11-23T09:00:00Z", "9999-12-31T23:59:59", "UTC",
-    "0001-01-01T00:00:00", "W. Europe Standard Time", "Nowhere", "daily", "weekly", "absoluteMonthly", "noEnd",
+    "0001-01-01T00:00:00", "W. Europe Standard Time", "Nowhere",
+    "daily", "weekly", "absoluteMonthly", "noEnd",
     "relativeYearly", "numbered", "endDate", "monday", "first", "PT1H", "occupancy", "created", "restId",
     f"/users/{ORION}/events", "https://hook.test/", "EventHub:https://x", "String {x} Name y", "verified",
 ]  # fmt: skip
@@ -43,6 +44,7 @@ VALUES = st.recursive(
 )
 BODIES = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6)
 WHEN = {"start": {"dateTime": "2026-11-23T09:00:00"}, "end": {"dateTime": "2026-11-23T10:00:00"}}
+PROPERTY = "String {00020329-0000-0000-C000-000000000046} Name x"
 MOMENT = {"dateTime": "2026-11-23T11:00:00", "timeZone": "UTC"}
 SLOT = {"start": MOMENT, "end": {"dateTime": "2026-11-23T13:30:00", "timeZone": "Europe/Berlin"}}
 MAIL = {"emailAddress": {"address": ORION, "name": "Orion"}}
@@ -62,7 +64,7 @@ EVENT = SLOT | {
         "range": {"type": "numbered", "startDate": "2026-11-23", "endDate": "2026-12-24",
                   "numberOfOccurrences": 3, "recurrenceTimeZone": "UTC"},
     },
-    "singleValueExtendedProperties": [{"id": "String {00020329-0000-0000-C000-000000000046} Name x", "value": "y"}],
+    "singleValueExtendedProperties": [{"id": PROPERTY, "value": "y"}],
     "extensions": [{"extensionName": "com.contoso.x", "n": 1}],
     "transactionId": "t",
 }  # fmt: skip
