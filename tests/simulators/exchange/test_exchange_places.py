@@ -110,6 +110,7 @@ async def test_schedule_shows_who_is_busy(
     """The view's digits, the items without cancelled and free ones, errors per address within a 200."""
     exchange.book(ADA, ORION, at(9), at(10))
     exchange.book(ADA, ORION, at(10), at(10, 30), show_as="tentative")
+    exchange.book_in_room(ORION, at(10), at(11), show_as="workingElsewhere")
     exchange.cancel(exchange.book(ADA, ORION, at(11), at(12)))
     body: dict[str, Any] = {
         "schedules": [ORION, "nobody@contoso.com"],
@@ -119,8 +120,12 @@ async def test_schedule_shows_who_is_busy(
     }
     answer = await graph.post(f"/users/{ORION}/calendar/getSchedule", json=body)
     one, other = answer.json()["value"]
-    assert one["availabilityView"] == "00221000"
-    assert [item["status"] for item in one["scheduleItems"]] == ["busy", "tentative"]
+    assert one["availabilityView"] == "00221400"
+    assert [item["status"] for item in one["scheduleItems"]] == [
+        "busy",
+        "tentative",
+        "workingElsewhere",
+    ]
     assert other["error"]["responseCode"] == "ErrorMailRecipientNotFound"
 
 
