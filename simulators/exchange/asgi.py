@@ -33,7 +33,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CONTROL: Final = "/simulator"
-BATCHES: Final = frozenset({f"{PREFIX}/$batch", "/beta/$batch"})
+BATCH: Final = f"{PREFIX}/$batch"
+_BATCHES: Final = frozenset({BATCH, "/beta/$batch"})
 _NEVER_SENT: Final = 1_000
 """Bytes that a dropped answer promises and does not deliver."""
 
@@ -134,7 +135,7 @@ class App:
             return (
                 self._refused(request, fault) if isinstance(fault, Refuse) else self._identity.answer(request)
             )
-        if request.path in BATCHES and request.method == "POST":
+        if request.path in _BATCHES and request.method == "POST":
             self._counts.routes["POST $batch"] += 1
             if isinstance(fault, Refuse):
                 return self._refused(request, fault)
