@@ -57,6 +57,7 @@ class Delta:
         self._variants = variants
         self._states: dict[str, _State] = {}
         self._generations: dict[tuple[str, str, str], int] = {}
+        self._tokens: dict[tuple[str, str, str], list[str]] = {}
 
     def forget(self) -> None:
         """Every token that is out has expired."""
@@ -121,7 +122,19 @@ class Delta:
         state = _State(key, span, generation, shown, stored, self._pages(call, rows))
         token = f"{_TOKEN}{guid('delta', *key, generation).replace('-', '')}"
         self._states[token] = state
+        self._forget_old(key, token)
         return token, state
+
+    def _forget_old(self, key: tuple[str, str, str], newest: str) -> None:
+        """Of what cannot be continued from only the generation stays, for the refusal to name."""
+        tokens = self._tokens.setdefault(key, [])
+        tokens.append(newest)
+        for token in tokens[:-KEPT_STATES]:
+            if token in self._states:
+                self._states[token] = msgspec.structs.replace(
+                    self._states[token], shown={}, stored={}, pages=()
+                )
+        del tokens[:-KEPT_STATES]
 
     def _gone(
         self, before: _State, there: Mapping[str, CalendarItem], stored: Mapping[str, str]

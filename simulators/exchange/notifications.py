@@ -8,6 +8,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,9 @@ CHANGE_TRACKING: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 RETRIED_FOR_MS: Final[Duration] = 4 * HOUR_MS
 FIRST_RETRY_MS: Final[Duration] = 10 * SECOND_MS
 MOST_AT_ONCE: Final = 20
+REMEMBERED: Final = 10_000
+"""Notifications; older ones are forgotten."""
+
 ANSWER_S: Final = 10.0
 _OK: Final = range(200, 300)
 _KEY_BYTES: Final = 32
@@ -95,8 +99,8 @@ class Notifier:
         self._listening = False
         self._encrypted = 0
         self.pending: list[Delivery] = []
-        self.sent: list[tuple[str, Json]] = []
-        """What arrived, with its address: also what went to Event Hubs and Event Grid."""
+        self.sent: deque[tuple[str, Json]] = deque(maxlen=REMEMBERED)
+        """What arrived last, with its address: also what went to Event Hubs and Event Grid."""
         self.delay_ms: Duration = 0
         self.lose = 0
         self.wake: asyncio.Event | None = None
@@ -186,7 +190,7 @@ class Notifier:
                 batch = together[at : at + MOST_AT_ONCE]
                 if await self._post(url, batch, sender):
                     arrived += len(batch)
-                    self.sent += [(url, one.body) for one in batch]
+                    self.sent.extend((url, one.body) for one in batch)
                 else:
                     self._again(batch, now)
         return arrived

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from simulators.exchange import ExchangeSimulator, Processing, Variants
+from simulators.exchange.day import furnish
 from simulators.exchange.places import RoomDetails
 
 ADA, ORION, LYRA = "ada@contoso.com", "orion@contoso.com", "lyra@contoso.com"
@@ -215,3 +216,17 @@ async def test_telemetry_is_taken_and_checks_in_only_as_a_variant(at: At, clock:
             assert (await graph.delete(f"{base}/{made.json()['id']}")).status_code == 204
             assert (await graph.get(f"{base}/{made.json()['id']}")).status_code == 404
         assert ((ORION, event.ical_uid) in exchange.mailboxes.checked_in) is counts
+
+
+async def test_served_rooms_have_sizes_floors_and_lists(
+    graph: httpx.AsyncClient, exchange: ExchangeSimulator
+) -> None:
+    """What an import of rooms finds in the program's tenant."""
+    furnish(exchange)
+    found = (await graph.get(ROOMS)).json()["value"]
+    assert [(room["capacity"], room["building"], room["floorNumber"]) for room in found] == [
+        (4, "Building 1", 1),
+        (6, "Building 1", 1),
+    ]
+    [one] = (await graph.get("/places/microsoft.graph.roomlist")).json()["value"]
+    assert one["emailAddress"] == "building.1@contoso.com"

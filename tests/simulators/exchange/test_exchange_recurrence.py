@@ -1,6 +1,6 @@
 """Which dates a series falls on, and what a change to summer time does to it."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from simulators.exchange import ExchangeSimulator, Recurrence, daily, monthly, weekly, yearly
 from simulators.exchange.recurrence import dates_between, first_date, last_date
+from simulators.exchange.times import graph_datetime, to_instant
+from simulators.exchange.zones import WINDOWS_ZONES
 
 MONDAY = date(2026, 11, 23)
 FAR = date(2030, 1, 1)
@@ -188,3 +190,10 @@ async def test_wrong_recurrences_are_refused(
     answer = await graph.post("/users/ada@contoso.com/events", json=body)
     assert answer.status_code == 400, answer.text
     assert exchange.mailboxes.mailbox("ada@contoso.com").calendar.items() == []
+
+
+@pytest.mark.parametrize("name", sorted(WINDOWS_ZONES))
+def test_every_windows_zone_is_an_iana_zone(name: str) -> None:
+    """By its name, and with the same clock as its IANA zone."""
+    noon = to_instant(datetime(2026, 11, 23, 12, tzinfo=UTC))
+    assert graph_datetime(noon, name) == graph_datetime(noon, WINDOWS_ZONES[name])
