@@ -6,24 +6,29 @@ take its time to answer (`Variants.attendant_delay_ms`); `settle` lets happen wh
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
 from typing import Any, Final, Literal
 
 import msgspec
 
 from gateway.core.units import MINUTE_MS, NEVER, Instant
-from simulators.exchange.attendant import Attendant, Reply, without_day
+from simulators.exchange.attendant import Attendant, Reply
+from simulators.exchange.edits import (
+    altered,
+    check_neighbours,
+    check_times,
+    new_join_url,
+    put_difference,
+    take_out,
+)
 from simulators.exchange.errors import (
-    CrossesNeighbour,
     InvalidRequest,
     NotFound,
-    item_not_found,
     unknown_user,
 )
-from simulators.exchange.ids import Minter, guid
-from simulators.exchange.items import Attendee, CalendarItem, Person, Response, first_day, occurrence
+from simulators.exchange.ids import Minter
+from simulators.exchange.items import Attendee, CalendarItem, Person, Response, occurrence
 from simulators.exchange.mailbox import Listener, Mailbox
-from simulators.exchange.recurrence import Recurrence, dates_between, first_date
+from simulators.exchange.recurrence import Recurrence, first_date
 from simulators.exchange.times import local_date, same_wall_time
 from simulators.exchange.variants import Variants
 
@@ -34,9 +39,6 @@ _KEPT_BY_SENDER: Final = frozenset(
     {"categories", "show_as", "is_reminder_on", "reminder_minutes", "extended", "open_extensions"}
 )
 """Changing only these sends nothing to anybody."""
-
-_NEIGHBOUR_DAYS: Final = 400
-"""How far the neighbours of an occurrence are looked for."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -234,7 +236,7 @@ class Mailboxes:
         for item in box.calendar.items() if draft.transaction_id else ():
             if item.transaction_id == draft.transaction_id:
                 return item
-        _check_times(draft.start_ms, draft.end_ms)
+        check_times(draft.start_ms, draft.end_ms)
         start_ms = draft.start_ms
         if draft.recurrence is not None:
             start = local_date(start_ms, draft.time_zone)
@@ -243,7 +245,7 @@ class Mailboxes:
         uid = self._minter.uid(now)
         fields = {name: getattr(draft, name) for name in draft.__struct_fields__ if not name.endswith("_ms")}
         if draft.join_url:  # only people's mailboxes have a provider of online meetings
-            fields["join_url"] = "" if box.is_room else _join_url(uid)
+            fields["join_url"] = "" if box.is_room else new_join_url(uid)
         item = CalendarItem(
             id=box.new_id(),
             uid=uid,
@@ -271,17 +273,17 @@ class Mailboxes:
         """
         item = box.calendar.find(event_id)
         if changes.get("join_url"):
-            join_url = item.join_url or ("" if box.is_room else _join_url(item.uid))
+            join_url = item.join_url or ("" if box.is_room else new_join_url(item.uid))
             changes = {**changes, "join_url": join_url}
-        _check_times(changes.get("start_ms", item.start_ms), changes.get("end_ms", item.end_ms))
+        check_times(changes.get("start_ms", item.start_ms), changes.get("end_ms", item.end_ms))
         series = box.calendar.series_of(item)
         if series is None:
-            box.put(_altered(item, changes))
+            box.put(altered(item, changes))
         else:
             if "recurrence" in changes:
                 raise InvalidRequest("Only a series master has a recurrence.")
-            _check_neighbours(series, item, changes)
-            _put_difference(box, series, item, changes)
+            check_neighbours(series, item, changes)
+            put_difference(box, series, item, changes)
         if item.is_organizer:
             self._tell_changes(box, item, changes)
         return box.calendar.find(event_id)
@@ -305,7 +307,7 @@ class Mailboxes:
         elif self.variants.room_delete == "declines" and not item.cancelled:
             self.respond(box, event_id, "declined")
         else:
-            _take_out(box, item)
+            take_out(box, item)
 
     def forward(self, box: Mailbox, event_id: str, people: Iterable[Person], comment: str = "") -> None:
         """Invite more people. The organizer is told where somebody else forwards."""
@@ -355,7 +357,7 @@ class Mailboxes:
                 item if item.day is None else msgspec.structs.replace(item, told=(item.start_ms, item.end_ms))
             )
             box.declined[item.uid, item.day] = was
-            _take_out(box, item)
+            take_out(box, item)
         else:
             changes: dict[str, Any] = {"response": answer, "responded_ms": self._now()}
             if answer == "accepted" and item.show_as == "tentative":
@@ -364,7 +366,7 @@ class Mailboxes:
             if series is None:
                 box.put(msgspec.structs.replace(item, **changes))
             else:
-                _put_difference(box, series, item, changes)
+                put_difference(box, series, item, changes)
         if send:
             self._answer(box, item, answer, comment, proposed)
 
@@ -463,7 +465,7 @@ class Mailboxes:
         )
         series = box.calendar.series_of(item)
         if series is not None:
-            _put_difference(box, series, item, {"attendees": attendees})
+            put_difference(box, series, item, {"attendees": attendees})
             return
         # An answer to the whole series is the answer to each occurrence, whatever was answered before.
         exceptions = {
@@ -475,7 +477,7 @@ class Mailboxes:
 
     def _withdraw(self, box: Mailbox, item: CalendarItem, comment: str) -> None:
         """Take an organizer's event away and tell everybody."""
-        _take_out(box, item)
+        take_out(box, item)
         self._tell_cancelled(item, item.attendees, comment)
 
     def _tell_cancelled(self, item: CalendarItem, attendees: Iterable[Attendee], comment: str) -> None:
@@ -496,84 +498,6 @@ class Mailboxes:
     def _mail(self, kind: MessageKind, sender: str, to: str, item: CalendarItem, comment: str) -> None:
         message = Message(kind, sender, to, item.ical_uid, item.start_ms, self._now(), item.subject, comment)
         self._inbox.setdefault(to.casefold(), []).append(message)
-
-
-def _join_url(uid: str) -> str:
-    """The form of the real ones; it leads nowhere."""
-    return f"https://teams.microsoft.com/l/meetup-join/19%3ameeting_{guid('thread', uid)}%40thread.v2/0"
-
-
-def _check_times(start_ms: Instant, end_ms: Instant) -> None:
-    if end_ms < start_ms:
-        raise InvalidRequest(
-            "The start time of the event must be before its end time.", "ErrorPropertyValidationFailure"
-        )
-
-
-def _altered(item: CalendarItem, changes: Mapping[str, Any]) -> CalendarItem:
-    """A stored item with changes. A series whose times change loses its exceptions, as in Outlook."""
-    if changes.get("recurrence", item.recurrence) is None and item.recurrence is not None:
-        raise InvalidRequest("The recurrence of a series cannot be removed.")
-    altered = msgspec.structs.replace(item, **changes)
-    if altered.recurrence is None:
-        return altered
-    if altered.recurrence != item.recurrence or altered.start_ms != item.start_ms:
-        day = first_date(altered.recurrence, first_day(altered))
-        start_ms = same_wall_time(altered.start_ms, day, altered.time_zone)
-        return msgspec.structs.replace(
-            altered,
-            type="seriesMaster",
-            start_ms=start_ms,
-            end_ms=start_ms + altered.length_ms,
-            exceptions={},
-            removed=frozenset(),
-        )
-    return altered
-
-
-def _check_neighbours(series: CalendarItem, item: CalendarItem, changes: Mapping[str, Any]) -> None:
-    """An occurrence stays between the one before and the one after it."""
-    if item.day is None or series.recurrence is None:
-        return
-    start_ms = changes.get("start_ms", item.start_ms)
-    end_ms = changes.get("end_ms", item.end_ms)
-    if (start_ms, end_ms) == (item.start_ms, item.end_ms):
-        return
-    first = first_day(series)
-    reach = item.day.toordinal()
-    around = dates_between(
-        series.recurrence,
-        first,
-        date.fromordinal(max(1, reach - _NEIGHBOUR_DAYS)),
-        date.fromordinal(reach + _NEIGHBOUR_DAYS),
-    )
-    others = [day for day in around if day not in series.removed and day != item.day]
-    before = [occurrence(series, day) for day in others if day < item.day][-1:]
-    after = [occurrence(series, day) for day in others if day > item.day][:1]
-    if any(start_ms < one.end_ms for one in before) or any(end_ms > one.start_ms for one in after):
-        raise CrossesNeighbour
-
-
-def _put_difference(
-    box: Mailbox, series: CalendarItem, item: CalendarItem, changes: Mapping[str, Any]
-) -> None:
-    """Make an occurrence an exception, or change the one that it is."""
-    if item.day is None:
-        raise AssertionError("an occurrence has a day")
-    difference = {**series.exceptions.get(item.day, {}), **changes}
-    box.put(msgspec.structs.replace(series, exceptions={**series.exceptions, item.day: difference}))
-
-
-def _take_out(box: Mailbox, item: CalendarItem) -> None:
-    """Remove an item, or one occurrence of a series, from its mailbox."""
-    series = box.calendar.series_of(item)
-    if series is None:
-        box.drop(item)
-    elif item.day is None or item.day in series.removed:
-        raise item_not_found()
-    else:
-        same_id = box.variants.reaccepted_id == "same"
-        box.put(without_day(series, item.day, same_id=same_id))
 
 
 def attendee(person: Person, *, resource: bool = False) -> Attendee:

@@ -78,3 +78,22 @@ async def test_answers_say_where_the_new_event_is(
     made = await graph.post(f"/users/{ADA}/events", json={"start": when, "end": when})
     found = await graph.get(made.headers["location"])
     assert found.json()["id"] == made.json()["id"]
+
+
+async def test_meeting_becomes_an_online_one(
+    graph: httpx.AsyncClient, exchange: ExchangeSimulator, at: At
+) -> None:
+    """By PATCH in a person's mailbox, and back; a room's mailbox has no provider."""
+    event = exchange.book(ADA, ORION, at(9), at(10))
+    exchange.book_in_room(ORION, at(11), at(12))
+    own = exchange.calendar(ORION, at(11), at(12))[0]
+    for url, becomes in (
+        (f"/users/{ADA}/events/{event.id}", True),
+        (f"/users/{ORION}/events/{own.id}", False),
+    ):
+        changed = (await graph.patch(url, json={"isOnlineMeeting": True})).json()
+        assert (changed["isOnlineMeeting"], changed["onlineMeeting"] is not None) == (becomes, becomes)
+        again = (await graph.patch(url, json={"isOnlineMeeting": True})).json()
+        assert again["onlineMeeting"] == changed["onlineMeeting"]
+        back = (await graph.patch(url, json={"isOnlineMeeting": False})).json()
+        assert (back["isOnlineMeeting"], back["onlineMeeting"]) == (False, None)
