@@ -101,16 +101,37 @@ def exchange(
     print_connection: Annotated[
         bool, typer.Option("--print-connection", help="Print how to connect as one line of JSON.")
     ] = False,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SWITCH=VALUE",
+            help="How Exchange behaves where nobody has documented it; may be repeated. "
+            "docs/exchange-simulator.md lists the switches.",
+        ),
+    ] = None,
 ) -> None:
     """Microsoft Graph and Exchange for tests, over HTTPS, with rooms and a day of bookings.
 
-    Serves until it is stopped (Ctrl-C). Any Graph client works with it: set base URL, authority and CA.
+    Serves until it is stopped (Ctrl-C). Any Graph client works with it unmodified: set its base URL,
+    authority and root certificate to those of the connection, and switch its instance discovery off.
 
-    Example: occupancy-simulator exchange --rooms 3 --print-connection
+    The line of JSON has base_url, authority, tenant_id, client_id, client_secret, ca_file (a PEM file, there
+    while the program runs) and now (ms since 1970). Faults, mailboxes, registrations and the clock are
+    steered over HTTPS below /simulator on the same port; GET /simulator says how.
+
+    Example: occupancy-simulator exchange --rooms 3 --print-connection --variant reaccepts=never
     """
     from simulators.exchange.serve import run_exchange
+    from simulators.exchange.variants import variant_of
 
-    run_exchange(listen, rooms, seed, print_connection=print_connection)
+    try:
+        chosen = variant_of(dict(one.split("=", 1) for one in variant or ()))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; give SWITCH=VALUE", param_hint="--variant") from error
+    try:
+        run_exchange(listen, rooms, seed, print_connection=print_connection, variants=chosen)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error), param_hint="--listen") from error
 
 
 @app.command()

@@ -71,8 +71,9 @@ def _read(request: Request) -> list[_Inner]:
 
 
 def _as_request(outer: Request, one: _Inner) -> Request:
-    path, _, query = one.url.partition("?")
     version = outer.path.rsplit("/", 1)[0]
+    # msgraph-sdk takes only Graph's own host off: with another base URL its addresses are whole.
+    path, _, query = one.url.removeprefix(outer.origin + version).partition("?")
     headers = {name.lower(): value for name, value in one.headers.items()}
     headers.setdefault("authorization", outer.headers.get("authorization", ""))
     return Request(

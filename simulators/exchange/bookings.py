@@ -116,6 +116,7 @@ class Bookings:
 
     def event(self, event: OrganizerEvent, *, occurrence: Instant | None = None) -> CalendarItem:
         """The organizer's own item. Raises `NotFound` where it is gone."""
+        self.mailboxes.settle()
         item = self.mailboxes.mailbox(event.organizer).calendar.find(event.id)
         return item if occurrence is None else _occurrence_at(item, occurrence)
 
@@ -128,6 +129,7 @@ class Bookings:
 
     def calendar(self, user: str, start_ms: Instant, end_ms: Instant) -> list[CalendarItem]:
         """The truth: everything in a calendar between two instants, series expanded, by start."""
+        self.mailboxes.settle()
         return self.mailboxes.mailbox(user).calendar.view(start_ms, end_ms)
 
     def messages_to(self, address: str) -> list[Message]:

@@ -31,6 +31,8 @@ class Attendee(msgspec.Struct, frozen=True):
     kind: AttendeeKind = "required"
     response: Response = "none"
     responded_ms: Instant = NEVER
+    proposed: tuple[Instant, Instant] | None = None
+    """Another time that it proposed, from when until when."""
 
     @property
     def address(self) -> str:
@@ -59,6 +61,7 @@ class CalendarItem(msgspec.Struct, frozen=True, kw_only=True):
     is_organizer: bool
     subject: str = ""
     body: str = ""
+    body_is_text: bool = False
     time_zone: str = "UTC"
     """The zone it was made in: a series keeps its wall time there."""
     all_day: bool = False
@@ -68,6 +71,10 @@ class CalendarItem(msgspec.Struct, frozen=True, kw_only=True):
     importance: str = "normal"
     categories: tuple[str, ...] = ()
     location: str = ""
+    places: tuple[Mapping[str, Any], ...] = ()
+    """Several locations, or one with more than a name, as Graph's JSON has them. Never altered in place."""
+    join_url: str = ""
+    """Of an online meeting; empty where it is none."""
     attendees: tuple[Attendee, ...] = ()
     response: Response = "none"
     responded_ms: Instant = NEVER
@@ -78,7 +85,14 @@ class CalendarItem(msgspec.Struct, frozen=True, kw_only=True):
     reminder_minutes: int = 15
     transaction_id: str | None = None
     extended: tuple[tuple[str, str], ...] = ()
-    """Single-value extended properties: id and value. Kept, and not told: `$expand` is not simulated."""
+    """Single-value extended properties: id and value; told on `$expand` only."""
+    open_extensions: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    """Open extensions: name and content. Never altered in place."""
+
+    shared_uid: bool = False
+    """Occurrences have the iCalUId of their series (a variant)."""
+    told: tuple[Instant, Instant] | None = None
+    """On an attendee's copy: the times that the organizer told last."""
 
     # Of a series master.
     recurrence: Recurrence | None = None
@@ -97,7 +111,7 @@ class CalendarItem(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ical_uid(self) -> str:
         """The iCalUId: the same in every mailbox, another for each occurrence."""
-        return self.uid if self.day is None else uid_of_occurrence(self.uid, self.day)
+        return self.uid if self.day is None or self.shared_uid else uid_of_occurrence(self.uid, self.day)
 
     @property
     def length_ms(self) -> Duration:

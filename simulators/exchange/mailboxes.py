@@ -1,37 +1,44 @@
 """The tenant's mailboxes, and the mail that keeps organizers and rooms in step.
 
 Every public method is one thing that Outlook or an application can do in one mailbox. It takes
-effect everywhere at once: requests, responses and cancellations have no travelling time here.
+effect everywhere at once: responses and cancellations have no travelling time here. Only a room may
+take its time to answer (`Variants.attendant_delay_ms`); `settle` lets happen what has become due.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
 from typing import Any, Final, Literal
 
 import msgspec
 
-from gateway.core.units import NEVER, Instant
-from simulators.exchange.attendant import Attendant, Reply, without_day
+from gateway.core.units import MINUTE_MS, NEVER, Instant
+from simulators.exchange.attendant import Attendant, Reply
+from simulators.exchange.edits import (
+    altered,
+    check_neighbours,
+    check_times,
+    new_join_url,
+    put_difference,
+    take_out,
+)
 from simulators.exchange.errors import (
-    CrossesNeighbour,
     InvalidRequest,
-    item_not_found,
+    NotFound,
     unknown_user,
 )
 from simulators.exchange.ids import Minter
-from simulators.exchange.items import Attendee, CalendarItem, Person, Response, first_day, occurrence
-from simulators.exchange.mailbox import Mailbox
-from simulators.exchange.recurrence import Recurrence, dates_between, first_date
+from simulators.exchange.items import Attendee, CalendarItem, Person, Response, occurrence
+from simulators.exchange.mailbox import Listener, Mailbox
+from simulators.exchange.recurrence import Recurrence, first_date
 from simulators.exchange.times import local_date, same_wall_time
+from simulators.exchange.variants import Variants
 
-MessageKind = Literal["accepted", "tentativelyAccepted", "declined", "cancelled"]
+MessageKind = Literal["accepted", "tentativelyAccepted", "declined", "cancelled", "forwarded"]
 Answer = Literal["accepted", "tentativelyAccepted", "declined"]
 
-_KEPT_BY_SENDER: Final = frozenset({"categories", "show_as", "is_reminder_on", "reminder_minutes"})
+_KEPT_BY_SENDER: Final = frozenset(
+    {"categories", "show_as", "is_reminder_on", "reminder_minutes", "extended", "open_extensions"}
+)
 """Changing only these sends nothing to anybody."""
-
-_NEIGHBOUR_DAYS: Final = 400
-"""How far the neighbours of an occurrence are looked for."""
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -54,11 +61,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     end_ms: Instant
     subject: str = ""
     body: str = ""
+    body_is_text: bool = False
     time_zone: str = "UTC"
     all_day: bool = False
     recurrence: Recurrence | None = None
     attendees: tuple[Attendee, ...] = ()
     location: str = ""
+    places: tuple[Mapping[str, Any], ...] = ()
+    join_url: str = ""
     show_as: str = "busy"
     sensitivity: str = "normal"
     importance: str = "normal"
@@ -70,26 +80,74 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     reminder_minutes: int = 15
     transaction_id: str | None = None
     extended: tuple[tuple[str, str], ...] = ()
+    open_extensions: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+class _Due(msgspec.Struct, frozen=True, order=True):
+    """A request that a room has not answered yet."""
+
+    at_ms: Instant
+    number: int
+    organizer: str
+    event_id: str
+    room: str
 
 
 class Mailboxes:
-    """All mailboxes of the tenant."""
+    """All mailboxes of the tenant.
 
-    def __init__(self, rooms: Iterable[Person], *, now: Callable[[], Instant], seed: int = 0) -> None:
+    `deliver_to_people`: people who are invited get a copy of their own, to answer; without it only what
+    is mailed to them is kept, which is enough for worlds that look at rooms, and cheaper.
+    """
+
+    def __init__(
+        self,
+        rooms: Iterable[Person],
+        *,
+        now: Callable[[], Instant],
+        seed: int = 0,
+        variants: Variants | None = None,
+        deliver_to_people: bool = False,
+    ) -> None:
         self._now = now
         self._seed = seed
+        self.variants = variants or Variants()
+        self.deliver_to_people = deliver_to_people
+        self.checked_in: dict[tuple[str, str], Instant] = {}
+        """By room (address, lower case) and iCalUId: check-ins with Microsoft (`/places/x/checkIns`)."""
+        self._due: list[_Due] = []
+        self._settled_ms: Instant = NEVER
+        self._numbered = 0
+        self._rooms: list[Mailbox] = []
+        self._released_ms: dict[str, Instant] = {}
         self._minter = Minter(seed)
+        self._listeners: list[Listener] = []
         self._by_name: dict[str, Mailbox] = {}
         self._inbox: dict[str, list[Message]] = {}
         for room in rooms:
             self._add(room, is_room=True)
 
+    def now(self) -> Instant:
+        """The simulated time, in ms since 1970 UTC."""
+        return self._now()
+
     # Who is there
 
     def _add(self, person: Person, *, is_room: bool) -> Mailbox:
-        box = Mailbox(person, is_room=is_room, seed=self._seed, minter=self._minter, now=self._now)
+        box = Mailbox(
+            person,
+            is_room=is_room,
+            seed=self._seed,
+            minter=self._minter,
+            now=self._now,
+            variants=self.variants,
+        )
+        for listener in self._listeners:
+            box.listeners.append(listener)
         self._by_name[person.address.casefold()] = box
         self._by_name[box.id] = box
+        if is_room:
+            self._rooms.append(box)
         return box
 
     def add_person(self, address: str, name: str = "") -> Mailbox:
@@ -109,15 +167,64 @@ class Mailboxes:
 
     def rooms(self) -> list[Mailbox]:
         """The rooms' mailboxes, in the order in which they were given."""
-        return [box for name, box in self._by_name.items() if box.is_room and name != box.id]
+        return list(self._rooms)
+
+    def everybody(self) -> list[Mailbox]:
+        """All mailboxes, rooms first, then people in the order in which they appeared."""
+        return [box for name, box in self._by_name.items() if name != box.id]
+
+    def listen(self, listener: Listener) -> None:
+        """Be told of every change in every mailbox, at once."""
+        self._listeners.append(listener)
+        for box in self.everybody():
+            box.listeners.append(listener)
 
     def messages_to(self, address: str) -> list[Message]:
         """Everything that was mailed to this address, oldest first."""
         return list(self._inbox.get(address.casefold(), ()))
 
-    def _room(self, address: str) -> Mailbox | None:
+    def _receiver(self, address: str) -> Mailbox | None:
+        """The mailbox that takes requests at this address."""
         found = self._by_name.get(address.casefold())
-        return found if found is not None and found.is_room else None
+        return found if found is not None and (found.is_room or self.deliver_to_people) else None
+
+    # What time brings
+
+    def settle(self) -> None:
+        """Let happen what has become due: late answers of rooms, and Microsoft's own releases."""
+        now = self._now()
+        if now == self._settled_ms and not self._due:
+            return
+        self._settled_ms = now
+        while self._due and self._due[0].at_ms <= now:
+            due = self._due.pop(0)
+            box, room = self._by_name[due.organizer], self._by_name[due.room]
+            try:
+                item = box.calendar.find(due.event_id)
+            except NotFound:
+                continue  # cancelled before the room looked at it
+            if item.invites(room.address) is not None:
+                self._ask(box, item, room)
+        for room in self._rooms:
+            if room.processing.enable_auto_release:
+                self._release_unclaimed(room, now)
+
+    def _release_unclaimed(self, room: Mailbox, now: Instant) -> None:
+        """Decline what nobody checked in to in time (Microsoft Places, auto-release)."""
+        claim_ms = room.processing.post_reservation_max_claim_time_in_minutes * MINUTE_MS
+        since = self._released_ms.get(room.id, now - claim_ms)
+        self._released_ms[room.id] = now
+        for item in room.calendar.view(since - claim_ms, now - claim_ms + 1):
+            begun = since - claim_ms < item.start_ms <= now - claim_ms
+            claimed = (room.address.casefold(), item.ical_uid) in self.checked_in
+            if (
+                begun
+                and item.response == "accepted"
+                and not item.all_day
+                and not item.cancelled
+                and not claimed
+            ):
+                self.respond(room, item.id, "declined", "Nobody checked in, so the room was released.")
 
     # What an organizer does
 
@@ -129,15 +236,20 @@ class Mailboxes:
         for item in box.calendar.items() if draft.transaction_id else ():
             if item.transaction_id == draft.transaction_id:
                 return item
-        _check_times(draft.start_ms, draft.end_ms)
+        check_times(draft.start_ms, draft.end_ms)
         start_ms = draft.start_ms
         if draft.recurrence is not None:
             start = local_date(start_ms, draft.time_zone)
             start_ms = same_wall_time(start_ms, first_date(draft.recurrence, start), draft.time_zone)
         now = self._now()
+        uid = self._minter.uid(now)
+        fields = {name: getattr(draft, name) for name in draft.__struct_fields__ if not name.endswith("_ms")}
+        if draft.join_url:  # only people's mailboxes have a provider of online meetings
+            fields["join_url"] = "" if box.is_room else new_join_url(uid)
         item = CalendarItem(
             id=box.new_id(),
-            uid=self._minter.uid(now),
+            uid=uid,
+            shared_uid=self.variants.occurrence_uid == "shared",
             change_key="",
             created_ms=now,
             modified_ms=now,
@@ -145,7 +257,7 @@ class Mailboxes:
             organizer=box.person,
             is_organizer=True,
             response="organizer",
-            **{name: getattr(draft, name) for name in draft.__struct_fields__ if not name.endswith("_ms")},
+            **fields,
             start_ms=start_ms,
             end_ms=start_ms + draft.end_ms - draft.start_ms,
         )
@@ -160,15 +272,18 @@ class Mailboxes:
         until the organizer's next update overwrites it.
         """
         item = box.calendar.find(event_id)
-        _check_times(changes.get("start_ms", item.start_ms), changes.get("end_ms", item.end_ms))
+        if changes.get("join_url"):
+            join_url = item.join_url or ("" if box.is_room else new_join_url(item.uid))
+            changes = {**changes, "join_url": join_url}
+        check_times(changes.get("start_ms", item.start_ms), changes.get("end_ms", item.end_ms))
         series = box.calendar.series_of(item)
         if series is None:
-            box.put(_altered(item, changes))
+            box.put(altered(item, changes))
         else:
             if "recurrence" in changes:
                 raise InvalidRequest("Only a series master has a recurrence.")
-            _check_neighbours(series, item, changes)
-            _put_difference(box, series, item, changes)
+            check_neighbours(series, item, changes)
+            put_difference(box, series, item, changes)
         if item.is_organizer:
             self._tell_changes(box, item, changes)
         return box.calendar.find(event_id)
@@ -189,15 +304,41 @@ class Mailboxes:
         item = box.calendar.find(event_id)
         if item.is_organizer:
             self._withdraw(box, item, "")
+        elif self.variants.room_delete == "declines" and not item.cancelled:
+            self.respond(box, event_id, "declined")
         else:
-            _take_out(box, item)
+            take_out(box, item)
+
+    def forward(self, box: Mailbox, event_id: str, people: Iterable[Person], comment: str = "") -> None:
+        """Invite more people. The organizer is told where somebody else forwards."""
+        item = box.calendar.find(event_id)
+        new = [person for person in people if item.invites(person.address) is None]
+        added = tuple(Attendee(person, "optional") for person in new)
+        if item.is_organizer:
+            self.alter(box, event_id, {"attendees": (*item.attendees, *added)})
+            return
+        self._mail("forwarded", box.address, item.organizer.address, item, comment)
+        organizer = self._by_name.get(item.organizer.address.casefold())
+        for theirs in organizer.holding(item.uid) if organizer is not None and item.day is None else ():
+            if organizer is not None:
+                self.alter(organizer, theirs.id, {"attendees": (*theirs.attendees, *added)})
 
     # What an attendee does
 
     def respond(
-        self, box: Mailbox, event_id: str, answer: Answer, comment: str = "", *, send: bool = True
+        self,
+        box: Mailbox,
+        event_id: str,
+        answer: Answer,
+        comment: str = "",
+        *,
+        send: bool = True,
+        proposed: tuple[Instant, Instant] | None = None,
     ) -> None:
-        """Accept or decline as an attendee. A declined event leaves the calendar at once."""
+        """Accept or decline as an attendee, perhaps proposing another time.
+
+        A declined event leaves the calendar at once.
+        """
         item = box.calendar.find(event_id)
         if item.is_organizer:
             raise InvalidRequest(
@@ -212,16 +353,22 @@ class Mailboxes:
                 else "ErrorCalendarIsCancelledForAccept",
             )
         if answer == "declined":
-            _take_out(box, item)
+            was = (
+                item if item.day is None else msgspec.structs.replace(item, told=(item.start_ms, item.end_ms))
+            )
+            box.declined[item.uid, item.day] = was
+            take_out(box, item)
         else:
-            changes = {"response": answer, "responded_ms": self._now()}
+            changes: dict[str, Any] = {"response": answer, "responded_ms": self._now()}
+            if answer == "accepted" and item.show_as == "tentative":
+                changes["show_as"] = "busy"
             series = box.calendar.series_of(item)
             if series is None:
                 box.put(msgspec.structs.replace(item, **changes))
             else:
-                _put_difference(box, series, item, changes)
+                put_difference(box, series, item, changes)
         if send:
-            self._answer(box, item, answer, comment)
+            self._answer(box, item, answer, comment, proposed)
 
     # Mail between them
 
@@ -243,19 +390,31 @@ class Mailboxes:
         self._send(box, before.id, told)
 
     def _send(self, box: Mailbox, event_id: str, attendees: Iterable[Attendee]) -> None:
-        """Deliver a request to each room among the attendees and enter what it answers."""
+        """Deliver a request to each room among the attendees and enter what it answers, now or later."""
+        delay_ms = self.variants.attendant_delay_ms
         for attendee in attendees:
-            room = self._room(attendee.address)
+            room = self._receiver(attendee.address)
             if room is None or room is box:
                 continue
             item = box.calendar.find(event_id)
-            series = box.calendar.series_of(item)
-            attendant = Attendant(room)
-            if series is None:
-                reply = attendant.request(item, self._now())
-            else:
-                reply = attendant.request_one(series, item, self._now())
-            self._enter_reply(box, item, room, reply)
+            if not delay_ms or not room.is_room:
+                self._ask(box, item, room)
+                continue
+            if item.series_id is None and (item.uid, item.day) not in room.declined:
+                Attendant(room).hold(item, self._now())
+            self._numbered += 1
+            name = room.address.casefold()
+            self._due.append(_Due(self._now() + delay_ms, self._numbered, box.id, event_id, name))
+
+    def _ask(self, box: Mailbox, item: CalendarItem, room: Mailbox) -> None:
+        """The room looks at the organizer's item and answers."""
+        series = box.calendar.series_of(item)
+        attendant = Attendant(room)
+        if series is None:
+            reply = attendant.request(item, self._now())
+        else:
+            reply = attendant.request_one(series, item, self._now())
+        self._enter_reply(box, item, room, reply)
 
     def _enter_reply(self, box: Mailbox, item: CalendarItem, room: Mailbox, reply: Reply) -> None:
         if reply.response in ("accepted", "declined"):
@@ -267,7 +426,14 @@ class Mailboxes:
             self._note_response(box, one, room.address, "declined")
             self._mail_response(room, one, "declined", "The room is not free for this occurrence.")
 
-    def _answer(self, box: Mailbox, item: CalendarItem, answer: Answer, comment: str) -> None:
+    def _answer(
+        self,
+        box: Mailbox,
+        item: CalendarItem,
+        answer: Answer,
+        comment: str,
+        proposed: tuple[Instant, Instant] | None = None,
+    ) -> None:
         """Take an attendee's response to the organizer's mailbox, if it is still there to take it."""
         organizer = self._by_name.get(item.organizer.address.casefold())
         self._mail_response(box, item, answer, comment)
@@ -279,20 +445,27 @@ class Mailboxes:
                 if item.day in held.removed:
                     continue
                 theirs = occurrence(held, item.day)
-            self._note_response(organizer, theirs, box.address, answer)
+            self._note_response(organizer, theirs, box.address, answer, proposed)
 
-    def _note_response(self, box: Mailbox, item: CalendarItem, address: str, answer: Response) -> None:
+    def _note_response(
+        self,
+        box: Mailbox,
+        item: CalendarItem,
+        address: str,
+        answer: Response,
+        proposed: tuple[Instant, Instant] | None = None,
+    ) -> None:
         """Show an attendee's response on the organizer's item."""
         now = self._now()
         attendees = tuple(
-            msgspec.structs.replace(one, response=answer, responded_ms=now)
+            msgspec.structs.replace(one, response=answer, responded_ms=now, proposed=proposed)
             if one.address.casefold() == address.casefold()
             else one
             for one in item.attendees
         )
         series = box.calendar.series_of(item)
         if series is not None:
-            _put_difference(box, series, item, {"attendees": attendees})
+            put_difference(box, series, item, {"attendees": attendees})
             return
         # An answer to the whole series is the answer to each occurrence, whatever was answered before.
         exceptions = {
@@ -304,15 +477,17 @@ class Mailboxes:
 
     def _withdraw(self, box: Mailbox, item: CalendarItem, comment: str) -> None:
         """Take an organizer's event away and tell everybody."""
-        _take_out(box, item)
+        take_out(box, item)
         self._tell_cancelled(item, item.attendees, comment)
 
     def _tell_cancelled(self, item: CalendarItem, attendees: Iterable[Attendee], comment: str) -> None:
         for attendee in attendees:
-            room = self._room(attendee.address)
-            if room is None:
+            room = self._receiver(attendee.address)
+            if room is None or not room.is_room:
                 self._mail("cancelled", item.organizer.address, attendee.address, item, comment)
-            elif item.day is None:
+            if room is None:
+                continue
+            if item.day is None:
                 Attendant(room).cancelled(item.uid)
             else:
                 Attendant(room).cancelled_one(item.uid, item.day)
@@ -323,78 +498,6 @@ class Mailboxes:
     def _mail(self, kind: MessageKind, sender: str, to: str, item: CalendarItem, comment: str) -> None:
         message = Message(kind, sender, to, item.ical_uid, item.start_ms, self._now(), item.subject, comment)
         self._inbox.setdefault(to.casefold(), []).append(message)
-
-
-def _check_times(start_ms: Instant, end_ms: Instant) -> None:
-    if end_ms < start_ms:
-        raise InvalidRequest(
-            "The start time of the event must be before its end time.", "ErrorPropertyValidationFailure"
-        )
-
-
-def _altered(item: CalendarItem, changes: Mapping[str, Any]) -> CalendarItem:
-    """A stored item with changes. A series whose times change loses its exceptions, as in Outlook."""
-    if changes.get("recurrence", item.recurrence) is None and item.recurrence is not None:
-        raise InvalidRequest("The recurrence of a series cannot be removed.")
-    altered = msgspec.structs.replace(item, **changes)
-    if altered.recurrence is None:
-        return altered
-    if altered.recurrence != item.recurrence or altered.start_ms != item.start_ms:
-        day = first_date(altered.recurrence, first_day(altered))
-        start_ms = same_wall_time(altered.start_ms, day, altered.time_zone)
-        return msgspec.structs.replace(
-            altered,
-            type="seriesMaster",
-            start_ms=start_ms,
-            end_ms=start_ms + altered.length_ms,
-            exceptions={},
-            removed=frozenset(),
-        )
-    return altered
-
-
-def _check_neighbours(series: CalendarItem, item: CalendarItem, changes: Mapping[str, Any]) -> None:
-    """An occurrence stays between the one before and the one after it."""
-    if item.day is None or series.recurrence is None:
-        return
-    start_ms = changes.get("start_ms", item.start_ms)
-    end_ms = changes.get("end_ms", item.end_ms)
-    if (start_ms, end_ms) == (item.start_ms, item.end_ms):
-        return
-    first = first_day(series)
-    reach = item.day.toordinal()
-    around = dates_between(
-        series.recurrence,
-        first,
-        date.fromordinal(max(1, reach - _NEIGHBOUR_DAYS)),
-        date.fromordinal(reach + _NEIGHBOUR_DAYS),
-    )
-    others = [day for day in around if day not in series.removed and day != item.day]
-    before = [occurrence(series, day) for day in others if day < item.day][-1:]
-    after = [occurrence(series, day) for day in others if day > item.day][:1]
-    if any(start_ms < one.end_ms for one in before) or any(end_ms > one.start_ms for one in after):
-        raise CrossesNeighbour
-
-
-def _put_difference(
-    box: Mailbox, series: CalendarItem, item: CalendarItem, changes: Mapping[str, Any]
-) -> None:
-    """Make an occurrence an exception, or change the one that it is."""
-    if item.day is None:
-        raise AssertionError("an occurrence has a day")
-    difference = {**series.exceptions.get(item.day, {}), **changes}
-    box.put(msgspec.structs.replace(series, exceptions={**series.exceptions, item.day: difference}))
-
-
-def _take_out(box: Mailbox, item: CalendarItem) -> None:
-    """Remove an item, or one occurrence of a series, from its mailbox."""
-    series = box.calendar.series_of(item)
-    if series is None:
-        box.drop(item)
-    elif item.day is None or item.day in series.removed:
-        raise item_not_found()
-    else:
-        box.put(without_day(series, item.day))
 
 
 def attendee(person: Person, *, resource: bool = False) -> Attendee:

@@ -15,10 +15,12 @@ import trustme
 import uvicorn
 
 from gateway.clock import SystemClock
-from gateway.core.units import Instant
+from gateway.core.units import Duration, Instant
 from simulators.exchange import ExchangeSimulator
-from simulators.exchange.day import fill_day, room_addresses
+from simulators.exchange.day import fill_day, furnish, room_addresses
+from simulators.exchange.variants import Variants
 
+_LAST_PORT: Final = 65_535
 _GRACEFUL_S: Final = 1
 """How long requests that are never to be answered may hold up the end."""
 
@@ -109,27 +111,73 @@ def _certificates(directory: Path, host: str) -> tuple[Path, Path, Path]:
     return ca_file, certificate, key
 
 
-def run_exchange(listen: str, rooms: int, seed: int, *, print_connection: bool) -> None:
+class Clock:
+    """The system's time, and what was added to it."""
+
+    def __init__(self) -> None:
+        self._system = SystemClock()
+        self._ahead_ms: Duration = 0
+
+    def now(self) -> Instant:
+        """Ms since 1970 UTC."""
+        return self._system.now() + self._ahead_ms
+
+    def advance(self, by_ms: Duration) -> None:
+        """Let time pass."""
+        self._ahead_ms += by_ms
+
+    def wall_s(self) -> float:
+        """The same in seconds: tokens grow old with the calendars."""
+        return self.now() / 1_000
+
+
+def run_exchange(
+    listen: str,
+    rooms: int,
+    seed: int,
+    *,
+    print_connection: bool,
+    variants: Variants | None = None,
+) -> None:
     """Serve `rooms` rooms with a day of bookings until SIGTERM or SIGINT.
 
     `listen` is `host:port`, port 0 for a free one. With `print_connection` the first line on
-    standard output is the `Connection` as JSON; otherwise it is a sentence.
+    standard output is the `Connection` as JSON; otherwise it is a sentence. Raises ValueError for an
+    address that is none, OSError for one that cannot be had.
     """
-    asyncio.run(_run(listen, rooms, seed, print_connection=print_connection))
-
-
-async def _run(listen: str, rooms: int, seed: int, *, print_connection: bool) -> None:
     host, _, port = listen.rpartition(":")
-    simulator = ExchangeSimulator(rooms=room_addresses(rooms), now=SystemClock().now, seed=seed)
+    if not port.isdecimal() or int(port) > _LAST_PORT:
+        raise ValueError(
+            f"{listen!r} is no address to listen on: give HOST:PORT, such as 127.0.0.1:0, "
+            f"with a port of 0 to {_LAST_PORT}"
+        )
+    asyncio.run(
+        _run(host or "127.0.0.1", int(port), rooms, seed, variants, print_connection=print_connection)
+    )
+
+
+async def _run(
+    host: str, port: int, rooms: int, seed: int, variants: Variants | None, *, print_connection: bool
+) -> None:
+    clock = Clock()
+    simulator = ExchangeSimulator(
+        rooms=room_addresses(rooms),
+        now=clock.now,
+        seed=seed,
+        wall_clock=clock.wall_s,
+        variants=variants,
+        deliver_to_people=True,
+    )
+    simulator.allow_control(clock.advance)
     booked = fill_day(simulator, seed)
+    furnish(simulator)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    notifying = asyncio.create_task(simulator.graph.subscriptions.notifier.run(simulator.app.sender))
     with tempfile.TemporaryDirectory(prefix="simulated-exchange-") as directory:
-        async with serving(
-            simulator, Path(directory), host=host or "127.0.0.1", port=int(port)
-        ) as connection:
+        async with serving(simulator, Path(directory), host=host, port=port) as connection:
             line = msgspec.json.encode(connection).decode()
             if not print_connection:
                 line = (
@@ -139,3 +187,5 @@ async def _run(listen: str, rooms: int, seed: int, *, print_connection: bool) ->
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
             await stop.wait()
+    notifying.cancel()
+    await asyncio.wait([notifying])

@@ -12,36 +12,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.core.units import DAY_MS, Duration, Instant
 from simulators.exchange.errors import InvalidRequest
+from simulators.exchange.zones import WINDOWS_ZONES
 
 UNSET_STAMP: Final = "0001-01-01T00:00:00Z"
 """What Graph writes where somebody has not responded yet."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
-
-# The Windows names most likely to be met, and their IANA zones (Unicode CLDR, windowsZones).
-_WINDOWS_ZONES: Final = {
-    "UTC": "Etc/UTC",
-    "GMT Standard Time": "Europe/London",
-    "W. Europe Standard Time": "Europe/Berlin",
-    "Romance Standard Time": "Europe/Paris",
-    "Central Europe Standard Time": "Europe/Budapest",
-    "Eastern Standard Time": "America/New_York",
-    "Central Standard Time": "America/Chicago",
-    "Mountain Standard Time": "America/Denver",
-    "Pacific Standard Time": "America/Los_Angeles",
-    "India Standard Time": "Asia/Kolkata",
-    "China Standard Time": "Asia/Shanghai",
-    "Tokyo Standard Time": "Asia/Tokyo",
-    "AUS Eastern Standard Time": "Australia/Sydney",
-}
+_FIRST_MS: Final[Instant] = (datetime(1601, 1, 1, tzinfo=UTC) - _EPOCH) // _MS
+_LAST_MS: Final[Instant] = (datetime(4500, 9, 1, tzinfo=UTC) - _EPOCH) // _MS
+"""MAPI's calendars go from 1601 to August 4500 (Microsoft's MS-OXOCAL)."""
 
 
 @lru_cache(maxsize=256)
 def zone(name: str) -> ZoneInfo:
     """The zone of a Windows or IANA name. Raises `InvalidRequest` for others, as Graph does."""
     try:
-        return ZoneInfo(_WINDOWS_ZONES.get(name, name))
+        return ZoneInfo(WINDOWS_ZONES.get(name, name))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a name that is a folder
         raise InvalidRequest(
             f"The following TimeZone value is not supported: '{name}'.", "TimeZoneNotSupportedException"
@@ -67,9 +54,15 @@ def graph_datetime(instant: Instant, zone_name: str = "UTC") -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}0"
 
 
+@lru_cache(maxsize=65_536)
 def graph_stamp(instant: Instant) -> str:
     """`2026-11-23T09:00:00Z`: a DateTimeOffset, the form of `originalStart` and response times."""
     return f"{to_utc(instant):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def graph_stamp_ms(instant: Instant) -> str:
+    """`2026-11-23T09:00:00.000Z`, with milliseconds."""
+    return to_utc(instant).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def error_date(instant: Instant) -> str:
@@ -85,7 +78,7 @@ def window_instant(text: str, parameter: str) -> Instant:
         raise InvalidRequest(
             f"The value '{text}' of parameter '{parameter}' is invalid.", "ErrorInvalidParameter"
         ) from error
-    return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return _within(to_instant(moment if moment.tzinfo else moment.replace(tzinfo=UTC)), text)
 
 
 def wall_instant(text: str, zone_name: str) -> Instant:
@@ -94,13 +87,27 @@ def wall_instant(text: str, zone_name: str) -> Instant:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InvalidRequest(f"The dateTime '{text}' is invalid.", "ErrorInvalidParameter") from error
-    return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=zone(zone_name)))
+    return _within(to_instant(moment if moment.tzinfo else moment.replace(tzinfo=zone(zone_name))), text)
+
+
+def _within(instant: Instant, text: str) -> Instant:
+    if not _FIRST_MS <= instant < _LAST_MS:
+        raise InvalidRequest(
+            f"The time '{text}' lies outside of what a calendar can hold.", "ErrorInvalidParameter"
+        )
+    return instant
 
 
 @lru_cache(maxsize=65_536)
 def local_date(instant: Instant, zone_name: str) -> date:
     """The calendar date at that instant in the named zone."""
     return to_utc(instant).astimezone(zone(zone_name)).date()
+
+
+def local_minute(instant: Instant, zone_name: str) -> int:
+    """Minutes since midnight on the zone's clocks."""
+    local = to_utc(instant).astimezone(zone(zone_name))
+    return local.hour * 60 + local.minute
 
 
 @lru_cache(maxsize=65_536)

@@ -416,8 +416,11 @@ def test_unattended_room_holds_requests_as_tentative(
     assert exchange.status(event, ORION).response == "accepted"
 
 
-def test_endless_series_is_accepted_and_shows_in_any_window(exchange: ExchangeSimulator, at: At) -> None:
+def test_endless_series_shows_in_any_window_of_a_room_without_a_booking_window(
+    exchange: ExchangeSimulator, orion: Mailbox, at: At
+) -> None:
     """A series without end is found a year on."""
+    orion.processing = Processing(booking_window_in_days=0)
     exchange.book(ADA, ORION, at(9), at(10), recurrence=weekly("monday"))
     [found] = exchange.calendar(ORION, at(0, day=364), at(0, day=365))
     assert found.start_ms == at(9, day=364)

@@ -14,9 +14,13 @@ import msal
 import msgspec
 import pytest
 import requests
+from typer.testing import CliRunner
 
-from simulators.exchange import Drop, ExchangeSimulator, Silence
+from simulators.cli import app as command_line
+from simulators.exchange import PRESETS, Drop, ExchangeSimulator, Silence
+from simulators.exchange.control import HELP
 from simulators.exchange.serve import Connection, serving
+from simulators.exchange.variants import PLAUSIBLE
 
 ADA, ORION = "ada@contoso.com", "orion@contoso.com"
 SCOPES = ["https://graph.microsoft.com/.default"]
@@ -174,3 +178,87 @@ async def test_program_prints_one_line_and_ends_on_a_signal(number: signal.Signa
     assert (program.returncode, rest, complaints) == (0, b"", b"")
     with pytest.raises(FileNotFoundError):
         ssl.create_default_context(cafile=connection.ca_file)
+
+
+class Webhook:
+    """A subscriber on a socket of the loopback: gives tokens back, keeps notifications."""
+
+    def __init__(self) -> None:
+        self.got: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request on each connection."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        url = httpx.URL(head.split(" ")[1])
+        length = next(
+            (line.split(":")[1] for line in head.lower().split("\r\n") if "content-length" in line), "0"
+        )
+        body = await reader.readexactly(int(length))
+        token = url.params.get("validationToken")
+        if token is None:
+            self.got.put_nowait(msgspec.json.decode(body))
+        answer = (token or "").encode()
+        lines = [
+            "HTTP/1.1 200 OK",
+            "content-type: text/plain",
+            f"content-length: {len(answer)}",
+            "connection: close",
+        ]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + answer)
+        await writer.drain()
+        writer.close()
+
+
+async def test_notifications_arrive_over_sockets(
+    exchange: ExchangeSimulator, connection: Connection, at: At
+) -> None:
+    """Handshake and delivery, as a subscriber beside the program sees them."""
+    hook = Webhook()
+    async with asyncio.timeout(LIMIT_S):
+        server = await asyncio.start_server(hook.serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        notifying = asyncio.create_task(exchange.graph.subscriptions.notifier.run(exchange.app.sender))
+        async with client_of(connection, (await token(connection))["access_token"]) as graph:
+            body = {
+                "changeType": "created",
+                "notificationUrl": f"http://127.0.0.1:{port}/hook?kept=1",
+                "resource": f"/users/{ORION}/events",
+                "expirationDateTime": "2026-11-24T00:00:00Z",
+            }
+            made = await graph.post("/subscriptions", json=body)
+            assert made.status_code == 201, made.text
+            exchange.book(ADA, ORION, at(9), at(10))
+            told = await hook.got.get()
+        notifying.cancel()
+        await asyncio.wait([notifying])
+        server.close()
+        await server.wait_closed()
+    assert [one["changeType"] for one in told["value"]] == ["created"]
+    assert told["value"][0]["subscriptionId"] == made.json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--variant", "reaccepts=sometimes"], "reaccepts=time_change"),
+        (["--variant", "nothing=1"], "there is no switch 'nothing'"),
+        (["--variant", "reaccepts"], "SWITCH=VALUE"),
+        (["--listen", "nowhere"], "give HOST:PORT"),
+        (["--listen", "127.0.0.1:99999"], "65535"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_a_reason(arguments: list[str], words: str) -> None:
+    """What is wrong, and how to mend it; nothing is served."""
+    result = CliRunner().invoke(command_line, ["exchange", *arguments], env={"COLUMNS": "400"})
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_page_names_every_preset_switch_and_order() -> None:
+    """docs/exchange-simulator.md is complete."""
+    page = (Path(__file__).parents[3] / "docs" / "exchange-simulator.md").read_text("utf-8")
+    missing = [name for name in (*PRESETS, *PLAUSIBLE) if f"`{name}`" not in page]
+    missing += [
+        order for order in HELP if order.partition(" ")[2].removeprefix("/simulator").strip("/") not in page
+    ]
+    assert missing == []
