@@ -71,6 +71,7 @@ class _Envelope(msgspec.Struct):
     received_at: Any = None
     deviceInfo: _Info | None = None  # noqa: N815 - ChirpStack's own key
     object: Any = None
+    decoded_payload: Any = None
     time: Any = None
     batteryLevel: Any = None  # noqa: N815 - ChirpStack's own key
     batteryLevelUnavailable: Any = None  # noqa: N815 - ChirpStack's own key
@@ -121,8 +122,10 @@ class LoraWan:
                 return _bare(payload, given)
             if message.uplink_message is not None:
                 return _things_stack(message, given)
-            if message.deviceInfo is not None:
+            if message.deviceInfo is not None or isinstance(message.object, dict):
                 return _chirpstack(message, given)
+            if isinstance(message.decoded_payload, dict):  # as webhooks and rules cut it out
+                return _object(message.decoded_payload, None, given or UNKNOWN, [], None)
             if message.join_accept is not None or message.end_device_ids is not None:
                 return Understood(
                     refused="the device joined or was told something: it says nothing of a room"
@@ -146,11 +149,8 @@ def _things_stack(message: _Envelope, given: About | None) -> Understood:
 
 def _chirpstack(message: _Envelope, given: About | None) -> Understood:
     made_at = as_instant(message.time)
-    info = message.deviceInfo
-    assert info is not None  # noqa: S101 - looked at by the caller
-    known = given or (
-        _told(info.deviceProfileName, "") if isinstance(info.deviceProfileName, str) else UNKNOWN
-    )
+    profile = message.deviceInfo.deviceProfileName if message.deviceInfo is not None else None
+    known = given or (_told(profile, "") if isinstance(profile, str) else UNKNOWN)
     if message.batteryLevel is not None and message.object is None:
         level = () if message.batteryLevelUnavailable else battery(message.batteryLevel, "batteryLevel")
         seen = (*level, *link(message.margin, "margin"))

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.events import Availability, Reading
 from gateway.core.policy import Senses
-from gateway.sensors import OptionError, Router, SensorSource, build_router
+from gateway.sensors import OptionError, Router, SensorSource, build_router, family_named
 
 
 def router(family: str, topic: str, senses: Senses = "presence", **options: Any) -> Router:
@@ -245,3 +245,22 @@ def test_a_sensor_that_cannot_work_is_refused_at_the_start(
     """The operator is told what is missing, and not by silence."""
     with pytest.raises(OptionError, match=why):
         router(family, "orion", **options)
+
+
+@pytest.mark.parametrize(
+    ("family", "payload"),
+    [
+        ("chirpstack", {"object": {"people_count": 3}}),
+        ("tts", {"decoded_payload": {"people_count": 3}}),
+        ("tts", {"uplink_message": {"decoded_payload": {"people_count": 3}}}),
+        ("lorawan", {"people_count": 3}),
+    ],
+)
+def test_an_uplink_is_understood_however_much_of_its_envelope_is_left(
+    family: str, payload: dict[str, Any]
+) -> None:
+    """Rules, webhooks and forwarders cut envelopes down to what somebody needed."""
+    found = family_named(family)
+    assert found is not None
+    understood = found.reader(None)("", json.dumps(payload).encode())
+    assert [(seen.kind, seen.value) for seen in understood.seen] == [("count", 3)]
