@@ -404,10 +404,13 @@ class Service:
         else:
             self.troubles.pop(room, None)
             # After the read has been recorded: the next booking may be another one now.
-            asyncio.get_running_loop().call_soon(self._publish, [room])
+            asyncio.get_running_loop().call_soon(self._refresh, room)
 
     def _publish(self, rooms: Sequence[str] | set[str] | dict[str, Place]) -> None:
         self.announcer.publish(self.brain.site, sorted(rooms), self.brain.now())
+
+    def _refresh(self, room: str) -> None:
+        self.announcer.refresh(self.brain.site, room, self.brain.now())
 
     def _publish_health(self) -> None:
         """Not with each decision: within one round of `_keep_watch` is soon enough for it."""

@@ -12,11 +12,13 @@ from typing import Final
 
 import msgspec
 
+from gateway.core.booking import Booking
+from gateway.core.room import Room
 from gateway.core.site import Site
 from gateway.core.units import Instant
 from gateway.links import Link
 from gateway.runtime.home_assistant import Topics, announced, configs, room_summary
-from gateway.runtime.picture import Json, door_picture
+from gateway.runtime.picture import Json, current_and_next, door_picture
 
 EMPTY: Final = b""
 """Takes a retained message away."""
@@ -52,6 +54,7 @@ class Announcer:
         self._configs = configs(self._topics, names or {}) if discovery else {}
         self._gone: tuple[str, ...] = ()
         self._published: dict[str, bytes] = {}
+        self._turns: dict[str, tuple[Booking | None, Booking | None]] = {}
 
     @property
     def birth_topic(self) -> str:
@@ -71,6 +74,7 @@ class Announcer:
     def forget(self) -> None:
         """A new connection, or a new Home Assistant: everything is published again."""
         self._published.clear()
+        self._turns.clear()
         for topic in self._gone:
             self._link.publish(topic, EMPTY, retain=True)
         for topic, config in self._configs.items():
@@ -82,10 +86,17 @@ class Announcer:
             room = site.rooms.get(name)
             if room is None:
                 continue
+            self._turns[name] = _turn(room, now)
             picture = door_picture(room, now, self._zones[name])
             self._tell(state_topic(self._prefix, name), _shown(picture))
             if self._configs:
                 self._tell(self._topics.summary(name), room_summary(picture))
+
+    def refresh(self, site: Site, name: str, now: Instant) -> None:
+        """Publish a room if another booking is its present or next one now, or that one has changed."""
+        room = site.rooms.get(name)
+        if room is not None and self._turns.get(name) != _turn(room, now):
+            self.publish(site, (name,), now)
 
     def publish_health(self, health: Json) -> None:
         """Publish the gateway's own health where it differs from what was published last."""
@@ -96,6 +107,12 @@ class Announcer:
         if self._published.get(topic) != payload:
             self._published[topic] = payload
             self._link.publish(topic, payload, retain=True)
+
+
+def _turn(room: Room, now: Instant) -> tuple[Booking | None, Booking | None]:
+    """The present booking and the next one."""
+    current, coming = current_and_next(room, now)
+    return current.booking if current else None, coming.booking if coming else None
 
 
 def _shown(picture: Json) -> Json:

@@ -132,7 +132,10 @@ def _device(before: Json, body: Json) -> Json:
         raise InvalidRequest(f"The property '{min(unknown)}' does not exist on this type.", "BadRequest")
     device = {**before, **{name: body.get(name, before.get(name)) for name in _TEXTS}}
     device["tags"] = body.get("tags", before.get("tags", []))
-    device["sensors"] = [_sensor(one, device) for one in body.get("sensors") or before.get("sensors") or []]
+    sensors = body.get("sensors") or before.get("sensors") or []
+    if not isinstance(sensors, list):
+        raise InvalidRequest("'sensors' must be a collection.", "BadRequest")
+    device["sensors"] = [_sensor(one, device) for one in sensors]
     return device
 
 

@@ -1,18 +1,29 @@
 """Correlated silence: what looks empty everywhere at once is more likely to be our own blindness."""
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
 from gateway.core.decisions import Decision
-from gateway.core.events import Tick
-from gateway.core.units import DAY_MS, NEVER, Duration, Instant
+from gateway.core.events import CalendarRead, Tick
+from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, Duration, Instant
 from simulators.invariants.base import Checker, Violation
 from simulators.invariants.nobody_released import RELEASES
-from simulators.invariants.story import RoomStory, Story
+from simulators.invariants.story import RoomStory, Story, Talk
 from simulators.observed import Observed, Recorded
 
 HISTORY_MS: Final[Duration] = 28 * DAY_MS
 """From then on what is usual may have been learned, and only an open breaker can be judged."""
+
+
+NEARBY_MS: Final[Duration] = 10 * MINUTE_MS
+
+
+class _Nearby(NamedTuple):
+    """Talks of a room around an instant, and how many it had in all."""
+
+    at: Instant
+    total: int
+    talks: list[Talk]
 
 
 class SilenceStopsReleases(Checker):
@@ -32,6 +43,7 @@ class SilenceStopsReleases(Checker):
         self._accepted = 0
         """So many silent rooms a person has found right."""
         self._too_silent_since: Instant = NEVER
+        self._nearby: dict[str, _Nearby] = {}
 
     def decided(self, seen: Observed, story: Story, decision: Decision) -> Iterator[Violation]:  # noqa: ARG002 - the interface
         """No release while it is, or ought to be, open."""
@@ -55,11 +67,13 @@ class SilenceStopsReleases(Checker):
         """Count before each tick's conclusions, as the tick before left the rooms."""
         if self._began == NEVER:
             self._began = story.now
+        if isinstance(entry.event, CalendarRead):
+            self._nearby.pop(entry.event.room, None)
         if isinstance(entry.event, Tick):
-            silent, busy = self._count(story)
             policy = story.site.breaker
-            share = -(-busy * policy.share_percent // 100)
             watched = policy.on and not story.site.is_holiday(story.now)
+            silent, busy = self._count(story) if watched or self._accepted else (0, 0)
+            share = -(-busy * policy.share_percent // 100)
             if not watched or silent < max(policy.at_least, share) or silent <= self._accepted:
                 self._too_silent_since = NEVER
                 self._accepted = 0 if silent < policy.at_least else self._accepted
@@ -69,14 +83,28 @@ class SilenceStopsReleases(Checker):
 
     def _count(self, story: Story) -> tuple[int, int]:
         """Silent rooms, and rooms with a booking just now."""
-        states = [_state(room, story.now) for room in story.rooms.values() if not room.config.exempt]
+        now = story.now
+        rooms = [room for room in story.rooms.values() if not room.config.exempt]
+        states = [_state(room, self._near(room, now), now) for room in rooms]
         return sum(silent for _, silent in states), sum(busy for busy, _ in states)
 
+    def _near(self, room: RoomStory, now: Instant) -> list[Talk]:
+        """The talks that may run now: of a year there are many, and each tick asks."""
+        known = self._nearby.get(room.name)
+        if known is None or known.total != len(room.talks) or not known.at <= now < known.at + NEARBY_MS:
+            talks = [
+                talk
+                for talk in room.talks.values()
+                if talk.booking.end > now - NEARBY_MS and talk.booking.start < now + 2 * NEARBY_MS
+            ]
+            known = self._nearby[room.name] = _Nearby(now, len(room.talks), talks)
+        return known.talks
 
-def _state(room: RoomStory, now: Instant) -> tuple[bool, bool]:
+
+def _state(room: RoomStory, talks: Iterable[Talk], now: Instant) -> tuple[bool, bool]:
     """Whether it has a booking just now, and whether that one is silent."""
     busy = silent = False
-    for talk in room.talks.values():
+    for talk in talks:
         booking = talk.booking
         if not booking.start <= now < booking.end or booking.all_day or talk.is_ours:
             continue

@@ -298,7 +298,7 @@ class Engine:
         await self._until(until)
         self._look()
         await self.host.stop()
-        self.sight.look()
+        self.sight.look(everything=True)
         self._compare()
         self.judge.end()
 

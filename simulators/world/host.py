@@ -42,6 +42,10 @@ class ProcessKilled(Exception):  # noqa: N818 - an event of the world
     """Raised in a process that has been killed, wherever it would go on."""
 
 
+WATCH_EVERY_S: Final = 30.0
+"""How often the gateway looks at its clock: seldom enough that a simulated year is short."""
+
+
 @dataclasses.dataclass
 class _Process:
     """One run of the gateway's program."""
@@ -146,6 +150,7 @@ class Host:
             checkpoint=point,
             linger_s=LINGER_S,
             snapshot_every=self.snapshot_every,
+            watch_every_s=WATCH_EVERY_S,
             control=False,
         )
         service = Service(settings, around)

@@ -13,7 +13,7 @@ import structlog
 
 from gateway.core.decisions import Decision, Write
 from gateway.core.events import AnyEvent
-from gateway.core.units import Instant
+from gateway.core.units import HOUR_MS, Duration, Instant
 from gateway.ledger import Counts, LedgerReader, OutboxRow
 from gateway.links import Message
 from gateway.sensors import PayloadError, Router, UnknownTopic
@@ -25,6 +25,10 @@ from simulators.observed import Delivery, Observed, Recorded, Trouble
 _EVENT: Final = msgspec.json.Decoder(AnyEvent)
 _DECISION: Final = msgspec.json.Decoder(Decision)
 _WRITE: Final = msgspec.json.Decoder(Write)
+LATELY_MS: Final[Duration] = 12 * HOUR_MS
+LOOKS_AT_ALL: Final = 30
+"""Rows that changed longer ago are only looked at each so many looks, and at the end: most have ended."""
+
 STATM: Final = Path("/proc/self/statm")
 SLACK_MS: Final = 5
 """Two looks at the clock of one instant may differ by its rounding."""
@@ -109,21 +113,24 @@ class Sight:
         self._decision = 0
         self._version = -1
         self._rows: dict[tuple[str, int], OutboxRow] = {}
+        self._looks = 0
+        self._changed: Instant = 0
+        """When the newest change of the outbox happened, by the gateway's clock."""
 
     # -- the file -------------------------------------------------------------------------------------
 
-    def look(self) -> bool:
-        """Read what is new in the ledger; True if there was anything."""
+    def look(self, *, everything: bool = False) -> bool:
+        """Read what is new in the ledger; True if there was anything. `everything`: old rows as well."""
         self.observed.now = self._true.now()
         connection = self._open(self.ledger())
         if connection is None:
             return False
         version = int(connection.execute("PRAGMA data_version").fetchone()[0])
-        if version == self._version:
+        if version == self._version and not everything:
             return False
         self._version = version
         self._read_journal(connection)
-        self._read_outbox(connection)
+        self._read_outbox(connection, everything=everything)
         rows = connection.execute(
             "SELECT sensor, accepted, folded, rejected, last_error, last_sample, last_error_at FROM sensors"
             " ORDER BY sensor"
@@ -172,12 +179,20 @@ class Sight:
             seen.decisions.append((seq, _DECISION.decode(body)))
             self._decision = number
 
-    def _read_outbox(self, connection: sqlite3.Connection) -> None:
+    def _outbox_rows(self, connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def _read_outbox(self, connection: sqlite3.Connection, *, everything: bool) -> None:
         known, news = self._rows, False
+        self._looks += 1
+        everything |= self._looks % LOOKS_AT_ALL == 0 or len(known) != self._outbox_rows(connection)
+        lately = -1 if everything else self._changed - LATELY_MS
         for room, write, state, changed_at, why, attempts in connection.execute(
             "SELECT room, write, state, changed_at, why, attempts FROM outbox"
-            " ORDER BY created_at, room, write"
+            " WHERE changed_at > ? ORDER BY created_at, room, write",
+            (lately,),
         ):
+            self._changed = max(self._changed, changed_at)
             held = known.get((room, write))
             if held is not None and (held.state, held.changed_at) == (state, changed_at):
                 continue

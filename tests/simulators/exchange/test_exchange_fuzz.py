@@ -199,6 +199,7 @@ def answered(exchange: ExchangeSimulator, request: Request) -> Answer:
 @given(requests())
 @example((("POST", "events"), EVENT | {"recurrence": ROUTES["POST", "events"]["recurrence"] | {"range": {}}}))
 @example((("POST", "findMeetingTimes"), {"timeConstraint": ["x"]}))
+@example((("POST", "/workplace/sensorDevices"), {"deviceId": "d", "manufacturer": "m", "sensors": True}))
 @example((("POST", "calendar/getSchedule"), {"schedules": [ORION], "startTime": MOMENT, "endTime": MOMENT}))
 def test_any_body_is_answered(sent: tuple[tuple[str, str], Any]) -> None:
     """2xx or 4xx in Graph's shape; the room's calendar can still be read after."""
