@@ -30,7 +30,6 @@ NOT_YET: Final[Mapping[str, str]] = {
     "blackout": "blackout periods",
     "blackouts": "blackout periods",
     "booking_rules": "booking rules",
-    "capacity": "booking rules by capacity",
     "event_hub": "change notifications through Event Hubs",
     "exempt_larger_than": "exempting large rooms",
     "max_length": "a maximum length of bookings",

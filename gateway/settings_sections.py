@@ -19,7 +19,7 @@ from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Duration
 from gateway.durations import DurationError, DurationMs, duration_setting, format_duration
 from gateway.exchange.comment import DEFAULT_TEMPLATE, FIELDS, check_template
 from gateway.exchange.hours import Hours
-from gateway.exchange.models import HOLD_CATEGORY, WALK_UP_CATEGORY
+from gateway.exchange.models import DESK_CATEGORY, HOLD_CATEGORY, WALK_UP_CATEGORY
 from gateway.settings_problems import did_you_mean
 
 Family = Literal["plain", "json", "zigbee2mqtt"]
@@ -42,6 +42,9 @@ SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 MAX_LIST: Final = 1_000
 """Entries in one list of organizers or categories; far more than anybody maintains by hand."""
+
+MAX_TAGS: Final = 50
+"""Tags of one room; what a person still reads."""
 
 _POLICY: Final = Policy()
 
@@ -209,6 +212,7 @@ def _heartbeat(value: object) -> Duration | None:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
+Tag = Annotated[str, Field(min_length=1, max_length=100)]
 Slug = Annotated[str, AfterValidator(_slug)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
@@ -342,6 +346,12 @@ class ExchangeSettings(Section):
     """The category by which the gateway knows again what it booked for people who had lost the room."""
     hold_subject: Text = "Given back to those who are here"
     """What such a booking is called in the room's calendar."""
+    desk_category: Text = DESK_CATEGORY
+    """The category by which the gateway knows the bookings again that people made through it."""
+    desk_subject: Text = "Booked at the room"
+    """What such a booking is called in the room's calendar, unless a title is given."""
+    desk_longest: Annotated[DurationMs, _between(5 * MINUTE_MS, DAY_MS)] = 4 * HOUR_MS
+    """How long a booking may be at the most that people make through the gateway."""
     release_comment: Annotated[str, Field(max_length=2_000), AfterValidator(_comment)] = DEFAULT_TEMPLATE
     """What the organizer reads when a room is given back."""
 
@@ -482,6 +492,14 @@ class RoomSettings(Section):
     """Name of the policy that holds here."""
     exempt: bool = False
     """Never release anything in this room."""
+    capacity: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    """How many people it is made for."""
+    building: Text | None = None
+    """The building it is in, as people call it."""
+    floor: Text | None = None
+    """The floor it is on, as people call it, in quotes."""
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_TAGS)] = ()
+    """What it offers, in words of your own, such as ["video", "whiteboard"]."""
     parts: Annotated[tuple[Slug, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)] = ()
     """Ids of the rooms that this one is put together from, such as by opening a wall."""
     sensors: tuple[SensorSettings, ...] = Field(default=(), alias="sensor")
