@@ -437,7 +437,7 @@ class Desk:
         Calendars that were not read just now are read first. ValueError where the time cannot be meant.
         """
         now = self._brain.now()
-        wanted = wanted._replace(start=max(wanted.start, now) if wanted.end > now else wanted.start)
+        wanted = wanted._replace(start=max(wanted.start, now))
         if wanted.start >= wanted.end:
             raise ValueError("it would be over before it begins, or lies in the past")
         ends = [window(now, place.zone)[1] for place in self._places.values()]
