@@ -99,6 +99,11 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
         """An automatic rule gives the room, or the rest of its time, to others."""
         return self.action in ("release", "end_early")
 
+    @property
+    def removes(self) -> bool:
+        """Its effect is that the calendar does not hold the booking any more."""
+        return self.action in ("release", "cancel")
+
 
 class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a booking came to, for the reports. Durations in ms."""

@@ -47,10 +47,6 @@ MAX_VERIFIED_AGE_MS: Final[Duration] = 30 * SECOND_MS
 """Invariant W4: the occurrence is read at most this long before the write."""
 
 
-GIVES_ROOM_UP: Final = ("release", "cancel")
-"""Writes whose effect is that the occurrence is not there any more."""
-
-
 class Verified(msgspec.Struct, frozen=True):
     """The occurrence is unchanged and may be written to, for 30 s."""
 
@@ -138,7 +134,7 @@ class Writer:
         if write.event_id == write.series_id:
             return Superseded("series_master")
         read_at_ms = self._clock.monotonic_ms()
-        if write.action in GIVES_ROOM_UP and sent_before and await self.confirm(mailbox, zone, write):
+        if write.removes and sent_before and await self.confirm(mailbox, zone, write):
             return AlreadyDone()
         event = await self._occurrence(mailbox, write)
         if isinstance(event, Superseded):
@@ -159,7 +155,7 @@ class Writer:
 
     async def _objection(self, mailbox: str, zone: tzinfo, write: Write) -> str:
         """What the calendar around an unchanged item has against the write, as a code."""
-        if write.action in GIVES_ROOM_UP and not await self._is_listed(mailbox, write):
+        if write.removes and not await self._is_listed(mailbox, write):
             return "gone"  # an immutable id still opens what somebody has moved to Deleted Items
         if write.action == "extend" and not await self._is_free(mailbox, zone, write):
             return "not_free"
@@ -349,7 +345,7 @@ class Writer:
         if write.method == "create":
             return await self._created(mailbox, write)
         listed = await self._listed(mailbox, write.event_id, write.start, write.end)
-        if write.action in GIVES_ROOM_UP:
+        if write.removes:
             return await self._is_released(mailbox, zone, write, listed)
         if listed is None:
             return False

@@ -17,6 +17,7 @@ Theory of operation
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import tzinfo
 from typing import Final, NamedTuple
 
 import msgspec
@@ -163,7 +164,7 @@ class Desk:
 
     async def _check(self, room: Room, place: Place, wish: Wish, replaces: str, now: Instant) -> None:
         """Raise `_No` for the first kind of thing that speaks against a wish."""
-        clock = clock_in(place.zone)
+        clock = clock_in(place.zone, "%a %d %b %H:%M")
         limits = Limits(self._longest_ms, window(now, place.zone)[1])
         plain = list(plain_objections(wish, limits, now, clock))
         if plain:
@@ -182,7 +183,7 @@ class Desk:
         for name in (wish.room, *(relative.state.config.id for relative in room.relatives)):
             taken = await self._taken(self._places[name], wish, replaces)
             if taken is not None:
-                raise _No("not_free", f"Not booked: {name} is taken {_span(taken, clock)}.")
+                raise _No("not_free", f"Not booked: {name} is taken {_span(taken, place.zone)}.")
 
     async def _taken(self, place: Place, wish: Wish, replaces: str) -> Booking | None:
         """The first booking that holds the room in the time of the wish, as Exchange has it just now."""
@@ -229,8 +230,7 @@ class Desk:
 
     async def _booked(self, place: Place, wish: Wish, write: Write) -> Answer:
         """It is there: learn its key, let the core see it, and check it in if somebody is there for it."""
-        clock = clock_in(place.zone)
-        said = f"Booked: {place.name} {_span_of(wish.start, wish.end, clock)}."
+        said = f"Booked: {place.name} {span_words(wish.start, wish.end, place.zone)}."
         key, checked_in = "", False
         try:
             made = await place.writer.made(place.mailbox, place.zone, write)
@@ -276,8 +276,7 @@ class Desk:
                 "shadow", f"Not cancelled: {room} is in shadow mode, nothing is written to its calendar."
             )
         own = await self._own(known, place, booking, "cancel")
-        clock = clock_in(place.zone)
-        span = _span(own.life.booking, clock)
+        span = _span(own.life.booking, place.zone)
         begun = self._has_begun(own.life)
         await self._drop(room, own.life, by)
         said = f"Ended: {place.name} is free again." if begun else f"Cancelled: {place.name} {span}."
@@ -317,7 +316,7 @@ class Desk:
         except ExchangeError as error:
             raise _No("exchange", f"Nothing was changed: Exchange cannot be asked ({error}).") from error
         if not place.writer.is_own(event):
-            span = _span(life.booking, clock_in(place.zone))
+            span = _span(life.booking, place.zone)
             raise _No(
                 "not_ours",
                 f"Nothing was changed: the booking of {place.room} {span} was not made through the gateway. "
@@ -511,9 +510,12 @@ def _meets(booking: Booking, start: Instant, end: Instant) -> bool:
     return booking.start < end and booking.end > start
 
 
-def _span(booking: Booking, clock: Callable[[Instant], str]) -> str:
-    return "for the whole day" if booking.all_day else _span_of(booking.start, booking.end, clock)
+def _span(booking: Booking, zone: tzinfo) -> str:
+    return "for the whole day" if booking.all_day else span_words(booking.start, booking.end, zone)
 
 
-def _span_of(start: Instant, end: Instant, clock: Callable[[Instant], str]) -> str:
-    return f"from {clock(start)} to {clock(end)}"
+def span_words(start: Instant, end: Instant, zone: tzinfo) -> str:
+    """Like "on Mon 28 Sep from 14:00 to 14:30"; the day of its end only where that is another one."""
+    day, time = clock_in(zone, "%a %d %b"), clock_in(zone, "%H:%M")
+    until = time(end) if day(start) == day(end) else f"{day(end)} {time(end)}"
+    return f"on {day(start)} from {time(start)} to {until}"
