@@ -4,12 +4,16 @@ Whatever happens to answers, processes and calendars meanwhile, nobody's booking
 """
 
 import asyncio
+import itertools
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import pytest
 from harness import EIGHT, World, at, configuration, in_world
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from gateway.ledger import LedgerReader
@@ -25,6 +29,17 @@ ORION = "orion@contoso.com"
 LYRA = "lyra@contoso.com"
 ANA = "person-001@contoso.com"
 DESK = "Booked at the room"
+
+FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
+"""How many times as many rushes are drawn; `make soak` draws more."""
+
+FIXED = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 FAULTS: list[Fault] = [
     Silence(after_effect=True),
@@ -445,6 +460,143 @@ def test_of_two_gateways_that_book_at_once_the_first_stays(tmp_path: Path, apart
         assert len(own(east)) == 1
 
     in_two(tmp_path, story)
+
+
+# -- whatever the order -------------------------------------------------------------------------------
+
+
+class Ask(NamedTuple):
+    """Somebody books, so long after the story begins: quarters of an hour from 14:00."""
+
+    at_ms: int
+    quarter: int
+    quarters: int
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Start and end."""
+        start = at("14:00") + self.quarter * 15 * MINUTE_MS
+        return start, start + self.quarters * 15 * MINUTE_MS
+
+
+class Rush(NamedTuple):
+    """Two gateways, what is asked of each, how slow their networks are, and what goes wrong."""
+
+    east: tuple[Ask, ...]
+    west: tuple[Ask, ...]
+    delays_ms: tuple[int, ...]
+    faults: tuple[tuple[Fault, str, int], ...] = ()
+    """Each with the method that it strikes, and how many of these pass unharmed before."""
+    outlook: tuple[Ask, ...] = ()
+
+
+class Slow:
+    """Exchange behind a slow network: each request and each answer takes its own time."""
+
+    def __init__(self, exchange: ExchangeSimulator, delays_ms: tuple[int, ...], offset: int) -> None:
+        self._exchange = exchange
+        self._delays = itertools.islice(itertools.cycle(delays_ms), offset, None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exchange, name)
+
+    async def app(self, *call: Any) -> None:
+        """As the simulator's, later."""
+        await asyncio.sleep(next(self._delays) / 1000)
+        await self._exchange.app(*call)
+        await asyncio.sleep(next(self._delays) / 1000)
+
+
+ASKS = st.builds(Ask, st.integers(0, 1_500), st.integers(0, 3), st.integers(1, 3))
+ANSWERS_LOST = st.sampled_from(FAULTS[:-1])
+RUSHES = st.builds(
+    Rush,
+    st.lists(ASKS, min_size=1, max_size=2).map(tuple),
+    st.lists(ASKS, min_size=1, max_size=2).map(tuple),
+    st.lists(st.integers(0, 400), min_size=1, max_size=9).map(tuple),
+    st.lists(st.tuples(ANSWERS_LOST, st.sampled_from(["POST", "DELETE"]), st.integers(0, 2)), max_size=2).map(
+        tuple
+    ),
+    st.lists(ASKS, max_size=1).map(tuple),
+)
+
+
+class Outcome(NamedTuple):
+    """What came of a rush: each ask with its answer, and what the room's calendar holds in the end."""
+
+    answers: list[tuple[Ask, Json]]
+    held: list[CalendarItem]
+    booked: list[CalendarItem]
+
+
+def rush(folder: Path, script: Rush) -> Outcome:
+    """Play it in virtual time."""
+    outcome: list[Outcome] = []
+
+    async def ask(world: World, one: Ask, name: str) -> tuple[Ask, Json]:
+        await asyncio.sleep(one.at_ms / 1000)
+        start, end = one.span
+        return one, await book(world, "", end - start, start=start, ask=name)
+
+    async def in_outlook(world: World, one: Ask) -> None:
+        await asyncio.sleep(one.at_ms / 1000)
+        world.exchange.book(ANA, ORION, *one.span)
+
+    async def main(clock: VirtualClock) -> None:
+        two = Two(folder, clock)
+        exchange = two.worlds[0].exchange
+        for offset, world in enumerate(two.worlds):
+            world.exchange = cast("ExchangeSimulator", Slow(exchange, script.delays_ms, 5 * offset))
+
+        async def story(east: World, west: World) -> None:
+            exchange.faults.silence_s = 30.0
+            for fault, method, skip in script.faults:
+                path = "/events" if method == "POST" else ""
+                exchange.faults.add(fault, method=method, path=path, skip=skip)
+            asks = [ask(east, one, f"east-{n}") for n, one in enumerate(script.east)]
+            asks += [ask(west, one, f"west-{n}") for n, one in enumerate(script.west)]
+            outlook = [asyncio.create_task(in_outlook(east, one)) for one in script.outlook]
+            answers = list(await asyncio.gather(*asks))
+            await asyncio.gather(*outlook)
+            await asyncio.sleep(180)
+            items = exchange.calendar(ORION, at("13:00"), at("18:00"))
+            outcome.append(Outcome(answers, items, [item for item in items if DESK in item.categories]))
+
+        await two.run(story)
+
+    run_virtual(main, EIGHT)
+    return outcome[0]
+
+
+@pytest.mark.thorough
+@settings(FIXED, max_examples=60 * FACTOR)
+@given(script=RUSHES)
+def test_whatever_the_order_no_two_bookings_overlap_and_every_answer_is_true(
+    tmp_path_factory: pytest.TempPathFactory, script: Rush
+) -> None:
+    """Two gateways, lost answers, and somebody in Outlook in between."""
+    outcome = rush(tmp_path_factory.mktemp("rush"), script)
+    for one, other in itertools.pairwise(outcome.held):
+        assert one.end_ms <= other.start_ms
+    there = {item.ical_uid: (item.start_ms, item.end_ms) for item in outcome.booked}
+    told = {answer["booking"]: ask.span for ask, answer in outcome.answers if answer["code"] == "booked"}
+    codes = {answer["code"] for _, answer in outcome.answers}
+    assert codes <= {"booked", "not_free", "exchange", "unclear"}
+    assert told.items() <= there.items(), "whoever was told that they have the room has it"
+    if "unclear" not in codes:
+        assert told == there, "and nobody else has"
+
+
+@pytest.mark.thorough
+@settings(FIXED, max_examples=40 * FACTOR)
+@given(one=ASKS, other=ASKS, delays=st.lists(st.integers(0, 400), min_size=1, max_size=9).map(tuple))
+def test_of_two_that_want_the_same_room_one_gets_it(
+    tmp_path_factory: pytest.TempPathFactory, one: Ask, other: Ask, delays: tuple[int, ...]
+) -> None:
+    """Giving way must not end in an empty room, as long as nothing goes wrong."""
+    outcome = rush(tmp_path_factory.mktemp("pair"), Rush((one,), (other,), delays))
+    apart = one.span[1] <= other.span[0] or other.span[1] <= one.span[0]
+    assert len(outcome.booked) == (2 if apart else 1)
 
 
 # -- cancelling ---------------------------------------------------------------------------------------
