@@ -83,9 +83,9 @@ def parse_start(option: str, given: str, now: Instant, zone: tzinfo) -> Instant 
         if text.startswith(word) and "-" not in text:
             text = f"{day}T{text.removeprefix(word).strip()}"
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text) if ":" in text else None  # a day alone is no start
     except ValueError:
         moment = None
-    if moment is None or "T" not in text.replace(" ", "T"):
+    if moment is None:
         raise WrongUsage(f"{option} {given!r}: {EXPECTED_START}")
     return _instant(moment if moment.tzinfo else moment.replace(tzinfo=zone))
