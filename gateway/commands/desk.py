@@ -33,6 +33,9 @@ WhichArgument = Annotated[
         help="A room's id (its current booking, or else the next), or part of a booking's key.",
     ),
 ]
+OfRoomOption = Annotated[
+    str, typer.Option("--room", metavar="ROOM", help="The room of that booking, where its key fits several.")
+]
 FromOption = Annotated[
     str,
     typer.Option(
@@ -86,7 +89,13 @@ def book(
     _tell(office, asked, json=json)
 
 
-def cancel(which: WhichArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
+def cancel(
+    which: WhichArgument,
+    *,
+    room: OfRoomOption = "",
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
     """Cancel a booking that was made through the gateway.
 
     One that runs is ended now. What others booked is theirs: its organizer cancels it in Outlook.
@@ -96,7 +105,7 @@ def cancel(which: WhichArgument, *, config: ConfigOption = CONFIG, json: JsonOpt
       occupancy-gateway cancel 3f9a2c
     """
     office = Office(config)
-    _tell(office, {"command": "cancel"} | _which(office, which), json=json)
+    _tell(office, {"command": "cancel"} | _which(office, which, room), json=json)
 
 
 def move(
@@ -106,6 +115,7 @@ def move(
     start: Annotated[
         str, typer.Option("--from", metavar="TIME", help='To this time: "15:00", "tomorrow 09:00".')
     ] = "",
+    room: OfRoomOption = "",
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
@@ -127,7 +137,7 @@ def move(
     if start and when is None:
         when = present()
     asked = {"command": "move", "to": to, "start": when, "ask": str(uuid4())}
-    _tell(office, asked | _which(office, which), json=json)
+    _tell(office, asked | _which(office, which, room), json=json)
 
 
 def free(
@@ -181,13 +191,15 @@ def _length(given: str) -> Duration:
         raise WrongUsage(f"--for {given!r}: expected {error}") from None
 
 
-def _which(office: Office, which: str) -> dict[str, str]:
+def _which(office: Office, which: str, room: str) -> dict[str, str]:
     """The room and the booking that are meant: a room's id, or any part of a key. Raises NotFound."""
     if which in office.names:
         return {"room": which, "booking": ""}
+    if room:
+        office.room(room)
     with office.ledger() as reader:
-        room, booking = find_booking(office, reader, reader.site(), which, "")
-    return {"room": room, "booking": booking}
+        found, booking = find_booking(office, reader, reader.site(), which, room)
+    return {"room": found, "booking": booking}
 
 
 def _tell(office: Office, asked: dict[str, Any], *, json: bool) -> None:

@@ -32,7 +32,7 @@ def test_a_person_who_asks_for_a_room_gets_a_write_that_creates_it() -> None:
     )
     assert [reason.code for reason in decision.reasons] == ["by_person", "asked_for"]
     line.tell(WriteOutcome("orion", 1, "applied"))
-    assert line.kinds()[-1] == "booking_asked", "its outcome says nothing; the calendar does"
+    assert line.decisions[-1] == decision, "its outcome says nothing; the calendar does"
 
 
 @pytest.mark.parametrize(
