@@ -221,12 +221,13 @@ class Dispatch:
             if refusal is not None:
                 return refusal
             await self._remember(progress, "verifying")
-        match await place.writer.verify(place.mailbox, place.zone, write, sent_before=progress.sent):
+        verified = await place.writer.verify(place.mailbox, place.zone, write, sent_before=progress.sent)
+        match verified:
             case AlreadyDone():
                 return await self._settle(progress, place)
             case Superseded(why):
                 return "superseded", why
-            case verified:
+            case Verified():
                 return self._unwanted(row) or await self._send_verified(progress, place, verified)
 
     async def _send_verified(

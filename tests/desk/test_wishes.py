@@ -1,6 +1,7 @@
 """What speaks against a wish by itself, and how an answer is told to programs."""
 
 from datetime import UTC
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ NOW = 1_790_000_000_500
 LIMITS = Limits(4 * HOUR_MS, NOW + DAY_MS)
 
 
-def wish(start: int = NOW, length: int = HOUR_MS, **more: str) -> Wish:
+def wish(start: int = NOW, length: int = HOUR_MS, **more: Any) -> Wish:
     """A wish for orion."""
     return Wish("orion", start, start + length, **({"ask": "a"} | more))
 

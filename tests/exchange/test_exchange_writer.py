@@ -321,7 +321,7 @@ async def test_nothing_is_booked_over_somebodys_booking(room: Calendar, intended
 
 BOOK = write(action="book", method="create", event_id="", room_organises=True, linked="ask-1")
 CANCEL = write(action="cancel", method="delete", room_organises=True)
-OURS = {
+OURS: dict[str, Any] = {
     "isOrganizer": True,
     "categories": ["Booked at the room"],
     "responseStatus": {"response": "organizer"},
