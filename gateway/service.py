@@ -323,6 +323,7 @@ class Service:
     async def _lie_down(self) -> None:
         """Stop in the order in which nothing is lost: no new facts, then commit, then let go."""
         await self.control.stop()
+        await self.desk.stop()
         await self.dispatch.stop()
         await self.brain.stop()
         await self.graph.aclose()

@@ -1,5 +1,6 @@
 """A configuration is read whole or refused with everything that is wrong with it, and its documents agree."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -614,18 +615,14 @@ def documented() -> Iterator[tuple[str, str, str, str]]:
 
 def default_as_documented(field: FieldInfo) -> str:
     """How the documents write a default that stands by itself."""
+    if field.default_factory is dict:
+        return "`{}`"
     value = field.get_default(call_default_factory=False)
     if value is PydanticUndefined:
         return "required"
     if value is None:
         return "not set"
-    if value == ():
-        return "`[]`"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, int):
-        return f"`{value}`"
-    return f'`"{value}"`'
+    return f"`{json.dumps(value, default=str)}`"  # TOML and JSON write these alike
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -15,6 +15,7 @@ Theory of operation
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import tzinfo
@@ -47,6 +48,7 @@ from gateway.runtime.wishes import (
     Limits,
     Objections,
     Wish,
+    carried_on,
     no_objections,
     plain_objections,
     refused,
@@ -129,6 +131,7 @@ class Desk:
         self._patience_s = patience_s
         self._asked: dict[str, asyncio.Task[Answer]] = {}
         self._moves: dict[str, _Move] = {}
+        self._finishing: set[asyncio.Task[None]] = set()
 
     # -- booking --------------------------------------------------------------------------------------
 
@@ -155,8 +158,13 @@ class Desk:
         now = self._brain.now()
         wish = settled(wish, now)
         await self._check(room, place, wish, replaces, now)
-        write = await self._ask_for(wish, replaces, move)
-        end, why = await self._outcome(wish.room, write)
+        try:
+            write = await self._ask_for(wish, replaces, move)
+            end, why = await self._outcome(wish.room, write)
+        except _No as no:
+            if no.answer.code != "unclear":  # what may still be sent keeps its words
+                self._wordings.pop(wish.ask, None)
+            raise
         self._wordings.pop(wish.ask, None)
         if end != "applied":
             raise _No(*self._not_booked(wish, why))
@@ -364,12 +372,14 @@ class Desk:
             wording = await place.reader.wording(place.mailbox, old.event_id)
         except ExchangeError as error:
             raise _No("exchange", f"Not moved: Exchange cannot be asked ({error}).") from error
-        wish = Wish(to, new_start, new_end, ask, wording.title, wording.invites, by)
+        wish = Wish(to, new_start, new_end, ask, *carried_on(wording.title, wording.invites), by)
         move = _Move(room, old.key, to, new_start, new_end, now + MOVE_SETTLED_MS, by)
         try:
             answer = await self._book(wish, replaces=old.event_id if to == room else "", move=move)
         except _No as no:
-            if no.answer.code != "unclear":
+            if no.answer.code == "unclear":
+                self._finish_later(ask, move)
+            else:
                 self._forget_move(ask)
             said = no.answer.said.replace("Not booked", "Not moved", 1)
             raise _No(no.answer.code, said) from no
@@ -403,30 +413,41 @@ class Desk:
             return
         self._moves = msgspec.convert(json.loads(noted or "{}"), dict[str, _Move]) | self._moves
         for ask, move in list(self._moves.items()):
-            try:
-                await self._finish_move(ask, move)
-            except _No as no:
-                log.warning("a move was left by half", room=move.room, booking=move.booking, why=str(no))
-            self._forget_move(ask)
+            await self._finish(ask, move)
+
+    def _finish_later(self, ask: str, move: _Move) -> None:
+        """Nobody waits any more: give up the old booking once the new one is known to be there."""
+        task = asyncio.get_running_loop().create_task(self._finish(ask, move))
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+
+    async def stop(self) -> None:
+        """Stop where it is; the ledger knows which moves are to be finished."""
+        tasks = [*self._finishing, *self._asked.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _finish(self, ask: str, move: _Move) -> None:
+        try:
+            await self._finish_move(ask, move)
+        except _No as no:
+            log.warning("a move was left by half", room=move.room, booking=move.booking, why=str(no))
+        self._forget_move(ask)
 
     async def _finish_move(self, ask: str, move: _Move) -> None:
-        place = self._places.get(move.to)
-        while place is not None and self._brain.now() < move.until:
-            made = await self._made(place, move, ask) if not self._dispatch.under_way else None
-            if made is not None:
-                room = self._brain.site.rooms.get(move.room)
-                old = None if room is None else room.state.lives.get(move.booking)
-                if old is not None:
-                    await self._drop(move.room, old, move.by)
-                return
-            await self._sleep(LOOK_AGAIN_S)
-
-    async def _made(self, place: Place, move: _Move, ask: str) -> Booking | None:
+        """Give up the old booking if the new one is there, as soon as that can be told."""
+        place, room = self._places.get(move.to), self._brain.site.rooms.get(move.room)
         asked = Write(0, "book", "create", "", move.start, move.end, 0, room_organises=True, linked=ask)
-        try:
-            return await place.writer.made(place.mailbox, place.zone, asked)
-        except ExchangeError:
-            return None
+        while place is not None and room is not None and self._brain.now() < move.until:
+            if not self._dispatch.is_under_way(ask):
+                with contextlib.suppress(ExchangeError):
+                    made = await place.writer.made(place.mailbox, place.zone, asked)
+                    old = room.state.lives.get(move.booking)
+                    if made is not None and old is not None:
+                        await self._drop(move.room, old, move.by)
+                    return
+            await self._sleep(LOOK_AGAIN_S)
 
     # -- free rooms -----------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ Instants are ms since 1970 UTC, durations ms. A `start` that is left out or null
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import tzinfo
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -15,18 +15,21 @@ from gateway.runtime.desk import Desk
 from gateway.runtime.free_rooms import FreeRoom, RoomFacts, Wanted, lacking
 from gateway.runtime.picture import clock_in, iso
 from gateway.runtime.places import Place
-from gateway.runtime.wishes import Wish
+from gateway.runtime.wishes import FAR, Wish
 
 Json = dict[str, Any]
+
+Moment = Annotated[Instant, msgspec.Meta(ge=0, lt=FAR)]
+Length = Annotated[Duration, msgspec.Meta(ge=0, lt=FAR)]
 
 DESK_COMMANDS: Final = ("book", "cancel", "move", "free")
 
 
 class _Book(msgspec.Struct):
     room: str
-    length: Duration
+    length: Length
     ask: str
-    start: Instant | None = None
+    start: Moment | None = None
     title: str = ""
     organizer: str = ""
     by: str = "command"
@@ -44,14 +47,14 @@ class _Move(msgspec.Struct):
     ask: str
     booking: str = ""
     to: str = ""
-    start: Instant | None = None
+    start: Moment | None = None
     by: str = "command"
 
 
 class _Free(msgspec.Struct):
-    start: Instant | None = None
-    length: Duration = HOUR_MS
-    capacity: int = 1
+    start: Moment | None = None
+    length: Length = HOUR_MS
+    capacity: Annotated[int, msgspec.Meta(ge=1)] = 1
     tags: tuple[str, ...] = ()
     building: str = ""
     floor: str = ""

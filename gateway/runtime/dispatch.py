@@ -105,6 +105,7 @@ class Dispatch:
         self._sleep = sleep
         self._checkpoint = checkpoint
         self._tasks: dict[tuple[str, int], asyncio.Task[Ended]] = {}
+        self._rows: dict[tuple[str, int], OutboxRow] = {}
         self._withdrawn: set[tuple[str, int]] = set()
         self._evidence: dict[tuple[str, int], tuple[Instant, Instant]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -165,15 +166,20 @@ class Dispatch:
         """Rows that have not ended."""
         return len(self._tasks)
 
+    def is_under_way(self, ask: str) -> bool:
+        """Whether the row of a request, by its name, has not ended."""
+        return any(row.write.linked == ask for row in self._rows.values())
+
     def _begin(self, row: OutboxRow) -> None:
         key = (row.room, row.write.id)
         if key not in self._tasks:
             task = asyncio.get_running_loop().create_task(self._carry_out(row))
-            self._tasks[key] = task
+            self._tasks[key], self._rows[key] = task, row
             task.add_done_callback(lambda _: self._forget(key))
 
     def _forget(self, key: tuple[str, int]) -> None:
         self._tasks.pop(key, None)
+        self._rows.pop(key, None)
         self._withdrawn.discard(key)
         self._evidence.pop(key, None)
 

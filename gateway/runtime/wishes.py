@@ -15,6 +15,9 @@ SHORTEST_MS: Final[Duration] = MINUTE_MS
 A_MOMENT_AGO_MS: Final[Duration] = MINUTE_MS
 """A start that has just passed means now: people type, and clocks differ."""
 
+FAR: Final[Instant] = 2**43
+"""In the year 2248: what lies beyond is a mistake, and cannot be worded either."""
+
 MAX_TITLE: Final = 255
 """What Outlook shows of a subject."""
 
@@ -59,6 +62,12 @@ class Limits(NamedTuple):
     """The gateway knows the room's calendar up to here, and books nothing that it could not look after."""
 
 
+def carried_on(title: str, organizer: str) -> tuple[str, str]:
+    """Title and guest as far as a wish can have them: somebody may have changed them in Outlook."""
+    plain = "".join(letter for letter in title if letter.isprintable())[:MAX_TITLE]
+    return plain, organizer if ADDRESS.fullmatch(organizer) else ""
+
+
 def settled(wish: Wish, now: Instant) -> Wish:
     """In whole seconds, as Exchange keeps them; a start that has just passed is now."""
     start = now if now - A_MOMENT_AGO_MS <= wish.start < now else wish.start
@@ -73,6 +82,9 @@ def _whole(moment: Instant) -> Instant:
 def plain_objections(wish: Wish, limits: Limits, now: Instant, clock: Clock) -> Iterator[str]:
     """What speaks against it by itself, each as a sentence that says how to mend it."""
     length_ms = wish.end - wish.start
+    if not 0 <= wish.start <= wish.end < FAR:
+        yield "it would begin or end at no time that a calendar knows"
+        return
     if wish.start < _whole(now):
         yield f"it would begin at {clock(wish.start)}, which has passed; book from now or later"
     if length_ms < SHORTEST_MS:

@@ -140,6 +140,8 @@ def test_whoever_books_at_the_door_for_now_is_checked_in(tmp_path: Path, here: b
         ("14:00", HOUR_MS, {"title": "two\nlines"}, "not_possible", "printable"),
         ("14:00", HOUR_MS, {"organizer": "Ana"}, "not_possible", "e-mail address"),
         ("14:00", HOUR_MS, {"length": "an hour"}, "malformed", "cannot be understood"),
+        ("14:00", HOUR_MS, {"start": 10**18}, "malformed", "cannot be understood"),
+        ("14:00", HOUR_MS, {"length": -1}, "malformed", "cannot be understood"),
         ("14:00", HOUR_MS, {"start": at("09:00") + 2 * DAY_MS}, "not_possible", "no further ahead"),
     ],
 )
@@ -763,6 +765,24 @@ def test_a_process_that_ends_in_the_middle_of_a_move_leaves_one_booking(tmp_path
         assert item.start_ms == at("14:30")
         with LedgerReader(tmp_path / "ledger.db") as reader:
             assert reader.notes()["moves_under_way"] == ""
+
+    in_world(tmp_path, story)
+
+
+def test_a_move_whose_answer_is_lost_for_good_is_finished_later(tmp_path: Path) -> None:
+    """Who asked has gone; as soon as the new booking is known to be there, the old one goes."""
+
+    async def story(world: World) -> None:
+        await book(world, "14:00", HOUR_MS)
+        world.exchange.faults.add(Drop(after_effect=True), method="POST", path="/events")
+        world.exchange.faults.add(Refuse(503), path="/calendarView", skip=3, times=None)
+        answer = await tell(world, "move", start=at("14:30"), ask="move")
+        assert answer["code"] == "unclear"
+        assert len(own(world)) == 2
+        world.exchange.faults.clear()
+        await world.until("08:10")
+        (item,) = own(world)
+        assert item.start_ms == at("14:30")
 
     in_world(tmp_path, story)
 

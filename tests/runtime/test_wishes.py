@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from gateway.runtime.picture import clock_in, iso
-from gateway.runtime.wishes import Answer, Limits, Wish, plain_objections, refused, settled
+from gateway.runtime.wishes import Answer, Limits, Wish, carried_on, plain_objections, refused, settled
 
 NOW = 1_790_000_000_500
 LIMITS = Limits(4 * HOUR_MS, NOW + DAY_MS)
@@ -51,6 +51,8 @@ def test_what_can_be_meant_is_not_objected_to(asked: Wish) -> None:
         (wish(title="bell\a"), "printable"),
         (wish(organizer="ana@contoso.com, bo@contoso.com"), "e-mail address"),
         (wish(ask=""), "no name of its own"),
+        (wish(-1), "no time that a calendar knows"),
+        (wish(10**18), "no time that a calendar knows"),
     ],
 )
 def test_what_cannot_be_meant_is_told_in_one_sentence(asked: Wish, said: str) -> None:
@@ -64,6 +66,21 @@ def test_a_start_that_has_just_passed_is_now_in_whole_seconds() -> None:
     asked = settled(wish(NOW - 30_000), NOW)
     assert asked.start == NOW - 500
     assert asked.end == NOW - 30_500 + HOUR_MS
+
+
+@pytest.mark.parametrize(
+    ("title", "organizer", "carried"),
+    [
+        ("Review", "ana@contoso.com", ("Review", "ana@contoso.com")),
+        ("a\tb" + "x" * 300, "/o=contoso/cn=ana", ("ab" + "x" * 253, "")),
+    ],
+)
+def test_what_somebody_wrote_in_outlook_is_carried_on_as_far_as_it_can(
+    title: str, organizer: str, carried: tuple[str, str]
+) -> None:
+    """A move does not fail over a title."""
+    assert carried_on(title, organizer) == carried
+    assert objections(wish(title=carried[0], organizer=carried[1])) == []
 
 
 def test_an_answer_tells_programs_what_was_done_or_why_not() -> None:
