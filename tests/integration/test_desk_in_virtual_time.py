@@ -389,6 +389,23 @@ def test_a_booking_in_outlook_that_comes_in_between_stays(tmp_path: Path) -> Non
     in_world(tmp_path, story)
 
 
+def test_beside_one_of_the_very_same_instant_that_stays_none_is_kept(tmp_path: Path) -> None:
+    """Its gateway may have looked before ours was there, and have told somebody that they have the room."""
+
+    async def story(world: World) -> None:
+        def in_between(point: str) -> None:
+            if point == "before_send":
+                world.exchange.book_in_room(ORION, at("14:00"), at("15:00"), categories=(DESK,))
+
+        world.checkpoint = in_between
+        answer = await book(world, "14:00", 30 * MINUTE_MS)
+        assert answer["code"] == "not_free"
+        (item,) = own(world)
+        assert item.end_ms == at("15:00")
+
+    in_world(tmp_path, story)
+
+
 def test_a_booking_that_gives_way_does_so_whatever_happens_to_the_answer(tmp_path: Path) -> None:
     """Taking it back is asked for until the calendar shows that it is gone."""
 
