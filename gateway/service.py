@@ -40,7 +40,7 @@ from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
 from gateway.exchange.hints import TimerHints
 from gateway.exchange.hours import Hours
-from gateway.exchange.own import OwnBookings
+from gateway.exchange.own import OwnBookings, Wording
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
@@ -49,13 +49,17 @@ from gateway.links.mqtt import MqttSettings as LinkSettings
 from gateway.runtime.announce import Announcer, availability_topic
 from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
 from gateway.runtime.control import ControlServer, Json
+from gateway.runtime.desk import Desk
+from gateway.runtime.desk_commands import DESK_COMMANDS, DeskCommands
 from gateway.runtime.dispatch import Dispatch
+from gateway.runtime.free_rooms import RoomFacts
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
 from gateway.runtime.intake import Intake
 from gateway.runtime.pace import Budget, Pace
 from gateway.runtime.picture import clock_in, iso, site_picture
 from gateway.runtime.places import Place
+from gateway.runtime.rule_check import rule_check
 from gateway.runtime.sync import Sync
 from gateway.sensors import build_router
 from gateway.settings import Settings, SettingsError
@@ -69,7 +73,6 @@ CLOCK_TROUBLE: Final = (
 
 PRUNE_EVERY_S: Final = 3_600.0
 TRY_WAKING_EVERY_S: Final = 1.0
-SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing")
 ANNOUNCED_NOTE: Final = "home_assistant_topics"
 """Every topic that was ever announced to Home Assistant, as a JSON list: rooms that left are taken back."""
 BOOT_NOTE: Final = "machine_boot"
@@ -147,14 +150,37 @@ class Service:
         self._holidays_of: date | None = None
         """The day on which the holidays were last worked out."""
         self.sync = Sync(self.brain, self.graph, self.places, self.hints, self._note_trouble)
+        wordings: dict[str, Wording] = {}
         self.dispatch = Dispatch(
             self.brain,
             self.ledger,
             self.places,
+            wordings=wordings,
             done=self.hints.nudge,
             sleep=around.sleep,
             checkpoint=around.checkpoint,
         )
+        facts = tuple(
+            RoomFacts(room.id, room.name, room.capacity, room.building or "", room.floor or "", room.tags)
+            for room in settings.rooms
+        )
+        self.desk = Desk(
+            self.brain,
+            self.ledger,
+            self.dispatch,
+            self.sync,
+            self.places,
+            facts,
+            wordings,
+            longest_ms=settings.exchange.desk_longest,
+            objections=rule_check(
+                self.places.__getitem__,
+                lambda room: self.brain.site.rooms[room].state.config.policy.rules,
+                lambda room: settings.exemptions(settings.room(room)).bookable,
+            ),
+            sleep=around.sleep,
+        )
+        self.desk_commands = DeskCommands(self.desk, self.places, facts, self._clock.now, self._site_zone())
         zones = {room: place.zone for room, place in self.places.items()}
         home_assistant = settings.home_assistant
         self.announcer = Announcer(
@@ -177,7 +203,12 @@ class Service:
         reader = CalendarReader(self.graph, exemptions=settings.exemptions(room))
         exchange = settings.exchange
         own = OwnBookings(
-            exchange.walk_up_category, exchange.walk_up_subject, exchange.hold_category, exchange.hold_subject
+            exchange.walk_up_category,
+            exchange.walk_up_subject,
+            exchange.hold_category,
+            exchange.hold_subject,
+            exchange.desk_category,
+            exchange.desk_subject,
         )
         writer = Writer(
             self.graph,
@@ -286,6 +317,7 @@ class Service:
         jobs: list[Coroutine[Any, Any, None]] = [
             self.link.run(self),
             self.sync.run(),
+            self.desk.run(),
             self._housekeeping(),
             self._keep_watch(),
         ]
@@ -298,6 +330,7 @@ class Service:
     async def _lie_down(self) -> None:
         """Stop in the order in which nothing is lost: no new facts, then commit, then let go."""
         await self.control.stop()
+        await self.desk.stop()
         await self.dispatch.stop()
         await self.brain.stop()
         await self.graph.aclose()
@@ -432,12 +465,16 @@ class Service:
 
     async def command(self, request: Json) -> Json:
         """Follow one command of the control socket; the answer is JSON, with "error" if it failed."""
-        name = request["command"]
-        if name == "status":
-            return await self.status()
-        room, by = str(request.get("room", "")), str(request.get("by", "command"))
-        if name in ("close-breaker", "resume-writing"):
-            return await (self._close_breaker(by) if name == "close-breaker" else self._resume_writing(by))
+        name, by = request["command"], str(request.get("by", "command"))
+        own_ways: dict[str, Callable[[], Awaitable[Json]]] = {
+            "status": self.status,
+            "close-breaker": lambda: self._close_breaker(by),
+            "resume-writing": lambda: self._resume_writing(by),
+            **dict.fromkeys(DESK_COMMANDS, lambda: self.desk_commands.follow(request)),
+        }
+        if name in own_ways:
+            return await own_ways[name]()
+        room = str(request.get("room", ""))
         if room not in self.places:
             known = ", ".join(sorted(self.places))
             return {"error": f"there is no room {room!r}; the rooms are: {known}"}
@@ -452,9 +489,7 @@ class Service:
             "reviewed": lambda: Reviewed(room, by),
         }
         if name not in facts:
-            return {
-                "error": f"there is no command {name!r}; there are: {', '.join([*SITE_COMMANDS, *facts])}"
-            }
+            return {"error": f"there is no command {name!r}; there are: {', '.join([*own_ways, *facts])}"}
         try:
             decisions = await self.brain.record(facts[name]())
         except (Paused, CoreError) as error:

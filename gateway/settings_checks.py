@@ -324,7 +324,9 @@ def _exchange_credential_is_one(draft: Draft) -> Iterator[Problem]:
         )
 
 
-OWN_CATEGORIES: Final = ("check_in_category", "walk_up_category", "hold_category")
+OWN_CATEGORIES: Final = ("check_in_category", "walk_up_category", "hold_category", "desk_category")
+NEVER_EXEMPTING: Final = OWN_CATEGORIES[:3]
+"""What people booked through the gateway may well be exempted: it is theirs like any other booking."""
 
 
 def _own_marks_differ(draft: Draft) -> Iterator[Problem]:
@@ -346,7 +348,7 @@ def _own_marks_exempt_nothing(draft: Draft) -> Iterator[Problem]:
         return
     for name, policy in draft.policies.items():
         exempting = {category.casefold() for category in policy.exempt_categories}
-        for key in OWN_CATEGORIES:
+        for key in NEVER_EXEMPTING:
             mark: str = getattr(draft.exchange, key)
             if mark.casefold() in exempting and _own_word(draft, name, "exempt_categories"):
                 yield Problem(

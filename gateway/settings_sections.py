@@ -22,7 +22,7 @@ from gateway.exchange.bookable import EXPECTED as EXPECTED_BLACKOUT
 from gateway.exchange.bookable import Blackouts
 from gateway.exchange.comment import DEFAULT_TEMPLATE, FIELDS, check_template
 from gateway.exchange.hours import Hours
-from gateway.exchange.models import HOLD_CATEGORY, WALK_UP_CATEGORY
+from gateway.exchange.models import DESK_CATEGORY, HOLD_CATEGORY, WALK_UP_CATEGORY
 from gateway.settings_problems import did_you_mean
 
 Family = Literal[
@@ -403,6 +403,12 @@ class ExchangeSettings(Section):
     """The category by which the gateway knows again what it booked for people who had lost the room."""
     hold_subject: Text = "Given back to those who are here"
     """What such a booking is called in the room's calendar."""
+    desk_category: Text = DESK_CATEGORY
+    """The category by which the gateway knows the bookings again that people made through it."""
+    desk_subject: Text = "Booked at the room"
+    """What such a booking is called in the room's calendar, unless a title is given."""
+    desk_longest: Annotated[DurationMs, _between(5 * MINUTE_MS, DAY_MS)] = 4 * HOUR_MS
+    """How long a booking may be at the most that people make through the gateway."""
     release_comment: Annotated[str, Field(max_length=2_000), AfterValidator(_comment)] = DEFAULT_TEMPLATE
     """What the organizer reads when a room is given back."""
     attendant_file: FilePath | None = None

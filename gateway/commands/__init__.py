@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway import __version__
-from gateway.commands import act, exchange, firmware, look, rooms, sensors
+from gateway.commands import act, desk, exchange, firmware, look, rooms, sensors
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
 HELP_OPTIONS: Final = ["--help", "-h"]
@@ -85,6 +85,10 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     act.shadow,
     act.were_here,
     act.reviewed,
+    desk.free,
+    desk.book,
+    desk.move,
+    desk.cancel,
     act.close_breaker,
     act.resume_writing,
     firmware.firmware,

@@ -12,6 +12,11 @@ EXPECTED: Final = (
     '"2026-09-22T09:30"'
 )
 
+EXPECTED_START: Final = (
+    'expected "now", a time such as "14:00" (today) or "tomorrow 09:00", a date with its time such as '
+    '"2026-09-22T09:30", or how long from now, such as "15m"'
+)
+
 
 def parse_moment(option: str, given: str, now: Instant, zone: tzinfo) -> Instant:
     """The instant that `given` means, on the zone's clock. Raises WrongUsage naming the option."""
@@ -59,3 +64,28 @@ def _instant(moment: datetime) -> Instant:
 
 def _local(instant: Instant, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(instant / 1000, UTC).astimezone(zone)
+
+
+def parse_start(option: str, given: str, now: Instant, zone: tzinfo) -> Instant | None:
+    """When something is to begin; None: now. Raises WrongUsage naming the option.
+
+    "now", "15m" (from now on), "14:00" (today), "tomorrow 09:00", or a date with its time.
+    """
+    text = given.strip()
+    if text == "now":
+        return None
+    try:
+        return now + parse_duration(text.removeprefix("+"))
+    except DurationError:
+        pass  # then it is a point in time
+    today = _local(now, zone).date()
+    for word, day in (("today", today), ("tomorrow", today + timedelta(days=1)), ("", today)):
+        if text.startswith(word) and "-" not in text:
+            text = f"{day}T{text.removeprefix(word).strip()}"
+    try:
+        moment = datetime.fromisoformat(text) if ":" in text else None  # a day alone is no start
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise WrongUsage(f"{option} {given!r}: {EXPECTED_START}")
+    return _instant(moment if moment.tzinfo else moment.replace(tzinfo=zone))

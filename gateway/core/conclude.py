@@ -27,7 +27,9 @@ from gateway.core.decisions import (
 )
 from gateway.core.events import (
     WITHDRAWN,
+    Booked,
     CalendarRead,
+    Cancelled,
     CheckedIn,
     Ended,
     Kept,
@@ -52,6 +54,9 @@ HANDOVER_GAP_MS: Final[Duration] = 5 * MINUTE_MS
 
 WRITE_PATIENCE_MS: Final[Duration] = 2 * MINUTE_MS
 """A release that could not be written by then rests on old evidence and is decided anew."""
+
+ASK_PATIENCE_MS: Final[Duration] = 45 * SECOND_MS
+"""What a person asked for and that could not be sent by then is given up: they wait before the panel."""
 
 RETRY_AFTER_MS: Final[Duration] = 2 * MINUTE_MS
 STALE_READ_MS: Final[Duration] = 2 * MINUTE_MS
@@ -177,6 +182,8 @@ class _Conclusion:
                 self._review(event)
             case CheckedIn() | Kept() | Ended():
                 self._obey(event)
+            case Booked() | Cancelled():
+                self._ask(event)
 
     def _obey(self, event: CheckedIn | Kept | Ended) -> None:
         life = self._meant(event.booking, allow_next=isinstance(event, Kept))
@@ -238,6 +245,48 @@ class _Conclusion:
         elif held:  # they have said so before
             given = Reason("given_back", until=max(held))
         self._say("wrong_release", life, Reason("by_person", text=event.by), given, write=write)
+
+    def _ask(self, event: Booked | Cancelled) -> None:
+        """A person books, or gives up what was booked: of the room itself."""
+        if isinstance(event, Cancelled):
+            self._cancel(event)
+        else:
+            self._book(event)
+
+    def _book(self, event: Booked) -> None:
+        """A person asks for the room. Whether it is free is seen in Exchange, right before the write."""
+        why = Reason("mode_shadow") if self.state.mode != "live" else Reason("over")
+        if self.state.mode != "live" or event.end <= self.now:
+            self._say("refused", None, why)
+            return
+        self.state.writes += 1
+        write = Write(
+            self.state.writes,
+            "book",
+            "create",
+            event.replaces,
+            event.start,
+            event.end,
+            min(self.now + ASK_PATIENCE_MS, event.end),
+            room_organises=True,
+            linked=event.ask,
+        )
+        asked = Reason("asked_for", at=event.start, until=event.end)
+        self._say("booking_asked", None, Reason("by_person", text=event.by), asked, write=write)
+
+    def _cancel(self, event: Cancelled) -> None:
+        """A person gives up a booking of the room itself, before it begins; afterwards it is ended."""
+        life = self._meant(event.booking, allow_next=True)
+        if life is None or not event.booking or not life.booking.room_organises:
+            self._say("refused", life, Reason("no_such_booking", text=event.booking))
+        elif self.now >= life.booking.start + SECOND_MS:
+            self._say("refused", life, Reason("begun", at=life.booking.start))
+        elif self.state.mode != "live":
+            self._say("refused", life, Reason("mode_shadow"))
+        else:
+            deadline = self.now + ASK_PATIENCE_MS
+            write = self._write(life, "cancel", _release_method(life.booking), deadline)
+            self._say("cancel_asked", life, Reason("by_person", text=event.by), write=write)
 
     def _review(self, event: Reviewed) -> None:
         if self.state.paused_at == NEVER:

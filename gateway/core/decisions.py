@@ -29,6 +29,8 @@ DecisionKind = Literal[
     "offered_back",
     "wrong_release",
     "reviewed",
+    "booking_asked",
+    "cancel_asked",
     "walk_up",
     "extended",
     "series_reported",
@@ -40,10 +42,22 @@ DecisionKind = Literal[
     "breaker_closed",
 ]
 
-Action = Literal["check_in", "release", "shorten", "end_early", "extend", "hold", "walk_up", "refuse"]
+Action = Literal[
+    "check_in",
+    "release",
+    "shorten",
+    "end_early",
+    "extend",
+    "hold",
+    "walk_up",
+    "refuse",
+    "book",
+    "cancel",
+]
 """`shorten`: a person is done, or a walk-up is over; `end_early`: everybody has left. `hold` gives a
-room back to those who lost it, `walk_up` shows unbooked use; both are bookings of the room itself.
-`refuse` declines a booking that breaks a rule, before its time has come."""
+room back to those who lost it, `walk_up` shows unbooked use, `book` is what a person asked for; all
+three are bookings of the room itself. `cancel`: a person does not need it. `refuse` declines a booking
+that breaks a rule, before its time has come."""
 Method = Literal["category", "decline", "cancel", "delete", "patch_end", "create"]
 Outcome = Literal[
     "attended",
@@ -83,6 +97,7 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Action
     method: Method
     event_id: str
+    """The item to be written to. For `book`: one that makes way for it, so it does not count; or empty."""
     start: Instant
     end: Instant
     deadline: Instant
@@ -92,7 +107,7 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
     new_end: Instant | None = None
     """For `shorten`, `end_early` and `extend`: the new end of the room's copy."""
     linked: str = ""
-    """For `hold`: the event id of the booking that was released."""
+    """For `hold`: the event id of the booking that was released. For `book`: the name of the request."""
     breach: str = ""
     """For `refuse`: the rule that the organizer is told of."""
 
@@ -104,7 +119,7 @@ class Write(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def removes(self) -> bool:
         """Its effect is that the calendar does not hold the booking any more."""
-        return self.action in ("release", "refuse")
+        return self.action in ("release", "refuse", "cancel")
 
 
 class Tally(msgspec.Struct, frozen=True, omit_defaults=True):

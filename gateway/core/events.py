@@ -164,6 +164,30 @@ class Reviewed(Event, frozen=True, tag="reviewed"):
     by: str = "command"
 
 
+class Booked(Event, frozen=True, tag="booked"):
+    """A person asked for the room from `start` to `end`; who may, and when, has been checked before.
+
+    What it is called and for whom it is stays out of the journal: names do.
+    """
+
+    room: str
+    start: Instant
+    end: Instant
+    ask: str
+    """Names this request for ever: asked again under the same name, it is the same booking."""
+    by: str = "command"
+    replaces: str = ""
+    """The event id of a booking in this room that makes way for it: it does not count as being there."""
+
+
+class Cancelled(Event, frozen=True, tag="cancelled"):
+    """A person does not need a booking any more that the room organises and that has not begun."""
+
+    room: str
+    booking: str
+    by: str = "command"
+
+
 class BreakerClosed(Event, frozen=True, tag="breaker_closed"):
     """A person has looked at the silence of several rooms and finds it right."""
 
@@ -205,6 +229,8 @@ AnyEvent = (
     | ModeSet
     | WereHere
     | Reviewed
+    | Booked
+    | Cancelled
     | BreakerClosed
     | WriteOutcome
     | Tick

@@ -11,7 +11,9 @@ import msgspec
 from gateway.core.booking import Booking
 from gateway.core.decisions import Reason
 from gateway.core.events import (
+    Booked,
     CalendarRead,
+    Cancelled,
     CheckedIn,
     ClockStepped,
     Ended,
@@ -62,7 +64,18 @@ SIGNS_KEPT: Final = 100
 
 FOLD_WITHOUT_HEARTBEAT_MS: Final[Duration] = MINUTE_MS
 
-Pending = CheckedIn | Kept | Ended | ModeSet | WereHere | Reviewed | WriteOutcome | CalendarRead
+Pending = (
+    CheckedIn
+    | Kept
+    | Ended
+    | ModeSet
+    | WereHere
+    | Reviewed
+    | Booked
+    | Cancelled
+    | WriteOutcome
+    | CalendarRead
+)
 
 DOUBTED_SHARE: Final = 2
 DOUBTED_AT_LEAST: Final = 3

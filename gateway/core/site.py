@@ -12,11 +12,13 @@ from gateway.core.decisions import Decision
 from gateway.core.events import (
     AnyEvent,
     Availability,
+    Booked,
     Booted,
     BreakerClosed,
     BridgeState,
     CalendarRead,
     CalendarUnreadable,
+    Cancelled,
     CheckedIn,
     ClockStepped,
     ClockTrust,
@@ -168,7 +170,17 @@ class Site:
             case CalendarUnreadable():
                 self._room(event.room).fail_calendar(event.why)
                 return ()
-            case CheckedIn() | Kept() | Ended() | ModeSet() | WereHere() | Reviewed() | WriteOutcome():
+            case (
+                CheckedIn()
+                | Kept()
+                | Ended()
+                | ModeSet()
+                | WereHere()
+                | Reviewed()
+                | Booked()
+                | Cancelled()
+                | WriteOutcome()
+            ):
                 room = self._room(event.room)
                 room.remember(event)
                 return (room,)

@@ -5,7 +5,7 @@ with fewer bookings (invariant L6).
 """
 
 from collections.abc import Iterable
-from datetime import timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -30,12 +30,16 @@ from gateway.exchange.models import (
     to_booking,
 )
 from gateway.exchange.moments import as_datetime, midnight
+from gateway.exchange.own import Wording
 
 PAGE_SIZE: Final = 200
 """Events per page: today and tomorrow of one room fit into one, and one page is one moment."""
 
 MAX_PAGES: Final = 50
 """10,000 bookings of one room: a server that offers more is going round in circles."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 
 AGREEING_READS: Final = 4
 """How often a listing of several pages is read until two reads in a row agree."""
@@ -141,6 +145,32 @@ class CalendarReader:
         """One item by its id. ItemGoneError if the mailbox does not have it."""
         url = self._client.url("users", mailbox, "events", event_id)
         return parse_event(await self._client.get(url, {"$select": self.exemptions.select}, urgent=True))
+
+    async def created_us(self, mailbox: str, event_id: str) -> int:
+        """When Exchange made the item, in microseconds since 1970 UTC. ItemGoneError if it is not there.
+
+        A listing does not tell it: calendarView does not support `createdDateTime` in $select.
+        """
+        url = self._client.url("users", mailbox, "events", event_id)
+        told = (await self._client.get(url, {"$select": "createdDateTime"}, urgent=True)).get(
+            "createdDateTime"
+        )
+        try:
+            made = datetime.fromisoformat(str(told))
+        except ValueError as error:
+            raise MalformedError("a createdDateTime that is no time") from error
+        return (made.replace(tzinfo=made.tzinfo or UTC) - EPOCH) // MICROSECOND
+
+    async def wording(self, mailbox: str, event_id: str) -> Wording:
+        """Title and guest of an item, to be given to the one that takes its place, and to nobody else.
+
+        ItemGoneError if it is not there.
+        """
+        url = self._client.url("users", mailbox, "events", event_id)
+        told = await self._client.get(url, {"$select": "subject,attendees"}, urgent=True)
+        attendees = told.get("attendees") or []
+        mail = attendees[0].get("emailAddress") or {} if attendees else {}
+        return Wording(str(told.get("subject") or ""), str(mail.get("address") or ""))
 
     async def instances(
         self, mailbox: str, zone: tzinfo, series_id: str, start: Instant, end: Instant

@@ -63,6 +63,7 @@ FIELDS: Final = (
 
 HOLD_CATEGORY: Final = "Given back"
 WALK_UP_CATEGORY: Final = "Walk-up"
+DESK_CATEGORY: Final = "Booked at the room"
 """How the gateway knows its own bookings again, unless settings name other categories."""
 
 

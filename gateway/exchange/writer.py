@@ -4,7 +4,7 @@ The steps are separate because the ledger remembers the state between them: a ga
 the middle knows afterwards whether it may send (never sent), must read back first (sent, unclear) or
 only has to wait for Exchange to show it. Every method has the same end state however often it is sent.
 
-    verify ─▶ Verified ─▶ send ─▶ Sent, Gone ─▶ confirm ─▶ True: applied
+    verify ─▶ Verified ─▶ send ─▶ Sent, Gone ─▶ confirm ─▶ True: applied (what people asked for: contest)
       │                    ├───▶ Unclear ─▶ verify(sent_before=True)
       │                    ├───▶ NotSent ─▶ verify again, or leave it
       ▼                    ▼
@@ -14,6 +14,7 @@ Every ExchangeError that a step raises means that nothing was changed: the row s
 `zone` is always the room's.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import tzinfo
 from http import HTTPStatus
@@ -27,9 +28,18 @@ from gateway.core.decisions import Write
 from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
+from gateway.exchange.contest import Entry, Verdict, judge
 from gateway.exchange.errors import ItemGoneError, RefusedError, RetryableError, UnclearError
 from gateway.exchange.models import GraphEvent, to_booking
-from gateway.exchange.own import OwnBookings, graph_time, transaction_id, whole_seconds
+from gateway.exchange.own import (
+    NO_WORDING,
+    OwnBookings,
+    Wording,
+    blocks,
+    graph_time,
+    transaction_id,
+    whole_seconds,
+)
 
 CHECK_IN_CATEGORY: Final = "Checked in"
 
@@ -164,19 +174,25 @@ class Writer:
 
     async def _created(self, mailbox: str, write: Write) -> bool:
         """Whether the calendar shows the booking that this very write made."""
-        wanted = transaction_id(self._installation(), mailbox, write)
         events = await self._reader.view(mailbox, *_span(write.start, write.end), urgent=True)
-        return any(event.transaction_id == wanted and not event.cancelled for event in events)
+        return self._made_by(mailbox, write, events) is not None
+
+    def _made_by(self, mailbox: str, write: Write, events: Iterable[GraphEvent]) -> GraphEvent | None:
+        wanted = transaction_id(self._installation(), mailbox, write)
+        return next((e for e in events if e.transaction_id == wanted and not e.cancelled), None)
 
     async def _is_free(self, mailbox: str, zone: tzinfo, write: Write) -> bool:
         """Whether nothing else holds the room in the time that the write would take.
 
-        All-day entries are notes in a room's calendar, here as in the core.
+        All-day entries are notes in a room's calendar, here as in the core; what people ask for is held
+        to more than that.
         """
         start, end = (write.end, write.new_end) if write.new_end else (write.start, write.end)
         events = await self._reader.view(mailbox, *_span(start, end), urgent=True)
         others = [event for event in events if event.id != write.event_id]
         held = self._reader.bookings(others, zone)
+        if write.action == "book":
+            return not any(blocks(booking) for booking in held)
         return not any(booking.is_decided_on and not booking.all_day for booking in held)
 
     def _visible(self, write: Write, event: GraphEvent, booking: Booking) -> bool:
@@ -197,6 +213,7 @@ class Writer:
         verified: Verified,
         *,
         still_wanted: Callable[[], bool] = _always,
+        wording: Wording = NO_WORDING,
     ) -> Sent | Gone | NotSent | Unclear | Refused:
         """Send the write, once. `still_wanted` is asked at the last moment before the request begins.
 
@@ -213,7 +230,7 @@ class Writer:
             obstacle = self._obstacle(write, verified, still_wanted)
             return not obstacle
 
-        method, path, body = self._request(mailbox, write, comment, verified)
+        method, path, body = self._request(mailbox, write, comment, verified, wording)
         url = self._client.url("users", mailbox, "events", *path)
         try:
             await self._client.write(method, url, body, still=still)
@@ -239,7 +256,7 @@ class Writer:
         return ""
 
     def _request(
-        self, mailbox: str, write: Write, comment: str, verified: Verified
+        self, mailbox: str, write: Write, comment: str, verified: Verified, wording: Wording
     ) -> tuple[str, tuple[str, ...], dict[str, Any] | None]:
         """Method, what follows the room's events in the path, and body."""
         said = {"comment": comment} if comment else {}
@@ -255,11 +272,73 @@ class Writer:
                 return "PATCH", (event,), {"categories": [*verified.categories, self._category]}
             case "create":
                 transaction = transaction_id(self._installation(), mailbox, write)
-                return "POST", (), self._own.body(write, transaction)
+                return "POST", (), self._own.body(write, transaction, wording)
             case "patch_end":
                 if write.new_end is None:
                     raise ValueError(f"write {write.id} shortens without a new end")
                 return "PATCH", (event,), {"end": graph_time(write.new_end)}
+
+    # -- what people asked for -------------------------------------------------------------------------
+
+    async def contest(self, mailbox: str, zone: tzinfo, write: Write, *, last_look: bool) -> Verdict:
+        """Whether our booking stays beside what else was booked at the same moment; take it back if not.
+
+        "look_again" only before the `last_look`. Raises what reads and writes raise; then ask again.
+        """
+        events = await self._reader.view(mailbox, *_span(write.start, write.end), urgent=True)
+        ours = self._made_by(mailbox, write, events)
+        if ours is None:
+            return "gives_way"  # somebody has removed it already
+        rivals = [
+            event
+            for event in events
+            if event.id not in (ours.id, write.event_id)
+            and any(blocks(booking) for booking in self._reader.bookings([event], zone))
+        ]
+        if not rivals:
+            return "stays"
+        verdict = judge(
+            Entry(ours.id, await self._reader.created_us(mailbox, ours.id)),
+            [await self._entry(mailbox, rival) for rival in rivals],
+        )
+        if verdict == "look_again" and not last_look:
+            return "look_again"
+        if verdict != "stays":
+            await self._take_back(mailbox, ours, write)
+            return "gives_way"
+        return "stays"
+
+    async def _entry(self, mailbox: str, event: GraphEvent) -> Entry:
+        if not self.is_asked_for(event):
+            return Entry(event.id, 0, same_kind=False)
+        try:
+            return Entry(event.id, await self._reader.created_us(mailbox, event.id))
+        except ItemGoneError:  # it gave way meanwhile: as if it had come last
+            return Entry(event.id, 2**62)
+
+    async def _take_back(self, mailbox: str, event: GraphEvent, write: Write) -> None:
+        """Remove our own booking, and see that it is gone. Whoever was invited is told by Exchange."""
+        with contextlib.suppress(ItemGoneError):
+            await self._client.write("DELETE", self._client.url("users", mailbox, "events", event.id))
+        if await self._created(mailbox, write):
+            raise RetryableError("Exchange still shows the booking that was taken back")
+
+    def is_asked_for(self, event: GraphEvent) -> bool:
+        """Whether a person booked it through a gateway."""
+        return event.room_organises and event.has_category(self._own.desk_category)
+
+    def is_own(self, event: GraphEvent) -> bool:
+        """Whether a gateway made it: asked for by a person, a walk-up, or a hold."""
+        own = (self._own.desk_category, self._own.walk_up_category, self._own.hold_category)
+        return event.room_organises and any(event.has_category(category) for category in own)
+
+    async def made(self, mailbox: str, zone: tzinfo, write: Write) -> Booking | None:
+        """The booking that a creation made, as the calendar shows it; None if it shows none."""
+        events = await self._reader.view(mailbox, *_span(write.start, write.end), urgent=True)
+        event = self._made_by(mailbox, write, events)
+        return None if event is None else to_booking(event, zone, self._reader.exemptions)
+
+    # -- whatever it is --------------------------------------------------------------------------------
 
     async def confirm(self, mailbox: str, zone: tzinfo, write: Write) -> bool:
         """Whether a complete read shows the effect; False: not (yet)."""

@@ -21,7 +21,7 @@ LINE_LIMIT: Final = 64 * 1024
 """Longest request; the longest real one has a few hundred bytes."""
 
 IDLE_S: Final = 30.0
-"""How long a caller may take to say what it wants."""
+"""How long a caller may take to say what it wants, and again to hear the answer."""
 
 
 class ControlError(Exception):
@@ -57,7 +57,8 @@ class ControlServer:
         try:
             async with asyncio.timeout(IDLE_S):
                 line = await reader.readline()
-                answer = await self._answer(line)
+            answer = await self._answer(line)  # as long as it takes: a booking waits for Exchange
+            async with asyncio.timeout(IDLE_S):
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
         except (TimeoutError, ConnectionError, ValueError) as error:

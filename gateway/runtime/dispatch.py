@@ -28,12 +28,14 @@ from gateway.core.events import WITHDRAWN, WriteOutcome
 from gateway.core.units import DAY_MS, Instant
 from gateway.exchange.comment import release_comment
 from gateway.exchange.errors import ExchangeError
+from gateway.exchange.own import NO_WORDING, Wording
 from gateway.exchange.writer import (
     AlreadyDone,
     Gone,
     NotSent,
     Refused,
     Sent,
+    Superseded,
     Unclear,
     Verified,
     vanished,
@@ -56,6 +58,11 @@ SERIES_WINDOW_MS: Final = 60 * DAY_MS
 """How far around the released occurrence the rest of its series is looked at."""
 
 End = Literal["applied", "superseded", "expired"]
+Ended = tuple[End, str]
+"""How a row ended, and why."""
+
+LOOKS_AT_A_TIE: Final = 3
+"""How often a booking looks again whether one made in the very same instant stays."""
 
 
 @dataclass
@@ -68,10 +75,16 @@ class _Progress:
     attempts: int
     asked_pause_s: float | None = None
     """How long Exchange asked to wait."""
+    ties: int = 0
+    """How often another booking of the very same instant was found beside it."""
 
 
 class Dispatch:
-    """Carries out outbox rows. `done` is told each room whose calendar was written to."""
+    """Carries out outbox rows. `done` is told each room whose calendar was written to.
+
+    `wordings`: what the bookings are called that people asked for, by the name of the request; only as long
+    as this process remembers.
+    """
 
     def __init__(
         self,
@@ -79,6 +92,7 @@ class Dispatch:
         ledger: LedgerWorker,
         places: Mapping[str, Place],
         *,
+        wordings: Mapping[str, Wording] | None = None,
         done: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         checkpoint: Callable[[str], None] = lambda _: None,
@@ -86,10 +100,12 @@ class Dispatch:
         self._brain = brain
         self._ledger = ledger
         self._places = places
+        self._wordings = {} if wordings is None else wordings
         self._done = done
         self._sleep = sleep
         self._checkpoint = checkpoint
-        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._tasks: dict[tuple[str, int], asyncio.Task[Ended]] = {}
+        self._rows: dict[tuple[str, int], OutboxRow] = {}
         self._withdrawn: set[tuple[str, int]] = set()
         self._evidence: dict[tuple[str, int], tuple[Instant, Instant]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -150,34 +166,49 @@ class Dispatch:
         """Rows that have not ended."""
         return len(self._tasks)
 
+    def is_under_way(self, ask: str) -> bool:
+        """Whether the row of a request, by its name, has not ended."""
+        return any(row.write.linked == ask for row in self._rows.values())
+
     def _begin(self, row: OutboxRow) -> None:
         key = (row.room, row.write.id)
         if key not in self._tasks:
             task = asyncio.get_running_loop().create_task(self._carry_out(row))
-            self._tasks[key] = task
+            self._tasks[key], self._rows[key] = task, row
             task.add_done_callback(lambda _: self._forget(key))
 
     def _forget(self, key: tuple[str, int]) -> None:
         self._tasks.pop(key, None)
+        self._rows.pop(key, None)
         self._withdrawn.discard(key)
         self._evidence.pop(key, None)
 
     # -- one row --------------------------------------------------------------------------------------
 
-    async def _carry_out(self, row: OutboxRow) -> None:
-        """Take one row to its end, however often Exchange has to be asked."""
+    async def _carry_out(self, row: OutboxRow) -> Ended:
+        """Take one row to its end, however often Exchange has to be asked; returns that end."""
         progress = _Progress(row, sent=row.state in ("sending", "unclear"), attempts=row.attempts)
-        for attempt in itertools.count():
+        pauses = itertools.chain(RETRY_S, itertools.repeat(RETRY_S[-1]))
+        while True:
             try:
                 async with self._slots, self._alone(row):
                     end, why = await self._step(progress)
             except (ExchangeError, Paused) as error:
                 end, why = None, str(error)
             if end is not None and await self._finish(row, end, why):
-                return
+                return end, why
             log.info("write not done yet", room=row.room, write=row.write.id, why=why)
             pause_s, progress.asked_pause_s = progress.asked_pause_s, None
-            await self._sleep(pause_s or RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            own_pause_s = next(pauses)
+            await self._sleep(pause_s or own_pause_s)
+
+    async def ended(self, room: str, write: int, patience_s: float) -> Ended | None:
+        """How a row that is under way ends; None if it has not by then. It goes on all the same."""
+        task = self._tasks.get((room, write))
+        if task is None:
+            return None
+        await asyncio.wait([task], timeout=patience_s)
+        return task.result() if task.done() and not task.cancelled() else None
 
     def _alone(self, row: OutboxRow) -> AbstractAsyncContextManager[object]:
         """For a creation: no other in this room between its look at the calendar and its effect."""
@@ -197,13 +228,19 @@ class Dispatch:
                 return refusal
             await self._remember(progress, "verifying")
         verified = await place.writer.verify(place.mailbox, place.zone, write, sent_before=progress.sent)
-        if not isinstance(verified, Verified):
-            ended: End = "applied" if isinstance(verified, AlreadyDone) else "superseded"
-            return ended, getattr(verified, "why", "")
-        refusal = self._unwanted(row)
-        if refusal is not None:
-            return refusal
-        if not self._needs_watching(write):
+        match verified:
+            case AlreadyDone():
+                return await self._settle(progress, place)
+            case Superseded(why):
+                return "superseded", why
+            case Verified():
+                return self._unwanted(row) or await self._send_verified(progress, place, verified)
+
+    async def _send_verified(
+        self, progress: "_Progress", place: Place, verified: Verified
+    ) -> tuple[End | None, str]:
+        """Send it, watched where it is the first of its kind."""
+        if not self._needs_watching(progress.row.write):
             return await self._send(progress, place, verified)
         async with self._series:
             return await self._send_watched(progress, place, verified)
@@ -229,6 +266,7 @@ class Dispatch:
             self._comment(row, place),
             verified,
             still_wanted=lambda: self._unwanted(row) is None,
+            wording=self._wordings.get(write.linked, NO_WORDING),
         )
         # From here on, whatever fails, an effect that shows up later is taken for our own.
         progress.sent |= isinstance(result, Sent | Gone | Unclear)
@@ -236,7 +274,7 @@ class Dispatch:
         match result:
             case Sent() | Gone():
                 if await place.writer.confirm(place.mailbox, place.zone, write):
-                    return "applied", ""
+                    return await self._settle(progress, place)
                 await self._remember(progress, "unclear")
                 return None, "Exchange does not show it yet"
             case Unclear():
@@ -250,6 +288,20 @@ class Dispatch:
             case Refused():
                 log.error("Exchange refuses a write", room=row.room, write=write.id, why=result.why)
                 return "expired", f"Exchange refuses it: {result.why}"
+
+    async def _settle(self, progress: "_Progress", place: Place) -> tuple[End | None, str]:
+        """Exchange shows the effect. What a person asked for may have to give way to who was first."""
+        write = progress.row.write
+        if write.action != "book":
+            return "applied", ""
+        progress.sent = True  # it is there: whatever fails from here on, it is not sent anew unseen
+        last_look = progress.ties >= LOOKS_AT_A_TIE
+        verdict = await place.writer.contest(place.mailbox, place.zone, write, last_look=last_look)
+        if verdict == "look_again":
+            progress.ties += 1
+            await self._remember(progress, "unclear")
+            return None, "booked at the very same instant as another"
+        return ("applied", "") if verdict == "stays" else ("superseded", "not_free")
 
     def _comment(self, row: OutboxRow, place: Place) -> str:
         if row.write.action == "refuse":

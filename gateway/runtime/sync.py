@@ -14,6 +14,7 @@ from gateway.core.booking import Booking
 from gateway.core.events import CalendarRead, CalendarUnreadable
 from gateway.core.units import NEVER, SECOND_MS, Duration, Instant
 from gateway.exchange.answer import Answer
+from gateway.exchange.batch import MAX_TOGETHER
 from gateway.exchange.calendar import difference, window
 from gateway.exchange.client import GraphClient
 from gateway.exchange.errors import ExchangeError, UnreadableError
@@ -74,6 +75,15 @@ class Sync:
         finally:
             for room in sorted(left):
                 self._seen(room)
+
+    async def refresh(self, rooms: Sequence[str]) -> None:
+        """Read these calendars now, whatever else is being read; what cannot be read is told as always."""
+        for first in range(0, len(rooms), MAX_TOGETHER):
+            some = rooms[first : first + MAX_TOGETHER]
+            if len(some) == 1:
+                await self._alone(some[0], self._brain.now())
+            else:
+                await self._together(some, self._brain.now(), set())
 
     def _seen(self, room: str) -> None:
         self._looking.discard(room)

@@ -77,6 +77,8 @@ def write_words(write: Write, times: Times) -> str:
         "release": "give the room back",
         "hold": "hold the room for those who lost it",
         "walk_up": "show the room as in use",
+        "book": "book it for those who asked",
+        "cancel": "cancel it",
     }
     how = {"decline": "decline", "cancel": "cancel", "delete": "delete"}.get(write.method, "")
     what = does.get(write.action, write.action)

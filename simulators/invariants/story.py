@@ -43,12 +43,12 @@ UNSEEN: Final = ("no_show_released", "no_show_kept", "withheld", "unknown", "exe
 
 _ACTIONS: Final = {
     "declined": ("release",),
-    "cancelled": ("release",),
-    "deleted": ("release",),
+    "cancelled": ("release", "cancel"),
+    "deleted": ("release", "cancel"),
     "marked": ("check_in",),
     "shortened": ("shorten", "end_early"),
     "extended": ("extend",),
-    "created": ("hold", "walk_up"),
+    "created": ("hold", "walk_up", "book"),
 }
 """Which intended writes a visible change can come of."""
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.commands.base import WrongUsage
-from gateway.commands.moments import midnight, parse_day, parse_moment
+from gateway.commands.moments import midnight, parse_day, parse_moment, parse_start
 from gateway.core.units import DAY_MS, HOUR_MS
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -57,3 +57,37 @@ def test_a_day_of_summer_times_end_has_twenty_five_hours() -> None:
 def test_a_day_can_be_named(given: str, day: int) -> None:
     """By the site's clock."""
     assert parse_day("--day", given, NOW, BERLIN) == date(2026, 9, day)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("15m", "2026-09-21T16:20:00+00:00"),
+        ("+1h30m", "2026-09-21T17:35:00+00:00"),
+        ("19:00", "2026-09-21T17:00:00+00:00"),
+        ("today 19:00", "2026-09-21T17:00:00+00:00"),
+        ("tomorrow 09:00", "2026-09-22T07:00:00+00:00"),
+        ("2026-09-22T09:30", "2026-09-22T07:30:00+00:00"),
+        ("2026-09-22 09:30", "2026-09-22T07:30:00+00:00"),
+        ("2026-09-22T09:30+00:00", "2026-09-22T09:30:00+00:00"),
+    ],
+)
+def test_a_start_is_meant_from_now_on(given: str, meant: str) -> None:
+    """Not ago, as where one looks back."""
+    start = parse_start("--from", given, NOW, BERLIN)
+    assert start is not None
+    assert datetime.fromtimestamp(start / 1000, UTC).isoformat() == meant
+
+
+def test_now_is_the_gateways_own_now() -> None:
+    """It is not worked out here."""
+    assert parse_start("--from", "now", NOW, BERLIN) is None
+
+
+@pytest.mark.parametrize(
+    "given", ["", "soon", "tomorrow", "today", "2026-09-22", "25:00", "14.30", "9 o'clock"]
+)
+def test_a_start_that_is_none_is_told_with_what_is_expected(given: str) -> None:
+    """A day alone is no start."""
+    with pytest.raises(WrongUsage, match='expected "now", a time such as "14:00"'):
+        parse_start("--from", given, NOW, BERLIN)

@@ -21,7 +21,7 @@ from gateway.exchange.client import GraphClient
 from gateway.exchange.comment import DEFAULT_TEMPLATE, check_template, release_comment
 from gateway.exchange.models import Exemptions
 from gateway.exchange.moments import as_datetime, instant
-from gateway.exchange.own import HOLD_BODY, LINK_PROPERTY, transaction_id
+from gateway.exchange.own import HOLD_BODY, LINK_PROPERTY, Wording, transaction_id
 from gateway.exchange.writer import (
     AlreadyDone,
     Gone,
@@ -315,6 +315,154 @@ async def test_nothing_is_booked_over_somebodys_booking(room: Calendar, intended
     room.put(isAllDay=True)
     room.items["A="] |= {"start": day, "end": {**day, "dateTime": "2026-03-03T00:00:00.0000000"}}
     assert isinstance(await room.writer.verify(ROOM, BERLIN, intended), Verified)
+
+
+# -- what people asked for ----------------------------------------------------------------------------
+
+BOOK = write(action="book", method="create", event_id="", room_organises=True, linked="ask-1")
+CANCEL = write(action="cancel", method="delete", room_organises=True)
+OURS: dict[str, Any] = {
+    "isOrganizer": True,
+    "categories": ["Booked at the room"],
+    "responseStatus": {"response": "organizer"},
+}
+
+
+async def booked(room: Calendar, created: str = "2026-03-02T08:59:00.5000000Z") -> str:
+    """Book as asked; the id of what was created, at that moment by Exchange's clock."""
+    assert await carry_out(room, BOOK) == Sent()
+    (event_id,) = [name for name, item in room.items.items() if "transactionId" in item]
+    room.items[event_id]["createdDateTime"] = created
+    return event_id
+
+
+async def test_what_a_person_asked_for_is_created_in_their_words(room: Calendar) -> None:
+    """Title and guest reach Exchange; without them it is called as configured and nobody is invited."""
+    verified = await room.writer.verify(ROOM, BERLIN, BOOK)
+    assert isinstance(verified, Verified)
+    wording = Wording("Review", "ana@contoso.com")
+    assert await room.writer.send(ROOM, BOOK, "", verified, wording=wording) == Sent()
+    await carry_out(room, msgspec.structs.replace(BOOK, linked="ask-2", start=TEN, end=TEN + HOUR_MS))
+    first, second = (body for _, _, body in room.writes)
+    assert first["subject"] == "Review"
+    assert first["attendees"] == [{"emailAddress": {"address": "ana@contoso.com"}, "type": "required"}]
+    assert (second["subject"], second["categories"]) == ("Booked at the room", ["Booked at the room"])
+    assert "attendees" not in second
+    assert first["transactionId"] != second["transactionId"]
+
+
+async def test_the_name_of_a_request_is_the_name_of_its_booking(room: Calendar) -> None:
+    """Whichever write asks for it, of whichever ledger, it is there already."""
+    await booked(room)
+    again = msgspec.structs.replace(BOOK, id=BOOK.id + 7)
+    assert await room.writer.verify(ROOM, BERLIN, again) == AlreadyDone()
+    assert isinstance(
+        await room.writer.verify(ROOM, BERLIN, msgspec.structs.replace(BOOK, linked="ask-2")), Superseded
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "free"),
+    [
+        ({}, False),
+        ({"responseStatus": {"response": "notResponded"}}, False),
+        ({"responseStatus": {"response": "tentativelyAccepted"}}, False),
+        ({"showAs": "free"}, True),
+        ({"isCancelled": True}, True),
+        ({"responseStatus": {"response": "declined"}}, True),
+    ],
+)
+async def test_nobody_books_over_what_people_could_take_for_a_booking(
+    room: Calendar, there: dict[str, Any], free: bool
+) -> None:
+    """Also a request that still waits for its answer."""
+    room.put(**there)
+    verified = await room.writer.verify(ROOM, BERLIN, BOOK)
+    assert isinstance(verified, Verified) is free
+    moved = msgspec.structs.replace(BOOK, event_id="A=")
+    assert isinstance(await room.writer.verify(ROOM, BERLIN, moved), Verified), "it makes way for this one"
+
+
+@pytest.mark.parametrize(
+    ("rival", "verdict"),
+    [
+        ({"createdDateTime": "2026-03-02T08:59:00.5000010Z"}, "stays"),
+        ({"createdDateTime": "2026-03-02T08:59:00.4999990Z"}, "gives_way"),
+        ({"createdDateTime": "2026-03-02T08:59:00.5000000Z"}, "gives_way"),
+        ({"categories": [], "createdDateTime": "2026-03-02T08:59:30Z"}, "gives_way"),
+        ({"isOrganizer": False, "createdDateTime": "2026-03-02T08:59:30Z"}, "gives_way"),
+        ({"showAs": "free", "createdDateTime": "2026-03-02T08:00:00Z"}, "stays"),
+    ],
+)
+async def test_a_contest_ends_with_one_of_them(room: Calendar, rival: dict[str, Any], verdict: str) -> None:
+    """By the moment at which Exchange made them; what gives way is gone from the calendar."""
+    event_id = await booked(room)
+    room.put("A=", NINE + 30 * MINUTE_MS, TEN + HOUR_MS, **(OURS | rival))
+    assert await room.writer.contest(ROOM, BERLIN, BOOK, last_look=False) == verdict
+    assert (event_id in room.items) is (verdict == "stays")
+    assert "A=" in room.items
+
+
+async def test_of_the_very_same_instant_the_smaller_id_looks_again_and_not_for_ever(room: Calendar) -> None:
+    """It cannot know whether the other has looked before; if that stays, this one goes."""
+    event_id = await booked(room)
+    room.put("Z=", **OURS, createdDateTime="2026-03-02T08:59:00.5000000Z")
+    assert event_id < "Z="
+    assert await room.writer.contest(ROOM, BERLIN, BOOK, last_look=False) == "look_again"
+    assert event_id in room.items
+    assert await room.writer.contest(ROOM, BERLIN, BOOK, last_look=True) == "gives_way"
+    assert event_id not in room.items
+
+
+async def test_a_rival_that_has_just_gone_is_none(room: Calendar) -> None:
+    """It gave way between the listing and the question when it was made."""
+    event_id = await booked(room)
+    room.put("A=", **OURS, createdDateTime="2026-03-02T08:00:00Z")
+    asked: list[int] = []
+
+    def vanish() -> None:
+        asked.append(1)
+        if len(asked) == 3:
+            room.items.pop("A=")
+
+    room.before_answer = vanish
+    assert await room.writer.contest(ROOM, BERLIN, BOOK, last_look=False) == "stays"
+    assert event_id in room.items
+
+
+async def test_what_somebody_removed_meanwhile_is_not_booked(room: Calendar) -> None:
+    """Nobody is told that they have a room which the calendar does not show."""
+    room.items.pop(await booked(room))
+    assert await room.writer.contest(ROOM, BERLIN, BOOK, last_look=False) == "gives_way"
+    assert await room.writer.made(ROOM, BERLIN, BOOK) is None
+
+
+async def test_a_moment_of_making_that_is_none_decides_nothing(room: Calendar) -> None:
+    """An odd answer is no answer; the row asks again."""
+    await booked(room, "yesterday")
+    room.put("A=", **OURS)
+    with pytest.raises(errors.MalformedError, match="createdDateTime"):
+        await room.writer.contest(ROOM, BERLIN, BOOK, last_look=False)
+
+
+async def test_a_booking_is_cancelled_as_a_release_is_verified(room: Calendar) -> None:
+    """Moved or gone: superseded. Its effect is that the calendar does not show it."""
+    room.put(**OURS)
+    assert await carry_out(room, CANCEL) == Sent()
+    assert await room.writer.confirm(ROOM, BERLIN, CANCEL)
+    assert await room.writer.verify(ROOM, BERLIN, CANCEL, sent_before=True) == AlreadyDone()
+    assert await room.writer.verify(ROOM, BERLIN, CANCEL) == Superseded("gone")
+    room.put(start=NINE + MINUTE_MS, **OURS)
+    assert await room.writer.verify(ROOM, BERLIN, CANCEL) == Superseded("moved")
+
+
+async def test_title_and_guest_are_read_for_the_booking_that_takes_its_place(room: Calendar) -> None:
+    """Of a booking without either there is nothing to carry on."""
+    mail = {"address": "ana@contoso.com", "name": "Ana"}
+    room.put(subject="Review", attendees=[{"emailAddress": mail}])
+    assert await room.reader.wording(ROOM, "A=") == Wording("Review", "ana@contoso.com")
+    room.put(subject=None, attendees=None)
+    assert await room.reader.wording(ROOM, "A=") == Wording()
 
 
 async def test_an_extension_never_runs_into_the_next_booking(room: Calendar) -> None:
