@@ -140,7 +140,7 @@ class RoomSums(msgspec.Struct, omit_defaults=True):
     confirmed: QuietSums = msgspec.field(default_factory=QuietSums)
     """Those that prove it empty, together, while people or other sensors knew better."""
     own: QuietSums = msgspec.field(default_factory=QuietSums)
-    """All of its sensors together, by their own word."""
+    """The same together, by their own word."""
     attended: int = 0
     by_sensors: int = 0
     """Attended bookings that sensors checked in."""

@@ -4,11 +4,11 @@ Pure, like `gateway.reports.sensor_quality`, which judges each of them. Duration
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from gateway.core.occupancy import can_prove, effective_grace, must_prove, proving
+from gateway.core.occupancy import effective_grace, must_prove, proving
 from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig, whole_rooms
 from gateway.core.rules import VACATE_MOTION_ONLY_MS
 from gateway.core.units import Duration
@@ -54,7 +54,8 @@ class RoomQuality(msgspec.Struct, frozen=True):
     attended: int
     wrong_releases: int
     hold_needed_ms: Duration | None
-    """Of all its sensors together, or of the best of them."""
+    """Of those that prove it empty, together or (where they check each other) of the best of them; failing
+    that by their own word."""
     no_show_delay_ms: Duration | None
     """From a ghost's start to its release, typically."""
     no_show_delay_99_ms: Duration | None
@@ -90,16 +91,16 @@ def _room(
 ) -> RoomQuality:
     own = sums.rooms.get(room.id) or RoomSums()
     sensors = tuple(judged[p.id] for p in room.sensors)
-    basis, by = _basis(room, own, sums)
     grace = effective_grace(room.policy, room.sensors)
     provers = proving(room.sensors, grace)
+    basis = _basis(provers, own, sums)
     early = tuple(
         q.sensor for q in sensors if q.supports_early_end and not own.wrong_releases and not _ill(q)
     )
     figures = {
-        "check_in": _check_in(own, basis, by),
-        "no_show": _no_show(own, basis, by, grace, provers),
-        "brief_visit": _brief_visit(room, basis, by, provers),
+        "check_in": _check_in(own, basis),
+        "no_show": _no_show(own, basis, grace, provers),
+        "brief_visit": _brief_visit(room, basis, provers),
         "early_end": _early_end(room, early, provers, judged),
     }
     wait, worst = _waits(room, grace, provers, sums)
@@ -108,7 +109,7 @@ def _room(
         room=room.id,
         attended=own.attended,
         wrong_releases=own.wrong_releases,
-        hold_needed_ms=None if basis is None else needed_hold(basis, context.share),
+        hold_needed_ms=_hold_needed(basis, own, context.share),
         no_show_delay_ms=None if wait is None else grace + wait,
         no_show_delay_99_ms=None if worst is None else grace + worst,
         left_delay_ms=None if wait is None else held + _vacate_window(room, provers) + wait,
@@ -122,20 +123,42 @@ def _ill(quality: SensorQuality) -> bool:
     return any(trouble.is_standing for trouble in quality.troubles)
 
 
-def _basis(room: RoomConfig, own: RoomSums, sums: Period) -> tuple[QuietSums | None, str]:
-    """What tells how well the room's sensors notice people, and by whose word.
+class _Basis(NamedTuple):
+    """What tells how well the room's sensors notice people, and by whose word."""
 
-    All together where people or other sensors know better. Otherwise each checks the others, and the
-    best of them stands for all: together they miss no more than it does alone.
+    quiet: QuietSums
+    by: str
+    is_whole: bool
+    """No sensor that could do better is left unchecked: then it may also speak against the room."""
+
+    def verdict(self, *, fine: bool) -> Verdict:
+        """What to say where the figures are fine, or not."""
+        return "yes" if fine else "no" if self.is_whole else "not_enough_history"
+
+
+def _basis(provers: Sequence[SensorProfile], own: RoomSums, sums: Period) -> _Basis | None:
+    """All together where people or other sensors know better.
+
+    Otherwise each checks the others, and the best of them stands for all: together they miss no more than
+    it does alone.
     """
     if is_enough(own.confirmed):
-        return own.confirmed, "its sensors together"
-    able = [(p, sums.sensors[p.id].confirmed) for p in room.sensors if p.id in sums.sensors and can_prove(p)]
-    checked = [(p, q) for p, q in able if is_enough(q)]
+        return _Basis(own.confirmed, "its sensors together", is_whole=True)
+    known = [(p, sums.sensors[p.id].confirmed) for p in provers if p.id in sums.sensors]
+    checked = [(p, q) for p, q in known if is_enough(q)]
     if not checked:
-        return None, ""
+        return None
     best, quiet = min(checked, key=lambda pair: (false_empty_share(pair[1], pair[0].hold_ms), pair[0].id))
-    return quiet, best.id
+    return _Basis(quiet, best.id, is_whole=len(checked) == len(provers))
+
+
+def _hold_needed(basis: _Basis | None, own: RoomSums, share: float) -> Duration | None:
+    """By others' word; by the sensors' own where that is less, or nobody else knows."""
+    by_others = None if basis is None else needed_hold(basis.quiet, share)
+    if by_others is not None and is_enough(own.confirmed):
+        return by_others
+    by_own = needed_hold(own.own, share) if is_enough(own.own) else None
+    return min((hold for hold in (by_others, by_own) if hold is not None), default=None)
 
 
 def _waits(
@@ -168,47 +191,44 @@ def _vacate_window(room: RoomConfig, provers: Sequence[SensorProfile]) -> Durati
     return max(room.policy.vacate_ms, grace, VACATE_MOTION_ONLY_MS if motion_only else 0)
 
 
-def _unsure(basis: QuietSums | None) -> Support | None:
-    if basis is not None:
-        return None
+def _unsure() -> Support:
     return Support("not_enough_history", support_words("unsure", bookings=ENOUGH_BOOKINGS, ms=ENOUGH_MS))
 
 
-def _check_in(own: RoomSums, basis: QuietSums | None, by: str) -> Support:
-    unsure = _unsure(basis)
-    if unsure is not None or basis is None:
-        return unsure or Support("not_enough_history", "")
-    verdict: Verdict = "yes" if basis.missed <= CHECK_IN_MISSED * basis.bookings else "no"
+def _check_in(own: RoomSums, basis: _Basis | None) -> Support:
+    if basis is None:
+        return _unsure()
+    quiet = basis.quiet
+    verdict = basis.verdict(fine=quiet.missed <= CHECK_IN_MISSED * quiet.bookings)
     delay = own.check_in.quantile(0.5)
-    return Support(verdict, support_words("check_in", basis, by=by, ms=delay or 0, of=own.by_sensors))
+    return Support(verdict, support_words("check_in", quiet, by=basis.by, ms=delay or 0, of=own.by_sensors))
 
 
 def _no_show(
-    own: RoomSums, basis: QuietSums | None, by: str, grace: Duration, provers: Sequence[SensorProfile]
+    own: RoomSums, basis: _Basis | None, grace: Duration, provers: Sequence[SensorProfile]
 ) -> Support:
     if not provers:
         return Support("no", support_words("no_prover"))
     if own.wrong_releases:
         return Support("no", support_words("wrong", of=own.wrong_releases))
-    unsure = _unsure(basis)
-    if unsure is not None or basis is None:
-        return unsure or Support("not_enough_history", "")
-    late = basis.missed + basis.arrival.above(grace)
-    verdict: Verdict = "yes" if late <= LATE_NO_SHOW_SHARE * basis.bookings else "no"
-    return Support(verdict, support_words("no_show", basis, by=by, ms=grace, of=late))
+    if basis is None:
+        return _unsure()
+    quiet = basis.quiet
+    late = quiet.missed + quiet.arrival.above(grace)
+    verdict = basis.verdict(fine=late <= LATE_NO_SHOW_SHARE * quiet.bookings)
+    return Support(verdict, support_words("no_show", quiet, by=basis.by, ms=grace, of=late))
 
 
-def _brief_visit(
-    room: RoomConfig, basis: QuietSums | None, by: str, provers: Sequence[SensorProfile]
-) -> Support:
+def _brief_visit(room: RoomConfig, basis: _Basis | None, provers: Sequence[SensorProfile]) -> Support:
     if not provers:
         return Support("no", support_words("no_prover"))
-    unsure = _unsure(basis)
-    if unsure is not None or basis is None:
-        return unsure or Support("not_enough_history", "")
+    if basis is None:
+        return _unsure()
+    quiet = basis.quiet
     limit = _vacate_window(room, provers) + min(_hold_beside(p, provers) for p in provers)
-    verdict: Verdict = "yes" if false_empty_share(basis, limit) <= BRIEF_VISIT_SHARE else "no"
-    return Support(verdict, support_words("brief_visit", basis, by=by, ms=limit, of=basis.gaps.above(limit)))
+    verdict = basis.verdict(fine=false_empty_share(quiet, limit) <= BRIEF_VISIT_SHARE)
+    longer = quiet.gaps.above(limit)
+    return Support(verdict, support_words("brief_visit", quiet, by=basis.by, ms=limit, of=longer))
 
 
 def _early_end(

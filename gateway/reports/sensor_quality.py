@@ -189,7 +189,7 @@ def sensor_quality(
     return SensorQuality(
         sensor=profile.id,
         room=room.id,
-        grade=_grade(quiet, evidence, false_empty, troubles),
+        grade=_grade(profile, quiet, evidence, false_empty, troubles),
         evidence=evidence,
         bookings=quiet.bookings,
         missed=quiet.missed,
@@ -251,17 +251,25 @@ def _hold_line(quiet: QuietSums, hold_ms: Duration) -> HoldLine:
 
 
 def _grade(
-    quiet: QuietSums, evidence: Evidence, false_empty: float | None, troubles: Iterable[Trouble]
+    profile: SensorProfile,
+    quiet: QuietSums,
+    evidence: Evidence,
+    false_empty: float | None,
+    troubles: Iterable[Trouble],
 ) -> Grade:
-    """Only others can call it good: a sensor that misses people does not know that it does."""
+    """Only others can call it good: a sensor that misses people does not know that it does.
+
+    One at the door is not meant to see who sits, one at a seat sees only who sits there.
+    """
     if any(trouble.is_standing for trouble in troubles):
         return "poor"
-    if evidence != "others" or false_empty is None:
+    if evidence != "others" or false_empty is None or profile.role == "seat":
         return "unknown"
+    empty = false_empty if profile.role == "room" else 0.0
     missed = quiet.missed / quiet.bookings
-    if false_empty <= FALSE_EMPTY_SHARE and missed <= MISSED_GOOD:
+    if empty <= FALSE_EMPTY_SHARE and missed <= MISSED_GOOD:
         return "good"
-    return "fair" if false_empty <= FALSE_EMPTY_FAIR and missed <= MISSED_FAIR else "poor"
+    return "fair" if empty <= FALSE_EMPTY_FAIR and missed <= MISSED_FAIR else "poor"
 
 
 def _supports_early_end(room: RoomConfig, profile: SensorProfile, confirmed: QuietSums) -> bool:
@@ -317,7 +325,7 @@ def _learned(
 ) -> Learned:
     """What differs from the configuration. A shorter hold is suggested only on others' word."""
     hold = None
-    if needed is not None and needed != profile.hold_ms:
+    if needed is not None and needed != profile.hold_ms and profile.role == "room":
         longer = needed > profile.hold_ms
         sure = evidence == "others" and sums.confirmed.bookings >= EARLY_END_BOOKINGS
         least = max(needed, profile.device_hold_ms, MINUTE_MS)

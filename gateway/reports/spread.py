@@ -65,8 +65,6 @@ class Spread(msgspec.Struct, omit_defaults=True):
 
     def excess_ms(self, limit_ms: Duration) -> Duration:
         """By how much they are longer than this, added up."""
-        if self.longest_ms <= limit_ms:
-            return 0
         return sum(
             number * (edge * SECOND_MS - limit_ms)
             for edge, number in self.buckets.items()

@@ -101,7 +101,7 @@ def troubles_of(
     profile: SensorProfile, sums: SensorSums, track: SensorTrack, seen: Seen, clock: Clock
 ) -> Iterator[Trouble]:
     """Every reason not to trust this sensor, the worst first."""
-    for rule in (_stuck, _eyes, _spurious, _voice, _outages, _messages, _power):
+    for rule in (_stuck, _outages, _eyes, _voice, _spurious, _messages, _power):
         yield from rule(profile, sums, track, seen, clock)
 
 
@@ -146,14 +146,14 @@ def _eyes(
     profile: SensorProfile, sums: SensorSums, _track: SensorTrack, seen: Seen, clock: Clock
 ) -> Iterator[Trouble]:
     """How well it sees people who are known to be there."""
-    if seen.false_empty is None or seen.needed_ms is None:
+    if seen.false_empty is None or seen.needed_ms is None or profile.role != "room":
         return
     name, quiet, longest = profile.id, seen.quiet, seen.quiet.gaps
     hold = words(profile.hold_ms)
     if seen.evidence == "others":
         how = f"in {_basis(quiet)} that others confirm, {_percent(seen.false_empty)} of the time"
         missed_many = quiet.missed > MISSED_MANY * quiet.bookings
-        if profile.role == "room" and (seen.false_empty > BADLY_PLACED or missed_many):
+        if seen.false_empty > BADLY_PLACED or missed_many:
             at_door = sums.signs > 0 and sums.edge_signs >= DOOR_EDGE_SHARE * sums.signs
             looks = (
                 'It seems to look at the door: it speaks when people come and go. Set role = "door", or '

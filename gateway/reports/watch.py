@@ -379,7 +379,7 @@ class Watch:
             together = sorted(sign for p in provers for sign in signs[p.id])
             rest = [sign for p in room.sensors if p not in provers and p.in_service for sign in signs[p.id]]
             _compare(sums.confirmed, _known([*people, *rest], KNOWN_BRIDGE_MS), together)
-            _compare(sums.own, _known(everybody, ABSENCE_MS), everybody)
+            _compare(sums.own, _known(together, ABSENCE_MS), together)
         for profile in room.sensors:
             if profile.id in sighted and self._room_of[profile.id].id == room.id:
                 others = [s for p in room.sensors if _apart(p, profile) for s in signs[p.id]]
@@ -393,7 +393,7 @@ class Watch:
             return
         first, last = known[0][0], known[-1][1]
         sums.signs += len(own)
-        sums.edge_signs += sum(min(abs(s - first), abs(last - e)) <= EDGE_MS for s, e in own)
+        sums.edge_signs += sum(e - first <= EDGE_MS or last - s <= EDGE_MS for s, e in own)
         if own:
             track.silent_streak = 0
         else:
