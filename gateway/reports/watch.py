@@ -287,7 +287,7 @@ class Watch:
             track = self.history.sensors[sensor]
             if track.showing and at - hit > HIT_LASTS_MS:
                 del hits[sensor]
-            elif at >= hit + ALONE_MS and all(t.last_heard >= hit + ALONE_MS for t in self._others(sensor)):
+            elif all(t.last_heard >= hit + ALONE_MS for t in self._others(sensor)):
                 del hits[sensor]
                 sums = self._sums(sensor, at)
                 sums.spurious += 1

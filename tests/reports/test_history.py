@@ -122,7 +122,7 @@ def test_time_in_which_nobody_listened_says_nothing() -> None:
         past.beats(when(0, -30), when(0, 90), MINUTE_MS, "counter")
         past.beats(when(0, -30), when(0, 20), MINUTE_MS, pir.id)
         past.beats(when(0, 20 if fault != "overdue" else 40), when(0, 90), MINUTE_MS, pir.id)
-        past.shown("counter", (when(0, 0), when(0, 60)))
+        past.shown("counter", (when(0, 0), when(0, 19)), (when(0, 30), when(0, 60)))
         past.shown(pir.id, (when(0, 1), when(0, 10)), (when(0, 45), when(0, 50)))
         if fault == "link":
             past.fact(when(0, 20), LinkDown())
@@ -188,6 +188,14 @@ def test_a_new_battery_begins_a_line_of_its_own() -> None:
     for day, percent in enumerate((30, 25, 20, 100, 99)):
         past.fact(when(day, 0), Reading("pir", "battery", percent))
     assert list(sums(past, "pir").battery.values()) == [100, 99]
+
+
+def test_an_old_battery_is_forgotten_with_its_period_too() -> None:
+    """Renewed in the newer of two periods: the line of the one before says nothing any more."""
+    past = Past(PIR)
+    for at, percent in ((MONDAY, 30), (MONDAY + PERIOD_MS, 25), (MONDAY + PERIOD_MS + DAY_MS, 100)):
+        past.fact(at, Reading("pir", "battery", percent))
+    assert list(sums(past, "pir").battery.values()) == [100]
 
 
 def test_only_two_periods_are_kept() -> None:

@@ -256,6 +256,19 @@ def test_an_early_end_needs_both_kinds_with_enough_history() -> None:
     assert policy_flags(past.room, past.quality()) == []
 
 
+def test_one_long_silence_in_many_meetings_is_enough_against_an_early_end() -> None:
+    """Half an hour in one of 32 meetings, by a PIR that is good otherwise: it would have ended that one."""
+    past = meetings(RADAR_5, PIR_5, days=31, policy=EARLY, witness=False)
+    span = when(3, 120), when(3, 180)
+    past.attended(*span)
+    past.shown("radar", span)
+    past.shown("pir", *without([span], [(when(3, 130), when(3, 160))]))
+    assert past.sensor("pir").grade in ("good", "fair")
+    assert given_to_core(past).early_end_by == ("radar",)
+    support = past.quality().supports["early_end"]
+    assert (support.verdict, "pir at times was quiet for longer than 25 min" in support.words) == ("no", True)
+
+
 @pytest.mark.parametrize("case", ["few", "quiet", "wrong", "nothing"])
 def test_an_early_end_is_not_supported_by_less(case: str) -> None:
     """Too few meetings, a silence of half an hour, a release reported as wrong, no history at all."""
