@@ -99,8 +99,8 @@ def _supports(console: Console, room: RoomQuality) -> None:
 
 def _figures(console: Console, sensors: list[SensorQuality]) -> None:
     """How well they see, then how they speak."""
-    headers = ("Bookings", "Missed", "Quiet 95 %", "Longest", "Hold", "Needed", "Called empty")
-    table = listing("Sensor", "Trust", *headers, right=range(2, 9))
+    eyes = ("Bookings", "Missed", "Quiet 95 %", "Longest", "Hold", "Needed", "Called empty")
+    table = listing("Sensor", "Trust", *eyes, right=range(2, 9))
     for one in sensors:
         own = "" if one.evidence == "others" else "*"
         table.add_row(
@@ -118,8 +118,8 @@ def _figures(console: Console, sensors: list[SensorQuality]) -> None:
     if any(one.evidence == "itself" for one in sensors):
         console.print(text("* by its own word alone: nobody else confirms who is there", QUIET))
     console.print()
-    headers = ("First sign 95 %", "In empty room", "Speaks each", "99 % within", "Late", "Refused")
-    table = listing("Sensor", *headers, "Battery", right=range(1, 8))
+    voice = ("First sign 95 %", "In empty room", "Speaks each", "99 % within", "Late", "Refused")
+    table = listing("Sensor", *voice, "Battery", right=range(1, 8))
     for one in sensors:
         table.add_row(
             text(one.sensor),

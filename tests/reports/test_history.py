@@ -1,5 +1,7 @@
 """What is gathered of a room's past: known people, quiet sensors, stray hits, outages, in one pass."""
 
+from collections.abc import Sequence
+
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def sums(past: Past, sensor: str) -> SensorSums:
     return past.history().sums().sensors[sensor]
 
 
-def meetings(days: int, deaf: Minutes = (), *, length: int = 60) -> Past:
+def meetings(days: int, deaf: Sequence[tuple[int, int]] = (), *, length: int = 60) -> Past:
     """An hour each day that a counter and a PIR see; the PIR is deaf for some of its minutes."""
     past = Past(PIR, COUNTER)
     for day in range(days):

@@ -66,6 +66,7 @@ def test_a_line_is_not_bent_by_a_third_of_rubbish() -> None:
     """Theil and Sen: a battery that loses a percent in two days, with some readings of 0 and 100."""
     points = {day: 90 - day / 2 for day in range(40)} | {5: 0.0, 6: 100.0, 17: 0.0, 30: 100.0}
     rise = slope(points)
+    assert rise is not None
     assert rise == pytest.approx(-0.5, abs=0.05)
     assert level(points, rise, 40) == pytest.approx(70, abs=1.5)
     assert slope({3: 1.0}) is None

@@ -176,8 +176,8 @@ def test_a_policy_that_learns_holds_s7_for_as_long_as_it_is_silent() -> None:
         (("S7",), True, [52]),
         (("S6", "S7"), False, [10, 10]),
     ):
-        play = Play(*pirs, witness=witness)  # type: ignore[arg-type] # pairs of the literal
-        room = played(*pirs, witness=witness)  # type: ignore[arg-type] # the same
+        play = Play(*pirs, witness=witness)
+        room = played(*pirs, witness=witness)
         given = with_history(play.config, [room], learning={"orion"}, asking=()).rooms[0]
         learned = [p.hold_ms // MINUTE_MS for p in given.sensors if p.id != "people"]
         assert learned == holds
