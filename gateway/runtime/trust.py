@@ -3,9 +3,11 @@
 The history is read from the journal on the ledger's own thread in small steps with pauses between, so
 that nothing waits for it: a day of 100 rooms takes seconds of a core, and months after a first start
 some minutes. What was gathered is one note in the ledger; without it everything is gathered anew.
+
+A look back must never take the gateway down: whatever goes wrong in it is logged with its trace, and the
+gateway goes on by what it knew before (nothing, at first: then nothing is done that asks for history).
 """
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Final
@@ -14,7 +16,7 @@ import msgspec
 import structlog
 
 from gateway.core.policy import SiteConfig
-from gateway.ledger import LedgerError, LedgerWorker
+from gateway.ledger import LedgerWorker
 from gateway.ledger.store import Ledger
 from gateway.reports.history import NOTE, History, kept
 from gateway.reports.room_quality import RoomQuality, site_quality
@@ -49,10 +51,16 @@ class Trust:
         """Empty until it is known."""
 
     async def recall(self, site: SiteConfig) -> None:
-        """Judge by the history as it was kept, without a look at the journal. Raises LedgerError."""
-        history = kept(await self._ledger.run(lambda ledger: ledger.note(NOTE)))
-        if history.seq:
-            self.rooms = site_quality(site, history, {}, self._clock)
+        """Judge by the history as it was kept, without a look at the journal.
+
+        Where that cannot be done nothing is known, and nothing is done that asks for history.
+        """
+        try:
+            history = kept(await self._ledger.run(lambda ledger: ledger.note(NOTE)))
+            if history.seq:
+                self.rooms = site_quality(site, history, {}, self._clock)
+        except Exception:
+            log.exception("the sensors' history cannot be used")
 
     async def look(self, site: SiteConfig, today: date) -> bool:
         """Go through what is new in the journal and judge anew; False if that was done today, or failed."""
@@ -61,11 +69,11 @@ class Trust:
         try:
             history = await self._gather(site)
             text = await self._ledger.run(lambda _: msgspec.json.encode(history).decode())
-        except (LedgerError, sqlite3.Error, msgspec.MsgspecError) as error:
-            log.warning("the sensors' history could not be read", why=str(error))
+            rooms = site_quality(site, history, {}, self._clock)
+        except Exception:
+            log.exception("the sensors' history could not be gathered; the next attempt follows in an hour")
             return False
-        self._looked_on = today
-        self.rooms = site_quality(site, history, {}, self._clock)
+        self._looked_on, self.rooms = today, rooms
         self._brain.note(NOTE, text)
         return True
 

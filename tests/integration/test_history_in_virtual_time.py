@@ -15,6 +15,7 @@ from gateway.core.policy import Policy, RoomConfig
 from gateway.core.units import MINUTE_MS
 from gateway.ledger import Batch, Ledger, LedgerReader
 from gateway.reports.history import NOTE, kept
+from gateway.runtime import trust
 
 ORION = "orion@contoso.com"
 ANA = "person-001@contoso.com"
@@ -135,3 +136,21 @@ def test_a_restart_goes_by_what_was_kept(tmp_path: Path) -> None:
 
     remember(tmp_path, 12, deaf=(15, 27))
     in_world(tmp_path, story, **settings("learn = true"))
+
+
+def test_a_fault_in_looking_back_takes_nothing_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway goes on deciding; what hangs on history stays off (W10)."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    async def story(world: World) -> None:
+        world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
+        world.others = {"orion/pir": "OFF"}
+        await world.until("10:30")
+        assert world.decisions("released")
+        assert {room.early_end_by for room in given(world)} == {()}
+
+    remember(tmp_path, 31)
+    monkeypatch.setattr(trust, "site_quality", broken)
+    in_world(tmp_path, story, **settings("end_early = true"))
