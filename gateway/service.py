@@ -46,6 +46,8 @@ from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
 from gateway.links.mqtt import MqttLink
 from gateway.links.mqtt import MqttSettings as LinkSettings
+from gateway.reports.learned import with_history
+from gateway.reports.room_quality import policy_flags
 from gateway.runtime.announce import Announcer, availability_topic
 from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
 from gateway.runtime.control import ControlServer, Json
@@ -61,6 +63,7 @@ from gateway.runtime.picture import clock_in, iso, site_picture
 from gateway.runtime.places import Place
 from gateway.runtime.rule_check import rule_check
 from gateway.runtime.sync import Sync
+from gateway.runtime.trust import Trust
 from gateway.sensors import build_router
 from gateway.settings import Settings, SettingsError
 
@@ -149,6 +152,7 @@ class Service:
         """Names this ledger among all that ever wrote to these rooms: when it was first used."""
         self._holidays_of: date | None = None
         """The day on which the holidays were last worked out."""
+        self.trust = Trust(self.ledger, self.brain, around.sleep, clock_in(self._site_zone()))
         self.sync = Sync(self.brain, self.graph, self.places, self.hints, self._note_trouble)
         wordings: dict[str, Wording] = {}
         self.dispatch = Dispatch(
@@ -272,6 +276,8 @@ class Service:
         announced = json.dumps(self.announcer.remember(json.loads(before or "[]")))
         if announced != before:
             self.brain.note(ANNOUNCED_NOTE, announced)
+        if self._asks_history:
+            await self.trust.recall(self.settings.site_config())
         await self._configure()
         down_since = self.brain.now() if newest is None else newest
         self.brain.note(BOOT_NOTE, boot)
@@ -287,7 +293,12 @@ class Service:
         # Off the event loop: a region's holidays are worked out by a program of their own.
         holidays = await asyncio.to_thread(self.settings.holidays, now)
         self._holidays_of = self._day(now)
-        config = self.settings.site_config(holidays)
+        config = with_history(
+            self.settings.site_config(holidays),
+            self.trust.rooms,
+            learning=self.settings.learning_rooms,
+            asking=self.settings.history_rooms,
+        )
         if config != self.brain.site.state.config:
             self.brain.tell(Configured(config))
 
@@ -312,6 +323,25 @@ class Service:
             log.warning("holidays unknown", why=str(error))
         except Paused as error:
             log.info("holidays not looked at", why=str(error))
+
+    @property
+    def _asks_history(self) -> bool:
+        """Whether what the core is given hangs on the sensors' history at all."""
+        settings = self.settings
+        asking = settings.history_rooms
+        early = any(settings.policies[r.policy].end_early for r in settings.rooms if r.id in asking)
+        return early or bool(settings.learning_rooms)
+
+    async def _look_at_history(self) -> None:
+        """Once a day: how far each sensor can be trusted, and what the core is given of that."""
+        today = self._day(self.brain.now())
+        if self.brain.paused_because or not await self.trust.look(self.settings.site_config(), today):
+            return
+        try:
+            if self._asks_history:
+                await self._configure()
+        except (SettingsError, Paused) as error:
+            log.warning("what the sensors' history says is not taken up", why=str(error))
 
     async def _work(self) -> None:
         jobs: list[Coroutine[Any, Any, None]] = [
@@ -341,9 +371,12 @@ class Service:
 
     async def _housekeeping(self) -> None:
         """Know the new day's holidays; forget what is older than it should be, a bounded step at a time."""
+        if self._asks_history:
+            await self._look_at_history()
         while True:
             await self._around.sleep(PRUNE_EVERY_S)
             await self._look_at_holidays()
+            await self._look_at_history()
             before = self.brain.now() - self.settings.ledger.keep
             with contextlib.suppress(Exception):  # an unwritable ledger is the brain's to report
                 while await self.ledger.run(lambda ledger, before=before: ledger.prune(before)):  # type: ignore[misc] # bound at once
@@ -547,8 +580,11 @@ class Service:
                 "limit_today": self.budget.limit,
             },
         }
+        known = {room.room: room for room in self.trust.rooms}
         for room in picture["rooms"]:
             name, calendar = room["room"], room["calendar"]
+            if name in known:
+                room["unsupported"] = policy_flags(self.brain.site.rooms[name].state.config, known[name])
             calendar["may_be_old_s"] = self._pace_of(name) // 1_000
             read_at = self.sync.read_at.get(name)
             if read_at is not None:

@@ -240,6 +240,17 @@ class Settings:
             holidays=holidays,
         )
 
+    @property
+    def learning_rooms(self) -> frozenset[str]:
+        """Rooms whose sensors get longer holds by their own history."""
+        return frozenset(room.id for room in self.rooms if self.policies[room.policy].learn)
+
+    @property
+    def history_rooms(self) -> frozenset[str]:
+        """Rooms that end attended bookings early only where their sensors' history supports it."""
+        policies = self.policies
+        return frozenset(room.id for room in self.rooms if policies[room.policy].end_early_needs_history)
+
     def sensor_sources(self) -> list[SensorSource]:
         """How each sensor publishes, for `gateway.sensors.build_router`."""
         return [source_of(sensor) for room in self.rooms for sensor in room.sensors]

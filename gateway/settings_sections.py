@@ -467,6 +467,10 @@ class PolicySettings(Section):
         _POLICY.end_early_vacate_ms
     )
     """How long the room must be proven empty before an attended booking is shortened."""
+    end_early_needs_history: bool = True
+    """Whether that waits until the room's own history shows that its sensors notice who sits still."""
+    learn: bool = False
+    """Whether a sensor whose history asks for a longer hold than configured gets it; never a shorter one."""
     walk_up: bool = _POLICY.walk_up
     """Whether people without a booking get one: shown busy, extended while they are there, freed after."""
     walk_up_after: Annotated[DurationMs, _between(MINUTE_MS, 4 * HOUR_MS)] = _POLICY.walk_up_after_ms

@@ -140,6 +140,7 @@ def _early_ends_can_be_proven(draft: Draft) -> Iterator[Problem]:
 def _what_is_off_has_no_effect(draft: Draft) -> Iterator[Problem]:
     switches = {
         "end_early_vacate": "end_early",
+        "end_early_needs_history": "end_early",
         "walk_up_after": "walk_up",
         "walk_up_length": "walk_up",
     }

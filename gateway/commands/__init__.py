@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway import __version__
-from gateway.commands import act, desk, exchange, firmware, look, rooms, sensors
+from gateway.commands import act, desk, exchange, firmware, look, quality, rooms, sensors
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
 HELP_OPTIONS: Final = ["--help", "-h"]
@@ -104,7 +104,10 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
         },
     ),
     "rooms": ("Look after the list of rooms.", {"import": rooms.import_rooms}),
-    "sensors": ("Try how sensors are understood.", {"decode": sensors.decode}),
+    "sensors": (
+        "How sensors are understood and trusted.",
+        {"decode": sensors.decode, "quality": quality.quality},
+    ),
 }
 """Commands of two words, by the first and the second."""
 

@@ -18,12 +18,14 @@ from gateway.commands.base import (
     print_json,
 )
 from gateway.commands.moments import midnight, parse_day, parse_moment
+from gateway.commands.quality import flags_of, quality_of
 from gateway.core.decisions import Decision, DecisionKind
 from gateway.core.policy import whole_rooms
 from gateway.core.units import DAY_MS, Instant
 from gateway.ledger import Counts, LedgerError, LedgerReader
 from gateway.prospects import check_report, prospect, render_check
 from gateway.reports import as_csv, as_json, as_table, rooms_report
+from gateway.reports.room_quality import RoomQuality
 from gateway.run import MISCONFIGURED
 from gateway.runtime.control import NotRunning, call
 from gateway.runtime.picture import site_picture
@@ -31,7 +33,8 @@ from gateway.settings import SettingsError, load
 from gateway.shown.check import paint_check
 from gateway.shown.day import entry_json, paint_day, paint_decisions
 from gateway.shown.paint import Times, console
-from gateway.shown.report import paint_report
+from gateway.shown.quality import sensor_summary
+from gateway.shown.report import paint_report, paint_unsupported
 from gateway.shown.status import paint_status
 from gateway.shown.timeline import decision_json, paint_story, story_json
 
@@ -79,7 +82,7 @@ def status(
     *,
     room: RoomOption = "",
     sensors: Annotated[
-        bool, typer.Option("--sensors", help="Also each sensor: what it sent, and what was refused.")
+        bool, typer.Option("--sensors", help="Also each sensor: how far to trust it, what was refused.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -97,6 +100,9 @@ def status(
     if room:
         office.room(room)
     picture = _picture(office, with_counts=sensors or json)
+    if sensors:
+        with office.ledger() as reader:
+            _add_quality(office, picture, quality_of(office, reader, catch_up=True))
     if room:
         picture["rooms"] = [known for known in picture["rooms"] if known["room"] == room]
         picture["other_messages"] = {}
@@ -116,6 +122,7 @@ def _picture(office: Office, *, with_counts: bool) -> dict[str, Any]:
             picture = _last_picture(office, reader)
             picture["gateway"]["why"] = str(away)
             _add_counts(office, picture, reader.counts())
+            _add_quality(office, picture, quality_of(office, reader, catch_up=False))
         return picture
     if with_counts:
         with office.ledger() as reader:
@@ -152,6 +159,17 @@ def _messages(counts: Counts, times: Times) -> dict[str, Any]:
         "last_sample": counts.last_sample,
         "last_error_at": times.iso(counts.last_error_at or None),
     }
+
+
+def _add_quality(office: Office, picture: dict[str, Any], rooms: tuple[RoomQuality, ...]) -> None:
+    """How far each sensor can be trusted, and what the policies ask for in vain."""
+    flags = flags_of(office, rooms)
+    judged = {sensor.sensor: sensor for room in rooms for sensor in room.sensors}
+    for room in picture["rooms"]:
+        room["unsupported"] = flags.get(room["room"], [])
+        for sensor in room["sensors"]:
+            own = judged.get(sensor["sensor"])
+            sensor["quality"] = None if own is None else sensor_summary(own)
 
 
 def _add_prospects(office: Office, picture: dict[str, Any]) -> None:
@@ -314,7 +332,8 @@ def report(
     Also the hours of ghosts that were not given back, and why. A ghost is a booking that nobody
     attended. Bookings count when they are over. "Wrong" is the share of releases that people reported
     as wrong. Covers whole hours only, and no single booking can be told from it, but for series that
-    nobody comes to any more: each is named with what ending it would return.
+    nobody comes to any more: each is named with what ending it would return. Below stands what a room's
+    policy asks for and the history of its sensors speaks against (`sensors quality` has the figures).
 
     Examples:
       occupancy-gateway report --since 2026-09-01 --until 2026-10-01
@@ -327,6 +346,8 @@ def report(
     with office.ledger() as reader:
         rooms = [office.room(room, reader)] if room else [own.id for own in office.settings.rooms]
         found = _for_report(reader, rooms, room, start, end)
+        flags = flags_of(office, quality_of(office, reader, catch_up=False))
+        unsupported = {name: flags[name] for name in rooms if flags.get(name)}
         office.note_if_stale(reader)
         end = min(end, reader.newest_instant() or end)
     try:
@@ -334,7 +355,7 @@ def report(
     except ValueError as error:
         raise WrongUsage(f"--since {since!r} --until {until!r}: {error}, with something recorded.") from None
     if json or form == "json":
-        print_json(as_json(result, office.zone))
+        print_json(as_json(result, office.zone) | {"unsupported": unsupported})
     elif form == "csv":
         typer.echo(as_csv(result), nl=False)
     else:
@@ -343,6 +364,7 @@ def report(
             f"{times.clock(result.since)} to {times.clock(result.until)} ({office.settings.site.time_zone})"
         )
         paint_report(console(), as_table(result, office.names), period)
+        paint_unsupported(console(), unsupported, office.names)
 
 
 def _for_report(

@@ -112,6 +112,10 @@ SENTENCES: Final[dict[str, str]] = {
     "released_before": "it was released once, at {at}",
     "lengthened_again": "it was ended early once, and somebody has made it longer again",
     "no_second_kind": "only a presence and a motion sensor together may end an attended booking",
+    "no_history": (
+        "the history of its sensors does not show yet that they notice everybody who sits still, "
+        "so no attended booking is ended early"
+    ),
     "too_short": "bookings shorter than {value} are not released",
     # release
     "not_due": "it is due at {until}",

@@ -90,6 +90,9 @@ class RoomConfig(msgspec.Struct, frozen=True):
     sensors: tuple[SensorProfile, ...] = ()
     parts: tuple[str, ...] = ()
     """The rooms that this one is put together from; their sensors are its own too."""
+    early_end_by: tuple[str, ...] | None = None
+    """The sensors whose own history supports ending an attended booking early; None: no history is asked
+    for. Found outside of the core and given to it, so that replaying needs no history but the journal."""
 
 
 class BreakerPolicy(msgspec.Struct, frozen=True):

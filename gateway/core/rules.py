@@ -23,6 +23,9 @@ CALENDAR_FRESH_MS: Final[Duration] = 5 * MINUTE_MS
 LONE_PROVER_UNSEEN_LIMIT: Final = 3
 """So many bookings in a row without a sign, and a room's only sensor may itself be what is missing."""
 
+BOTH_KINDS: Final = frozenset({"presence", "motion"})
+"""What must agree before an attended booking is cut short: they fail in different ways."""
+
 
 class Case(NamedTuple):
     """Everything that the release rules may look at, for one booking at one moment."""
@@ -122,7 +125,17 @@ def both_kinds_prove(case: Case) -> Reason | None:
     if not case.life.ends_early:
         return None
     kinds = {p.senses for p in case.room.sensors if p.id in case.proof.provers}
-    return None if {"presence", "motion"} <= kinds else Reason("no_second_kind")
+    return None if kinds >= BOTH_KINDS else Reason("no_second_kind")
+
+
+def history_supports(case: Case) -> Reason | None:
+    """And only where these sensors' own history shows that they do notice people who sit still."""
+    supported = case.room.early_end_by
+    if supported is None or not case.life.ends_early:
+        return None
+    provers = [p for p in case.room.sensors if p.id in case.proof.provers]
+    kinds = {p.senses for p in provers if p.id in supported}
+    return None if kinds >= BOTH_KINDS else Reason("no_history")
 
 
 def room_paused(case: Case) -> Reason | None:
@@ -216,6 +229,7 @@ RELEASE_RULES: Final[tuple[tuple[Weight, Rule], ...]] = (
     ("never", never_twice),
     ("never", too_short),
     ("never", both_kinds_prove),
+    ("never", history_supports),
     # doubt: something is missing that may come (back); a due release is withheld
     ("doubt", hearing),
     ("doubt", calendar_fresh),

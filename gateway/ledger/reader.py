@@ -2,7 +2,7 @@
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -22,13 +22,28 @@ _DECISION: Final = msgspec.json.Decoder(Decision)
 _WRITE: Final = msgspec.json.Decoder(Write)
 
 
-def events_after(connection: sqlite3.Connection, seq: int) -> Iterator[tuple[int, Instant, AnyEvent]]:
-    """Every journaled event after a sequence number, in order."""
+def events_after(
+    connection: sqlite3.Connection, seq: int, limit: int = -1
+) -> Iterator[tuple[int, Instant, AnyEvent]]:
+    """Every journaled event after a sequence number, in order; with `limit` that many."""
     decode = _EVENT.decode
     for number, at, text in connection.execute(
-        "SELECT seq, at, event FROM journal WHERE seq > ? ORDER BY seq", (seq,)
+        "SELECT seq, at, event FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
     ):
         yield number, at, decode(text)
+
+
+def decisions_after(
+    connection: sqlite3.Connection, number: int, kinds: Sequence[str]
+) -> Iterator[tuple[int, int, Decision]]:
+    """Decisions of some kinds after the one of this id: id, sequence number of their event, decision."""
+    marks = ", ".join("?" * len(kinds))
+    rows = connection.execute(
+        f"SELECT id, seq, body FROM decisions WHERE id > ? AND kind IN ({marks}) ORDER BY id",  # noqa: S608 - marks
+        (number, *kinds),
+    )
+    for own, seq, body in rows:
+        yield own, seq, _DECISION.decode(body)
 
 
 def replay_from(connection: sqlite3.Connection, path: str) -> Site:
@@ -109,6 +124,15 @@ class LedgerReader:
     def events(self, after: int = 0) -> Iterator[tuple[int, Instant, AnyEvent]]:
         """Sequence number, instant and event, in order."""
         return events_after(self._db, after)
+
+    def decisions_after(self, number: int, kinds: Sequence[str]) -> Iterator[tuple[int, int, Decision]]:
+        """Decisions of some kinds after the one of this id: id, sequence number of their event, decision."""
+        return decisions_after(self._db, number, kinds)
+
+    def note(self, name: str) -> str:
+        """A fact noted about this installation, or empty."""
+        row = self._db.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return "" if row is None else str(row[0])
 
     def decisions(
         self,

@@ -4,19 +4,21 @@ import fcntl
 import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from gateway.core.decisions import Decision
+from gateway.core.events import AnyEvent
 from gateway.core.site import RULESET, Site
 from gateway.core.units import Instant
 from gateway.ledger import schema
 from gateway.ledger.batch import Batch, OutboxRow
 from gateway.ledger.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerUnwritable
-from gateway.ledger.reader import open_rows, replay_from
+from gateway.ledger.reader import decisions_after, events_after, open_rows, replay_from
 
 PROBE_NOTE: Final = "last_probe"
 SNAPSHOTS_KEPT: Final = 3
@@ -177,6 +179,14 @@ class Ledger:
     def open_rows(self) -> list[OutboxRow]:
         """The outbox rows that have not ended, oldest first."""
         return open_rows(self._db)
+
+    def events_after(self, seq: int, limit: int) -> Iterator[tuple[int, Instant, AnyEvent]]:
+        """At most `limit` events after a sequence number, in order."""
+        return events_after(self._db, seq, limit)
+
+    def decisions_after(self, number: int, kinds: Sequence[str]) -> Iterator[tuple[int, int, Decision]]:
+        """As `LedgerReader.decisions_after`."""
+        return decisions_after(self._db, number, kinds)
 
     def note(self, name: str) -> str:
         """A fact noted about this installation, or empty."""

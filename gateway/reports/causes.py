@@ -78,6 +78,7 @@ CAUSES: Final[dict[str, Cause]] = {
     "released_before": Cause("exempt", "it had come back after a release"),
     "lengthened_again": Cause("exempt", "somebody had made it longer again"),
     "no_second_kind": Cause("exempt", "one kind of sensor alone ends no attended booking"),
+    "no_history": Cause("exempt", "the sensors' own history did not support ending it early"),
     # Exchange and the gateway itself
     "calendar_doubted": Cause("calendar", "the calendar had lost most of its bookings at once"),
     "calendar_stale": Cause("calendar", "the calendar could not be read"),

@@ -1,5 +1,7 @@
 """The report as a table for people."""
 
+from collections.abc import Mapping, Sequence
+
 from rich.console import Console
 from rich.text import Text
 
@@ -39,6 +41,21 @@ def paint_report(console: Console, table: Table, period: str) -> None:
         console.print()
         for note in table.notes:
             console.print(text(note))
+
+
+def paint_unsupported(
+    console: Console, unsupported: Mapping[str, Sequence[str]], names: Mapping[str, str]
+) -> None:
+    """What rooms' policies ask for and their sensors' history speaks against; nothing if there is none."""
+    if not unsupported:
+        return
+    console.print()
+    console.print(text("What the sensors' own history does not support", QUIET))
+    lines = grid(2)
+    for room, sentences in unsupported.items():
+        for sentence in sentences:
+            lines.add_row(text(names.get(room, room)), text(sentence))
+    console.print(lines)
 
 
 def _pairs(console: Console, pairs: list[tuple[str, str]]) -> None:

@@ -148,6 +148,7 @@ def _troubles(room: Json) -> list[str]:
         why = f": {calendar['trouble']}" if calendar["trouble"] else ""
         lines.append(f"the calendar was last read at {_moment(calendar['read_at'])}{why}")
     lines += [sensor["trouble"] for sensor in room["sensors"] if sensor["trouble"]]
+    lines += room.get("unsupported", [])
     prospect = room.get("prospect")
     if prospect is not None and not prospect["can_prove"]:
         lines.append(prospect["why"])
@@ -158,9 +159,18 @@ def _troubles(room: Json) -> list[str]:
 
 
 def _sensors(console: Console, picture: Json) -> None:
-    table = listing(
-        "Sensor", "Shows", "Last heard", "Received", "Accepted", "Folded", "Refused", right=range(3, 7)
+    headers = (
+        "Sensor",
+        "Shows",
+        "Last heard",
+        "Trust",
+        "Battery",
+        "Received",
+        "Accepted",
+        "Folded",
+        "Refused",
     )
+    table = listing(*headers, right=range(4, 9))
     refused: list[tuple[str, Json]] = []
     for room in picture["rooms"]:
         for sensor in room["sensors"]:
@@ -168,15 +178,17 @@ def _sensors(console: Console, picture: Json) -> None:
             heard = _time(sensor["last_heard"]) if sensor["last_heard"] else "never"
             style = "" if sensor["healthy"] else WARN
             messages = sensor["messages"]
-            table.add_row(text(sensor["sensor"], style), shows, heard, *_numbers(messages))
+            trust, battery = _trust(sensor.get("quality"))
+            table.add_row(text(sensor["sensor"], style), shows, heard, trust, battery, *_numbers(messages))
             refused += [(sensor["sensor"], messages)] if messages["rejected"] else []
     for name, messages in picture["other_messages"].items():
-        table.add_row(text(name, QUIET), DASH, DASH, *_numbers(messages))
+        table.add_row(text(name, QUIET), *[DASH] * 4, *_numbers(messages))
         refused += [(name, messages)] if messages["rejected"] else []
     if not table.row_count:
         console.print(text("No sensor is configured here.", QUIET))
         return
     console.print(table)
+    _why_not_to_trust(console, picture)
     if refused:
         console.print()
         console.print(text("Last refused messages", QUIET))
@@ -186,6 +198,31 @@ def _sensors(console: Console, picture: Json) -> None:
             lines.add_row(text(name), text("at", QUIET), text(at))
             lines.add_row("", text("why", QUIET), text(messages["last_error"] or "no reason is recorded"))
             lines.add_row("", text("was", QUIET), text(messages["last_sample"] or "(empty)"))
+        console.print(lines)
+
+
+def _trust(quality: Json | None) -> tuple[str, str]:
+    """Its grade, and its battery with the forecast."""
+    if quality is None:
+        return DASH, DASH
+    battery, left = quality["battery"], quality["battery_days_left"]
+    words = DASH if battery is None else f"{battery} %" + ("" if left is None else f", {left} d left")
+    return str(quality["trust"]), words
+
+
+def _why_not_to_trust(console: Console, picture: Json) -> None:
+    """Each sentence about a sensor once, also where two rooms share it."""
+    sentences = {
+        sentence: None
+        for room in picture["rooms"]
+        for sensor in room["sensors"]
+        for sentence in (sensor.get("quality") or {}).get("troubles", [])
+    }
+    if sentences:
+        console.print()
+        lines = grid(2)
+        for sentence in sentences:
+            lines.add_row(text("look", WARN), text(sentence))
         console.print(lines)
 
 

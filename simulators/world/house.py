@@ -42,6 +42,7 @@ def house(
     policy: dict[str, Any] = {}
     if rng.random() < _OFTEN:
         policy["end_early"] = True
+        policy["end_early_needs_history"] = False  # a few days are no history
     if rng.random() < _OFTEN:
         policy["walk_up"] = True
     if rng.random() < _SELDOM:

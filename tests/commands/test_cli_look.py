@@ -80,7 +80,7 @@ def test_status_as_json_has_the_picture_counts_and_prospects(call: Call) -> None
 def test_status_with_sensors_counts_messages_and_obeys_no_payload(call: Call) -> None:
     """The last refused sample is shown, and a terminal is never handed its control characters."""
     result = call("status", "--sensors")
-    assert "pir nothing 18:05 293 90 200 3" in told(result)
+    assert "pir nothing 18:05 unknown - 293 90 200 3" in told(result)
     assert "was \\x1b[31m{broken" in told(result)
     assert "\x1b" not in result.stdout
     assert "no sensor has this topic (office/vega)" in told(result)

@@ -1,11 +1,14 @@
 """End early, walk-ups, We were here, shadow's record, series of ghosts, doubtful calendars: timelines."""
 
+import msgspec
 import pytest
 from timeline import MIDNIGHT, PIR, RADAR, Timeline, at, booking
 
-from gateway.core.decisions import Write
+from gateway.core.conclude import case_of
+from gateway.core.decisions import Reason, Write
 from gateway.core.events import Configured, ModeSet, Reviewed, WereHere, WriteOutcome
 from gateway.core.policy import Policy, SiteConfig
+from gateway.core.rules import first_objection
 from gateway.core.units import DAY_MS, MINUTE_MS
 
 EARLY = Policy(end_early=True)
@@ -40,6 +43,49 @@ def test_everybody_left_and_the_rest_of_the_time_is_given_back() -> None:
     assert not line.has("concluded")
     line.tell(WriteOutcome("orion", write.id, "applied"))
     assert line.outcome() == "ended_early"
+
+
+def test_an_early_end_needs_sensors_whose_own_history_supports_it() -> None:
+    """Given the sensors that may; with one kind of them missing nothing is ended, and that is told."""
+    for supported, ends in ((("radar", "pir"), True), (("radar",), False), ((), False), (None, True)):
+        line = left_at("09:40")
+        config = msgspec.structs.replace(line.site.rooms["orion"].state.config, early_end_by=supported)
+        line.tell(Configured(SiteConfig((config,))))
+        line.until("10:30")
+        assert bool(writes(line, "end_early")) == ends, supported
+        case = case_of(
+            line.site.rooms["orion"], next(iter(line.site.rooms["orion"].state.lives.values())), line.now
+        )
+        assert ends or first_objection(case) == ("never", Reason("no_history"))
+
+
+def test_an_early_end_under_way_is_withdrawn_when_history_stops_supporting_it() -> None:
+    """What is lost counts at once; what is gained too, as with a sensor's health."""
+    line = left_at("09:40").until("10:06:30")
+    (write,) = writes(line, "end_early")
+    config = msgspec.structs.replace(line.site.rooms["orion"].state.config, early_end_by=("radar",))
+    line.tell(Configured(SiteConfig((config,))))
+    assert line.decisions[-1].withdraws == write.id
+    assert [reason.code for reason in line.decisions[-1].reasons] == ["no_history"]
+
+
+def test_a_history_that_is_given_starts_no_vacancy_clock_anew() -> None:
+    """It says something about sensors and nothing about the room: the proof goes on."""
+    line = left_at("09:40").until("09:50")
+    config = msgspec.structs.replace(line.site.rooms["orion"].state.config, early_end_by=("pir", "radar"))
+    line.tell(Configured(SiteConfig((config,))))
+    line.until("10:30")
+    assert line.times("warned") == ["10:03"]
+
+
+def test_history_takes_nothing_from_other_releases() -> None:
+    """A no-show is released with and without it."""
+    line = Timeline(RADAR, PIR)
+    config = msgspec.structs.replace(line.site.rooms["orion"].state.config, early_end_by=())
+    line.tell(Configured(SiteConfig((config,))))
+    line.book(booking("09:00", "10:00", "a"))
+    line.until("09:20")
+    assert line.has("released")
 
 
 def test_end_early_is_off_by_default() -> None:

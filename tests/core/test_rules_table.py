@@ -78,6 +78,12 @@ def _left_early() -> Life:
     return life(state="checked_in", policy=Policy(end_early=True), release_kind="end_early")
 
 
+def _unsupported(*supported: str) -> Case:
+    """Both kinds prove it, and the history of only some of them supports an early end."""
+    room = RoomConfig("orion", sensors=(RADAR, PIR), early_end_by=supported)
+    return case(life=_left_early(), room=room, proof=proof(until=at("09:40"), provers=("radar", "pir")))
+
+
 OBJECTIONS = (
     Objection("kept", "kept", case(life=life(kept=True))),
     Objection("room_exempt", "exempt_room", case(room=RoomConfig("orion", exempt=True))),
@@ -107,6 +113,7 @@ OBJECTIONS = (
         "no_second_kind",
         case(life=_left_early(), proof=proof(until=at("09:40"), provers=("radar",))),
     ),
+    Objection("history_supports", "no_history", _unsupported("radar")),
     Objection("room_paused", "paused", case(paused_at=at("09:00"))),
     Objection("breaker_closed", "breaker_open", case(breaker=Reason("breaker_open", at=at("09:00")))),
     Objection("calendar_fresh", "calendar_doubted", case(doubted_at=at("09:12"))),
@@ -178,6 +185,7 @@ def test_the_table_lists_each_rule_once_in_its_order() -> None:
         "never_twice",
         "too_short",
         "both_kinds_prove",
+        "history_supports",
         "hearing",
         "calendar_fresh",
         "not_overlapped",

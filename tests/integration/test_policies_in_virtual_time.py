@@ -25,7 +25,8 @@ def held(world: World, room: str = ORION) -> list[CalendarItem]:
 
 # -- end early ----------------------------------------------------------------------------------------
 
-EARLY: dict[str, Any] = {"policy": "end_early = true", "more": PIR.format(room="orion")}
+EARLY_POLICY = "end_early = true\nend_early_needs_history = false"
+EARLY: dict[str, Any] = {"policy": EARLY_POLICY, "more": PIR.format(room="orion")}
 
 
 async def left_at_twenty_past(world: World) -> None:

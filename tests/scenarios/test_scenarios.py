@@ -53,6 +53,7 @@ TOLD = {
     "never_twice": "released_before",
     "too_short": "too_short",
     "both_kinds_prove": "no_second_kind",
+    "history_supports": "no_history",
     "hearing": "not_hearing",
     "calendar_fresh": "calendar_stale",
     "not_overlapped": "overlaps_attended",
