@@ -25,7 +25,6 @@ from gateway.core.events import (
     BreakerClosed,
     CheckedIn,
     ClockTrust,
-    Configured,
     Ended,
     Kept,
     ModeSet,
@@ -56,8 +55,9 @@ from gateway.runtime.intake import Intake
 from gateway.runtime.pace import Budget, Pace
 from gateway.runtime.picture import clock_in, iso, site_picture
 from gateway.runtime.places import Place
+from gateway.runtime.reload import Reloader
 from gateway.runtime.sync import Sync
-from gateway.sensors import build_router
+from gateway.sensors import Router, build_router
 from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
@@ -69,7 +69,7 @@ CLOCK_TROUBLE: Final = (
 
 PRUNE_EVERY_S: Final = 3_600.0
 TRY_WAKING_EVERY_S: Final = 1.0
-SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing")
+SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing", "reload")
 ANNOUNCED_NOTE: Final = "home_assistant_topics"
 """Every topic that was ever announced to Home Assistant, as a JSON list: rooms that left are taken back."""
 BOOT_NOTE: Final = "machine_boot"
@@ -165,11 +165,22 @@ class Service:
             discovery=home_assistant.prefix if home_assistant.discovery else "",
         )
         self._birth_topic = self.announcer.birth_topic
-        self._is_sensors = self._birth_topic in router.topics
+        self._is_sensors = False
         """A sensor publishes on that topic too, odd as that would be."""
-        self.link.subscribe(sorted({*router.topics, *filter(None, [self._birth_topic])}))
+        self._listen_to(router)
+        self.reloader = Reloader(settings, self.brain, self._take_over)
         self.control = ControlServer(settings.control_socket, self.command)
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
+
+    def _listen_to(self, router: Router) -> None:
+        self._is_sensors = self._birth_topic in router.topics
+        self.link.subscribe(sorted({*router.topics, *filter(None, [self._birth_topic])}))
+
+    def _take_over(self, settings: Settings, router: Router) -> None:
+        """New settings whose sensors alone differ: see `gateway.runtime.reload`."""
+        self.settings = settings
+        self.intake.take_router(router)
+        self._listen_to(router)
 
     def _place(self, room_id: str) -> Place:
         settings = self.settings
@@ -195,6 +206,18 @@ class Service:
     def stop(self) -> None:
         """Ask for a clean stop; safe to call twice and from a signal handler of the loop."""
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Take over a changed configuration, as far as its sensors go; the log tells what came of it.
+
+        Safe to call from a signal handler of the loop.
+        """
+        self._reloading = asyncio.get_running_loop().create_task(self._reload_aloud())
+
+    async def _reload_aloud(self) -> None:
+        answer = await self.reloader.reload()
+        if "error" in answer:
+            log.error("configuration not taken over", why=answer["error"])
 
     async def run(self) -> None:
         """Start, work until `stop`, stop cleanly.
@@ -255,9 +278,7 @@ class Service:
         # Off the event loop: a region's holidays are worked out by a program of their own.
         holidays = await asyncio.to_thread(self.settings.holidays, now)
         self._holidays_of = self._day(now)
-        config = self.settings.site_config(holidays)
-        if config != self.brain.site.state.config:
-            self.brain.tell(Configured(config))
+        self.reloader.configure(holidays)
 
     def _pace_of(self, room: str) -> Duration:
         """How old its calendar may become now."""
@@ -388,6 +409,9 @@ class Service:
 
     def reloaded(self) -> None:
         """From the brain: its memory is the ledger's again."""
+        if self._awake:
+            with contextlib.suppress(Paused):
+                self.reloader.configure_again()  # before any message of a sensor that it may not know
         asyncio.get_running_loop().create_task(self._take_up_again())
 
     async def _take_up_again(self) -> None:
@@ -431,6 +455,8 @@ class Service:
         name = request["command"]
         if name == "status":
             return await self.status()
+        if name == "reload":
+            return await self.reloader.reload()
         room, by = str(request.get("room", "")), str(request.get("by", "command"))
         if name in ("close-breaker", "resume-writing"):
             return await (self._close_breaker(by) if name == "close-breaker" else self._resume_writing(by))

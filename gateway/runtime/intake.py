@@ -37,6 +37,10 @@ class Intake:
         self.link_state = "down"
         """In a word, for people."""
 
+    def take_router(self, router: Router) -> None:
+        """Decode with another router from now on; the core must know its sensors by then."""
+        self._router = router
+
     # -- the link -------------------------------------------------------------------------------------
 
     def link_up(self, session_present: bool) -> None:
