@@ -7,7 +7,7 @@ so that tests, the demo and simulated worlds run this very service.
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,6 +16,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import httpx
+import msgspec
 import structlog
 
 from gateway.clock import Clock, SystemClock
@@ -45,6 +46,7 @@ from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
 from gateway.links.mqtt import MqttLink
 from gateway.links.mqtt import MqttSettings as LinkSettings
+from gateway.links.overhearing import OverhearingLink
 from gateway.runtime.announce import Announcer, availability_topic
 from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
 from gateway.runtime.control import ControlServer, Json
@@ -52,11 +54,14 @@ from gateway.runtime.dispatch import Dispatch
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
 from gateway.runtime.intake import Intake
+from gateway.runtime.overhear import Discovery
+from gateway.runtime.overhear import OverhearingLink as AnyOverhearingLink
 from gateway.runtime.pace import Budget, Pace
 from gateway.runtime.picture import clock_in, iso, site_picture
 from gateway.runtime.places import Place
 from gateway.runtime.reload import Reloader
 from gateway.runtime.sync import Sync
+from gateway.runtime.watch import watch
 from gateway.sensors import Router, build_router
 from gateway.settings import Settings, SettingsError
 
@@ -69,7 +74,7 @@ CLOCK_TROUBLE: Final = (
 
 PRUNE_EVERY_S: Final = 3_600.0
 TRY_WAKING_EVERY_S: Final = 1.0
-SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing", "reload")
+SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing", "reload", "sensors", "candidate")
 ANNOUNCED_NOTE: Final = "home_assistant_topics"
 """Every topic that was ever announced to Home Assistant, as a JSON list: rooms that left are taken back."""
 BOOT_NOTE: Final = "machine_boot"
@@ -83,6 +88,8 @@ class Surroundings:
 
     clock: Clock = field(default_factory=SystemClock)
     link: Link | None = None
+    overhear: Callable[[], AnyOverhearingLink] | None = None
+    """Makes the connection on which sensors without a room are heard; with a link of its own, none."""
     transport: httpx.AsyncBaseTransport | None = None
     tokens: TokenSource | None = None
     executor: Executor | None = None
@@ -168,9 +175,16 @@ class Service:
         self._is_sensors = False
         """A sensor publishes on that topic too, odd as that would be."""
         self._listen_to(router)
+        self.discovery = Discovery(settings, self._overhearing(), around.clock.now)
         self.reloader = Reloader(settings, self.brain, self._take_over)
-        self.control = ControlServer(settings.control_socket, self.command)
+        self.control = ControlServer(settings.control_socket, self.command, {"watch": self.watch})
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
+
+    def _overhearing(self) -> Callable[[], AnyOverhearingLink] | None:
+        if self._around.overhear is not None or self._around.link is not None:
+            return self._around.overhear
+        settings = _link_settings(self.settings)
+        return lambda: OverhearingLink(settings)
 
     def _listen_to(self, router: Router) -> None:
         self._is_sensors = self._birth_topic in router.topics
@@ -181,6 +195,7 @@ class Service:
         self.settings = settings
         self.intake.take_router(router)
         self._listen_to(router)
+        self.discovery.take_settings(settings)
 
     def _place(self, room_id: str) -> Place:
         settings = self.settings
@@ -306,6 +321,7 @@ class Service:
         jobs: list[Coroutine[Any, Any, None]] = [
             self.link.run(self),
             self.sync.run(),
+            self.discovery.run(),
             self._housekeeping(),
             self._keep_watch(),
         ]
@@ -457,6 +473,10 @@ class Service:
             return await self.status()
         if name == "reload":
             return await self.reloader.reload()
+        if name == "sensors":
+            return await self._heard_sensors()
+        if name == "candidate":
+            return self._candidate(str(request.get("sensor", "")))
         room, by = str(request.get("room", "")), str(request.get("by", "command"))
         if name in ("close-breaker", "resume-writing"):
             return await (self._close_breaker(by) if name == "close-breaker" else self._resume_writing(by))
@@ -482,6 +502,36 @@ class Service:
         except (Paused, CoreError) as error:
             return {"error": str(error)}
         return self._told(room, decisions)
+
+    async def watch(self, request: Json) -> AsyncIterator[Json]:
+        """What the sensors of a room say, from now on."""
+        name = str(request.get("room", ""))
+        room = self.brain.site.rooms.get(name)
+        if room is None:
+            yield {"error": f"there is no room {name!r}; the rooms are: {', '.join(sorted(self.places))}"}
+            return
+        async for event in watch(self.intake, room, self.brain.now):
+            yield event
+
+    async def _heard_sensors(self) -> Json:
+        """What is heard that no room has yet; asking makes it listen for a while."""
+        await self.discovery.ask()
+        zone = self._site_zone()
+        heard = [
+            msgspec.structs.asdict(one) | {"last_heard": iso(one.last_heard, zone)}
+            for one in self.discovery.listed()
+        ]
+        return {"discovery": self.discovery.state, "heard": heard}
+
+    def _candidate(self, name: str) -> Json:
+        found = self.discovery.candidate(name)
+        if found is None:
+            return {"error": f"no sensor {name!r} is heard that has no room yet; `sensors list` names them"}
+        one, settings, why_not = found
+        if settings is None:
+            return {"error": f"{one.topic}: {why_not}"}
+        kept = settings.model_dump(include={"id", "family", "topic", "senses", "role", "options"})
+        return {"candidate": msgspec.structs.asdict(one), "settings": kept}
 
     async def _close_breaker(self, by: str) -> Json:
         if self.brain.site.breaker.objection is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -36,6 +37,8 @@ class Intake:
         self._faults: Counter[tuple[str, bytes]] = Counter()
         self.link_state = "down"
         """In a word, for people."""
+        self.watchers: list[Callable[[Decoded, Instant], None]] = []
+        """Whoever looks on (`gateway.runtime.watch`): told of each message, and able to change nothing."""
 
     def take_router(self, router: Router) -> None:
         """Decode with another router from now on; the core must know its sensors by then."""
@@ -84,6 +87,8 @@ class Intake:
         except UnknownTopic as error:
             self._reject(UNKNOWN, f"{error} ({message.topic[:SAMPLE_CHARACTERS]})", message, now)
             decoded = ()
+        for look_on in self.watchers:
+            look_on(decoded, now)
         try:
             self._record(decoded, speaker, now)
         except Exception as error:  # noqa: BLE001 - no message may take the link or the process down (W10)

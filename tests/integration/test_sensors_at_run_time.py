@@ -165,17 +165,16 @@ def test_a_failed_commit_forgets_no_new_sensor(tmp_path: Path) -> None:
         broken = True
 
         async def fail(work: Any) -> Any:
-            if broken:
+            if broken and "orion/pir" in world.link._topics:
                 raise LedgerError("no space left")
             return await real(work)
 
         ledger.run = fail  # type: ignore[method-assign]
         file.write_text(text + PIR.format(room="orion"))
         answer = await told(world)
-        assert "error" in answer or "as soon as" in answer["said"][-1]
+        assert "counts as soon as something can be recorded again" in answer["said"][-1]
         broken = False
         await world.until("08:20")
-        answer = await told(world)
         world.link.send("orion/pir", "ON")
         await world.until("08:25")
         assert not world.service.brain.paused_because
