@@ -74,7 +74,6 @@ CLOCK_TROUBLE: Final = (
 
 PRUNE_EVERY_S: Final = 3_600.0
 TRY_WAKING_EVERY_S: Final = 1.0
-SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing", "reload", "sensors", "candidate")
 ANNOUNCED_NOTE: Final = "home_assistant_topics"
 """Every topic that was ever announced to Home Assistant, as a JSON list: rooms that left are taken back."""
 BOOT_NOTE: Final = "machine_boot"
@@ -469,17 +468,17 @@ class Service:
     async def command(self, request: Json) -> Json:
         """Follow one command of the control socket; the answer is JSON, with "error" if it failed."""
         name = request["command"]
-        if name == "status":
-            return await self.status()
-        if name == "reload":
-            return await self.reloader.reload()
-        if name == "sensors":
-            return await self._heard_sensors()
-        if name == "candidate":
-            return self._candidate(str(request.get("sensor", "")))
         room, by = str(request.get("room", "")), str(request.get("by", "command"))
-        if name in ("close-breaker", "resume-writing"):
-            return await (self._close_breaker(by) if name == "close-breaker" else self._resume_writing(by))
+        of_the_site: dict[str, Callable[[], Awaitable[Json]]] = {
+            "status": self.status,
+            "close-breaker": lambda: self._close_breaker(by),
+            "resume-writing": lambda: self._resume_writing(by),
+            "reload": self.reloader.reload,
+            "sensors": self._heard_sensors,
+            "candidate": lambda: self._candidate(str(request.get("sensor", ""))),
+        }
+        if name in of_the_site:
+            return await of_the_site[name]()
         if room not in self.places:
             known = ", ".join(sorted(self.places))
             return {"error": f"there is no room {room!r}; the rooms are: {known}"}
@@ -494,9 +493,7 @@ class Service:
             "reviewed": lambda: Reviewed(room, by),
         }
         if name not in facts:
-            return {
-                "error": f"there is no command {name!r}; there are: {', '.join([*SITE_COMMANDS, *facts])}"
-            }
+            return {"error": f"there is no command {name!r}; there are: {', '.join([*of_the_site, *facts])}"}
         try:
             decisions = await self.brain.record(facts[name]())
         except (Paused, CoreError) as error:
@@ -523,7 +520,7 @@ class Service:
         ]
         return {"discovery": self.discovery.state, "heard": heard}
 
-    def _candidate(self, name: str) -> Json:
+    async def _candidate(self, name: str) -> Json:
         found = self.discovery.candidate(name)
         if found is None:
             return {"error": f"no sensor {name!r} is heard that has no room yet; `sensors list` names them"}

@@ -347,7 +347,8 @@ def _serial_lines_differ(draft: Draft) -> Iterator[Problem]:
             other = first.setdefault(value, path)
             if other != path:
                 yield Problem(
-                    (*path, key), f"found {shown(value)}, which {dotted(other)} has already; each needs its own"
+                    (*path, key),
+                    f"found {shown(value)}, which {dotted(other)} has already; each needs its own",
                 )
 
 
@@ -369,9 +370,7 @@ def _serial_topics_fit_their_line(draft: Draft) -> Iterator[Problem]:
             expected = f"serial/{name}/ and the sensor's address in eight digits of 0-9 and a-f"
             yield Problem((*path, "topic"), f"found {shown(sensor.topic)}, expected {expected}")
         elif line.family != "enocean" and what != "report":
-            yield Problem(
-                (*path, "topic"), f'found {shown(sensor.topic)}, expected "serial/{name}/report"'
-            )
+            yield Problem((*path, "topic"), f'found {shown(sensor.topic)}, expected "serial/{name}/report"')
 
 
 def _socket_path_fits(draft: Draft) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway import __version__
-from gateway.commands import act, exchange, firmware, look, rooms, sensors
+from gateway.commands import act, exchange, firmware, look, placing, rooms, sensors, walk
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
 HELP_OPTIONS: Final = ["--help", "-h"]
@@ -87,6 +87,8 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     act.reviewed,
     act.close_breaker,
     act.resume_writing,
+    placing.reload,
+    walk.walk_test,
     firmware.firmware,
 )
 GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
@@ -100,7 +102,16 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
         },
     ),
     "rooms": ("Look after the list of rooms.", {"import": rooms.import_rooms}),
-    "sensors": ("Try how sensors are understood.", {"decode": sensors.decode}),
+    "sensors": (
+        "Find sensors, give them to rooms, try how they are understood.",
+        {
+            "list": placing.list_sensors,
+            "assign": placing.assign,
+            "ignore": placing.ignore,
+            "rename": placing.rename,
+            "decode": sensors.decode,
+        },
+    ),
 }
 """Commands of two words, by the first and the second."""
 

@@ -1,4 +1,4 @@
-"""`sensors list`, `assign`, `ignore`, `rename` and `reload`: from a sensor that is heard to a room that has it."""
+"""`sensors list`, `assign`, `ignore`, `rename`, and `reload`: from a sensor that is heard to its room."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +71,8 @@ def assign(
     role: Annotated[
         Literal["room", "door", "seat"] | None,
         typer.Option(
-            "--role", help="What it watches: the whole room, only its door, or only a seat. Left out: a guess."
+            "--role",
+            help="What it watches: the whole room, only its door, or only a seat. Left out: a guess.",
         ),
     ] = None,
     name: Annotated[
@@ -79,7 +80,9 @@ def assign(
     ] = "",
     heartbeat: Annotated[
         str,
-        typer.Option("--heartbeat", metavar="TIME", help="How often a new sensor speaks by itself, such as 1m."),
+        typer.Option(
+            "--heartbeat", metavar="TIME", help="How often a new sensor speaks by itself, such as 1m."
+        ),
     ] = "",
     topic: Annotated[
         str, typer.Option("--topic", metavar="TOPIC", help="Of a sensor that is not heard: its topic.")
@@ -116,8 +119,8 @@ def assign(
     if known and not topic:
         if name or heartbeat or family or senses:
             raise WrongUsage(
-                f"{known} is a sensor of {configured[known]} already: --id, --heartbeat, --family and --senses "
-                "are for new ones. Change them in the configuration, then say `reload`."
+                f"{known} is a sensor of {configured[known]} already: --id, --heartbeat, --family and "
+                "--senses are for new ones. Change them in the configuration, then say `reload`."
             )
         _change(office, config, lambda text, how: edit.moved(text, known, room, role, how), json=json)
         return
@@ -239,8 +242,8 @@ def ignore(
         for one in room.sensors:
             if sensor in {one.id, one.topic}:
                 raise WrongUsage(
-                    f"{one.id} is a sensor of {room.id}; while it is broken or taken down, set its in_service = "
-                    "false, or take its [[room.sensor]] out of the configuration."
+                    f"{one.id} is a sensor of {room.id}; while it is broken or taken down, set its "
+                    "in_service = false, or take its [[room.sensor]] out of the configuration."
                 )
     topic = sensor if undo else _topic_of(office, sensor)
     if undo and topic not in ignored:
@@ -297,7 +300,9 @@ def _change(office: Office, config: Path, change: Change, *, json: bool) -> None
     except OSError as error:
         where = error.filename or config
         raise CommandError(f"{where}: cannot be written ({error.strerror or error})") from error
-    said, taken = _taken_over(office) if backup is not None else (["Nothing to change: it is so already."], True)
+    said, taken = (
+        _taken_over(office) if backup is not None else (["Nothing to change: it is so already."], True)
+    )
     if json:
         print_json(
             {

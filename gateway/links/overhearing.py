@@ -1,8 +1,9 @@
 """A second connection that only overhears: no session, QoS 0, nothing to acknowledge, nothing published.
 
 What is heard here is never evidence, so it must cost the link of the sensors nothing: its own connection
-cannot fill the broker's queue for the gateway, and a filter that the broker refuses takes nothing down. A refused
-filter is left out from then on; when none is left, or the broker wants no second connection, `run` returns.
+cannot fill the broker's queue for the gateway, and a filter that the broker refuses takes nothing down. A
+refused filter is left out from then on; when none is left, or the broker wants no second connection, `run`
+returns.
 """
 
 import asyncio

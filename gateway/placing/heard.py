@@ -1,8 +1,8 @@
 """Sensors that are heard and that no room has yet: what they seem to be.
 
 Two ways to notice one: it describes itself (Zigbee2MQTT's list of devices, Home Assistant's discovery), or
-one of its messages is understood without any description. Nothing here is evidence of anything: it is shown to
-people, who give a sensor to a room. Everything is bounded; what does not fit is counted and left out.
+one of its messages is understood without any description. Nothing here is evidence of anything: it is shown
+to people, who give a sensor to a room. Everything is bounded; what does not fit is counted and left out.
 """
 
 import re
@@ -52,7 +52,23 @@ MAX_NAME: Final = 200
 PREFERRED: Final[tuple[Senses, ...]] = ("presence", "count", "motion")
 """Of a device that senses more than one thing, the one that sees those who sit still."""
 _TAILS: Final = frozenset(
-    "state status sensor status8 up event events rpc binary_sensor tele stat application device devices v3".split()
+    [
+        "state",
+        "status",
+        "sensor",
+        "status8",
+        "up",
+        "event",
+        "events",
+        "rpc",
+        "binary_sensor",
+        "tele",
+        "stat",
+        "application",
+        "device",
+        "devices",
+        "v3",
+    ]
 )
 _CONFIG: Final = re.compile(r"[^/]+/(binary_sensor|sensor|device)/(?:[^/]+/)?[^/]+/config")
 _FORMS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
@@ -107,7 +123,7 @@ class _Looks(msgspec.Struct):
 
 
 class Heard:
-    """What was heard so far. Feed it with messages; nothing that arrives makes it raise or grow without end."""
+    """What was heard so far. Whatever the messages hold, it neither raises nor grows without end."""
 
     def __init__(self) -> None:
         self._candidates: dict[str, Candidate] = {}
@@ -214,7 +230,11 @@ class Heard:
     # -- what is shown ---------------------------------------------------------------------------------
 
     def listed(
-        self, configured: Collection[str], ignored: Collection[str], taken: Collection[str], rooms: Sequence[RoomNames]
+        self,
+        configured: Collection[str],
+        ignored: Collection[str],
+        taken: Collection[str],
+        rooms: Sequence[RoomNames],
     ) -> list[Listed]:
         """The candidates that no room has and nobody ignores, by name.
 
@@ -247,7 +267,7 @@ class Heard:
         return shown
 
     def settings_of(self, topic: str, id_: str, role: Role) -> SensorSettings:
-        """The settings of a candidate as a room's sensor. Raises KeyError, and OptionError if it cannot be one."""
+        """The settings of a candidate as a room's sensor. Raises KeyError, or OptionError if it cannot be."""
         one = self._candidates[topic]
         sensor = SensorSettings.model_validate(
             {
@@ -347,7 +367,7 @@ def _of_zigbee(base: str, name: str, device: Mapping[str, Any]) -> Candidate | N
 
 
 def _zigbee_options(chosen: Exposed, senses: Senses, device: Mapping[str, Any]) -> dict[str, str]:
-    """As little as does: nothing for the usual names, the property's name for on and off, else its description."""
+    """As little as does: nothing for the usual names, the property's name for on and off, else all of it."""
     name = chosen.meaning.name
     types = {type(key[1]) for key in chosen.values or () if isinstance(key, tuple)}
     if senses in MAIN and name in MAIN[senses] and types <= {bool}:

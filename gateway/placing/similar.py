@@ -21,12 +21,31 @@ MAX_CHARACTERS: Final = 300
 """Of a name or topic that are looked at."""
 
 NOISE: Final = frozenset(
-    "a and area besprechungsraum conf conference de in mailbox meeting meetingroom office raum res resource"
-    " room salle the zimmer".split()
+    [
+        "a",
+        "and",
+        "area",
+        "besprechungsraum",
+        "conf",
+        "conference",
+        "de",
+        "in",
+        "mailbox",
+        "meeting",
+        "meetingroom",
+        "office",
+        "raum",
+        "res",
+        "resource",
+        "room",
+        "salle",
+        "the",
+        "zimmer",
+    ]
 )
 """Words that rooms share, so they tell none from another."""
-DOORS: Final = frozenset("door doorway entrance entry eingang exit porte tuer tur".split())
-SEATS: Final = frozenset("chair desk desks schreibtisch seat sitz stuhl tisch".split())
+DOORS: Final = frozenset(["door", "doorway", "entrance", "entry", "eingang", "exit", "porte", "tuer", "tur"])
+SEATS: Final = frozenset(["chair", "desk", "desks", "schreibtisch", "seat", "sitz", "stuhl", "tisch"])
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
@@ -73,7 +92,7 @@ def _match(heard: set[str], room: RoomNames) -> int:
 
 def _match_one(heard: set[str], words: tuple[str, ...]) -> int:
     telling = [word for word in words if word not in NOISE]
-    if not telling or all(word.isdigit() for word in telling) and len(telling) == len(words):
+    if not telling or (all(word.isdigit() for word in telling) and len(telling) == len(words)):
         return 0  # a bare number is in too many names
     if not all(_stands_in(word, heard) for word in telling):
         return 0

@@ -27,7 +27,7 @@ class SensorChanges(msgspec.Struct, frozen=True):
     changed: tuple[str, ...] = ()
     """In the same room, with other settings."""
     elsewhere: frozenset[str] = frozenset()
-    """Of the moved and changed ones: those that publish in another way than before, so perhaps another device."""
+    """Of the moved and changed ones: those that publish in another way, so perhaps another device."""
 
     @property
     def any(self) -> bool:

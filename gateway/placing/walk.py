@@ -102,9 +102,7 @@ def judge(sensors: Sequence[Walked], phases: Phases, said: Iterable[Said]) -> Ro
     beside = {each.sensor: _sees_the_seated(sensors, each, shown, seated) for each in sensors}
     holds = {each.sensor: hold_of(each, beside_presence=beside[each.sensor]) for each in sensors}
     verdicts = tuple(_verdict(each, phases, shown[each.sensor], holds[each.sensor]) for each in sensors)
-    covered = [
-        (start, end + holds[name]) for name, one in shown.items() for start, end in one.spans
-    ]
+    covered = [(start, end + holds[name]) for name, one in shown.items() for start, end in one.spans]
     unseen = longest_gap(covered, seated)
     return RoomVerdict(verdicts, unseen, tuple(_room_advice(sensors, verdicts, unseen, seated)))
 
@@ -116,9 +114,7 @@ def hold_of(sensor: Walked, *, beside_presence: bool) -> Duration:
     return sensor.hold_ms
 
 
-def _sees_the_seated(
-    sensors: Sequence[Walked], but: Walked, shown: dict[str, _Shown], seated: Span
-) -> bool:
+def _sees_the_seated(sensors: Sequence[Walked], but: Walked, shown: dict[str, _Shown], seated: Span) -> bool:
     """Whether another sensor of the room is a presence sensor that works: then a PIR's short hold counts."""
     return any(
         each.senses == "presence"
@@ -183,10 +179,10 @@ def _advice(sensor: Walked, phases: Phases, facts: Verdict, hold_ms: Duration) -
         yield "it said nothing at all: has it power, is it within reach, is its topic right?"
         return
     if facts.seen_after_ms is None:
-        yield "it spoke and never showed anybody: is it the one that hangs here, and does it look into the room?"
+        yield "it spoke and never showed anybody: is it the one that hangs here, does it look into the room?"
         return
     if sensor.showing:
-        yield "it showed somebody before anybody came in: start again when it is clear, or find out what it sees"
+        yield "it showed somebody before anybody came in: try again when it is clear, or find what it sees"
     elif facts.seen_after_ms > LATE_MS and phases.enter + facts.seen_after_ms <= phases.leave:
         yield f"it took {_words(facts.seen_after_ms)} to notice somebody"
     if sensor.role == "room":
@@ -197,17 +193,18 @@ def _advice(sensor: Walked, phases: Phases, facts: Verdict, hold_ms: Duration) -
 def _quiet_advice(sensor: Walked, phases: Phases, quiet_ms: Duration, hold_ms: Duration) -> Iterable[str]:
     if quiet_ms <= hold_ms or not quiet_ms:
         return
-    gap = f"it was quiet for {_words(quiet_ms)} while somebody sat there, longer than its hold ({_words(hold_ms)})"
+    gap = f"it was quiet for {_words(quiet_ms)} while somebody sat there, its hold is {_words(hold_ms)}"
     wanted = _hold_for(quiet_ms)
     missed_all = quiet_ms >= phases.leave - phases.seated
     if missed_all:
-        yield f"{gap}, the whole time: it does not see who sits still; the room needs a radar, or this one another place"
+        yield f"{gap}: it never saw who sits still; the room needs a radar, or this one another place"
     elif wanted > LONGEST_HOLD_MS:
         yield f"{gap}: no sensible hold covers that; the room needs a radar"
     elif sensor.senses == "motion":
         yield f'{gap}: set hold to at least "{format_duration(wanted)}", or add a radar'
     else:
-        yield f'{gap}: aim it at the chairs or raise its sensitivity; or set hold to at least "{format_duration(wanted)}"'
+        least = format_duration(wanted)
+        yield f'{gap}: aim it at the chairs, raise its sensitivity, or set hold to at least "{least}"'
 
 
 def _hold_for(quiet_ms: Duration) -> Duration:
@@ -220,8 +217,8 @@ def _clear_advice(sensor: Walked, phases: Phases, facts: Verdict) -> Iterable[st
         return
     if facts.clear_after_ms is None:
         yield (
-            f"it still showed somebody {_words(phases.end - phases.leave)} after leaving began: its own hold is "
-            "longer than this test, or it sees something else (a corridor behind the wall, a fan)"
+            f"it still showed somebody {_words(phases.end - phases.leave)} after leaving began: its own "
+            "hold is longer than this test, or it sees something else (a corridor behind the wall, a fan)"
         )
     elif sensor.senses == "motion" and facts.clear_after_ms > sensor.device_hold_ms + LATE_MS:
         yield (
@@ -239,8 +236,8 @@ def _room_advice(
         return
     if unseen_ms and seated[1] > seated[0]:
         yield (
-            f"for {_words(unseen_ms)} nobody would have been taken to be here, though somebody was: do not let "
-            "this room go live like this"
+            f"for {_words(unseen_ms)} nobody would have been taken to be here, though somebody was: do not "
+            "let this room go live like this"
         )
     if all(verdict.seen_after_ms is None for verdict in verdicts):
         yield "no sensor of this room saw anybody"

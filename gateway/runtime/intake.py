@@ -12,7 +12,7 @@ from gateway.core.site import UnknownName
 from gateway.core.units import Instant
 from gateway.links import Message
 from gateway.runtime.brain import Brain
-from gateway.sensors import Decoded, PayloadError, Router, UnknownTopic
+from gateway.sensors import Decoded, Missed, PayloadError, Router, UnknownTopic
 
 log = structlog.get_logger()
 
@@ -34,6 +34,7 @@ class Intake:
         self._brain = brain
         self._router = router
         self._logged_at: dict[str, float] = {}
+        self._loss_logged_at: dict[str, float] = {}
         self._faults: Counter[tuple[str, bytes]] = Counter()
         self.link_state = "down"
         """In a word, for people."""
@@ -107,6 +108,9 @@ class Intake:
         brain = self._brain
         kept: dict[str, bool] = {speaker: False} if speaker else {}
         for item in decoded:
+            if isinstance(item, Missed):
+                self._tell_loss(item.sensor)
+                continue
             if isinstance(item, Reading):
                 name = item.sensor
                 new = brain.hear(item, now)
@@ -130,6 +134,21 @@ class Intake:
         except UnknownName:
             return False  # a bridge that no configured sensor is behind
         return True
+
+    def _tell_loss(self, sensor: str) -> None:
+        """A message of it was lost: for the core, it was away for a moment and is back.
+
+        That is what a loss means: what happened unheard counts like a sign of presence, and a presence sensor
+        must tell its state anew. A sensor that is away already stays so, whatever still comes of it.
+        """
+        if not self._brain.site.is_known(Availability(sensor, online=True)):
+            return
+        self._brain.tell(Availability(sensor, online=False))
+        self._brain.tell(Availability(sensor, online=True))
+        loop_time = asyncio.get_running_loop().time()
+        if loop_time - self._loss_logged_at.get(sensor, -BURST_S) >= BURST_S:
+            self._loss_logged_at[sensor] = loop_time
+            log.warning("a message was lost", sensor=sensor)
 
     def _reject(self, sensor: str, why: str, message: Message, now: Instant) -> None:
         """Count and keep a sample; log once per burst."""

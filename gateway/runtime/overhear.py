@@ -1,6 +1,6 @@
 """Listening for sensors that no room has yet: only while somebody wants to know, and never as evidence.
 
-Nothing of this reaches the brain, the ledger or the intake. What was heard is forgotten when the gateway stops.
+Nothing of this reaches the brain, the ledger or the intake. What was heard is forgotten at the end.
 """
 
 import asyncio
@@ -158,10 +158,8 @@ class Discovery:
         """Look at it, and forget it."""
         known = len(self._heard.topics)
         try:
-            self._heard.hear(
-                message.topic, message.payload, retained=message.retained, now=self._now()
-            )
-        except Exception:  # noqa: BLE001 - nothing that is only overheard may take anything down
+            self._heard.hear(message.topic, message.payload, retained=message.retained, now=self._now())
+        except Exception:
             log.warning("a message could not be looked at", topic=message.topic[:200], exc_info=True)
         if len(self._heard.topics) != known and self._following is None:
             self._following = asyncio.get_running_loop().call_later(FOLLOW_S, self._follow)

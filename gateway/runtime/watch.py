@@ -36,7 +36,13 @@ class Watcher:
         for item in decoded:
             if isinstance(item, Reading) and item.sensor in self._sensors:
                 self._put(
-                    {"event": "reading", "at": now, "sensor": item.sensor, "kind": item.kind, "value": item.value}
+                    {
+                        "event": "reading",
+                        "at": now,
+                        "sensor": item.sensor,
+                        "kind": item.kind,
+                        "value": item.value,
+                    }
                 )
             elif isinstance(item, Availability) and item.sensor in self._sensors:
                 self._put({"event": "availability", "at": now, "sensor": item.sensor, "online": item.online})

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from gateway.core.events import Availability, BridgeState, Reading
+from gateway.core.events import Reading
 from gateway.core.units import Instant
-from gateway.sensors.base import MAX_PAYLOAD_BYTES, Decoded, PayloadError, Route, UnknownTopic, shown
+from gateway.sensors.base import MAX_PAYLOAD_BYTES, Decoded, Item, PayloadError, Route, UnknownTopic, shown
 from gateway.sensors.values import MAX_AHEAD_MS
 
 
@@ -54,7 +54,7 @@ def _decode_one(route: Route, payload: bytes, retained: bool, now: Instant | Non
 
 
 def _decode_all(routes: tuple[Route, ...], payload: bytes, retained: bool, now: Instant | None) -> Decoded:
-    everything: list[Reading | Availability | BridgeState] = []
+    everything: list[Item] = []
     refused: PayloadError | None = None
     for route in routes:
         try:

@@ -11,7 +11,6 @@ from typer.testing import CliRunner, Result
 from gateway.commands import app
 from gateway.commands import firmware as command
 from gateway.firmware.kinds import KINDS
-from gateway.sensors.json_path import JsonPath
 
 Run = Callable[..., Result]
 
@@ -173,12 +172,8 @@ def test_a_loss_that_goes_unnoticed_is_told(run: Run, kind: str) -> None:
     assert ("loss_detectable = true" in result.stdout) is KINDS[kind].noticed
 
 
-def test_a_gateway_that_reads_the_number_is_told_where_it_is(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As soon as the family json knows `sequence_path`, the section names it and claims the notice."""
-    knows = {**JsonPath.options, "sequence_path": "where the number is"}
-    monkeypatch.setattr(JsonPath, "options", knows)
+def test_the_gateway_is_told_where_the_number_is(run: Run) -> None:
+    """The section names `sequence_path` and claims the notice, where the messages have a number."""
     result = run("vega", "vega-x", "--kind", "tts", "--settings")
     assert 'sequence_path = "uplink_message.f_cnt"' in result.stdout
     assert "loss_detectable = true" in result.stdout

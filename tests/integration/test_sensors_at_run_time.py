@@ -83,7 +83,9 @@ def test_a_moved_sensor_is_heard_in_its_new_room_without_a_restart(tmp_path: Pat
         assert rooms["orion"].state.occupancy.status == "occupied"
         await world.until("09:00")
         assert rooms["lyra"].state.occupancy.status == "vacant"
-        assert rooms["lyra"].state.occupancy.since >= at_change + MINUTE_MS  # its radar's hold, from the change on
+        assert (
+            rooms["lyra"].state.occupancy.since >= at_change + MINUTE_MS
+        )  # its radar's hold, from the change on
 
     in_world(tmp_path, story, **TWO)
 
