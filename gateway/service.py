@@ -54,6 +54,7 @@ from gateway.runtime.dispatch import Dispatch
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
 from gateway.runtime.intake import Intake
+from gateway.runtime.lines import Lines
 from gateway.runtime.overhear import Discovery
 from gateway.runtime.overhear import OverhearingLink as AnyOverhearingLink
 from gateway.runtime.pace import Budget, Pace
@@ -170,11 +171,12 @@ class Service:
             names={room.id: room.name for room in settings.rooms},
             discovery=home_assistant.prefix if home_assistant.discovery else "",
         )
+        self.discovery = Discovery(settings, self._overhearing(), around.clock.now)
+        self.lines = Lines(settings.serial, self.intake, self.discovery.message)
         self._birth_topic = self.announcer.birth_topic
         self._is_sensors = False
         """A sensor publishes on that topic too, odd as that would be."""
         self._listen_to(router)
-        self.discovery = Discovery(settings, self._overhearing(), around.clock.now)
         self.reloader = Reloader(settings, self.brain, self._take_over)
         self.control = ControlServer(settings.control_socket, self.command, {"watch": self.watch})
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
@@ -187,7 +189,8 @@ class Service:
 
     def _listen_to(self, router: Router) -> None:
         self._is_sensors = self._birth_topic in router.topics
-        self.link.subscribe(sorted({*router.topics, *filter(None, [self._birth_topic])}))
+        at_the_broker = (topic for topic in router.topics if not self.lines.owns(topic))
+        self.link.subscribe(sorted({*at_the_broker, *filter(None, [self._birth_topic])}))
 
     def _take_over(self, settings: Settings, router: Router) -> None:
         """New settings whose sensors alone differ: see `gateway.runtime.reload`."""
@@ -195,6 +198,7 @@ class Service:
         self.intake.take_router(router)
         self._listen_to(router)
         self.discovery.take_settings(settings)
+        self.lines.tell_again()  # to sensors that were not there when the line opened
 
     def _place(self, room_id: str) -> Place:
         settings = self.settings
@@ -320,6 +324,7 @@ class Service:
         jobs: list[Coroutine[Any, Any, None]] = [
             self.link.run(self),
             self.sync.run(),
+            self.lines.run(),
             self.discovery.run(),
             self._housekeeping(),
             self._keep_watch(),
@@ -427,6 +432,7 @@ class Service:
         if self._awake:
             with contextlib.suppress(Paused):
                 self.reloader.configure_again()  # before any message of a sensor that it may not know
+            self.lines.tell_again()
         asyncio.get_running_loop().create_task(self._take_up_again())
 
     async def _take_up_again(self) -> None:

@@ -76,6 +76,8 @@ _FORMS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r".+/(tele|stat)/.+"), "tasmota"),
     (re.compile(r".+/events/rpc|.+/status/[a-z]+:\d+"), "shelly"),
     (re.compile(r".+/(binary_sensor|sensor)/[^/]+/state"), "esphome"),
+    (re.compile(r"serial/[^/]+/report"), "ld2410"),
+    (re.compile(r"serial/[^/]+/report"), "ld2450"),
     (re.compile(r"application/.+/event/up|v3/.+/devices/.+/up"), "lorawan"),
 )
 """By the form of its topic, the family whose words a message may be in."""

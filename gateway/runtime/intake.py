@@ -11,6 +11,7 @@ from gateway.core.events import Availability, BridgeState, LinkDown, LinkUp, Rea
 from gateway.core.site import UnknownName
 from gateway.core.units import Instant
 from gateway.links import Message
+from gateway.links.serial import NO_RECEIPT
 from gateway.runtime.brain import Brain
 from gateway.sensors import Decoded, Missed, PayloadError, Router, UnknownTopic
 
@@ -45,6 +46,10 @@ class Intake:
         """Decode with another router from now on; the core must know its sensors by then."""
         self._router = router
 
+    def has_sensor_on(self, topic: str) -> bool:
+        """Whether a configured sensor, or its bridge, speaks there."""
+        return self._router.knows(topic)
+
     # -- the link -------------------------------------------------------------------------------------
 
     def link_up(self, session_present: bool) -> None:
@@ -75,7 +80,7 @@ class Intake:
                 message,
                 now,
             )
-            brain.heard(message.receipt)
+            self._done(message)
             return
         speaker = ""
         try:
@@ -96,7 +101,13 @@ class Intake:
             self._faults[message.topic, message.payload] += 1
             brain.fail(error)
             return
-        brain.heard(message.receipt)
+        self._done(message)
+
+    def _done(self, message: Message) -> None:
+        if message.receipt is NO_RECEIPT:
+            self._brain.heard_here()
+        else:
+            self._brain.heard(message.receipt)
 
     # -- recording ------------------------------------------------------------------------------------
 

@@ -26,6 +26,10 @@ class Router:
         """The first sensor that publishes there; empty for a bridge's topic and an unknown one."""
         return next((route.sensor for route in self._routes.get(topic, ()) if route.sensor), "")
 
+    def knows(self, topic: str) -> bool:
+        """Whether anything is configured for that topic."""
+        return topic in self._routes
+
     def decode(self, topic: str, payload: bytes, retained: bool, now: Instant | None = None) -> Decoded:
         """What the message says, by every sensor that publishes there; empty: nothing that counts.
 

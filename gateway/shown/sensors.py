@@ -27,16 +27,16 @@ def paint_sensors(console: Console, told: Json) -> None:
 
 
 def _room(blocks: Any, room: Json, test: Json | None) -> None:
-    title: Text | str = text(room["name"], NAME)
+    title = text(room["name"], NAME)
     if not room["sensors"]:
         blocks.add_row(title, "", "", text("no sensor", WARN))
     for sensor in room["sensors"]:
         trouble = sensor["trouble"]
-        words = text(trouble or "well", WARN if trouble else "")
+        state = text(trouble or "well", WARN if trouble else "")
         blocks.add_row(
-            title, text(sensor["sensor"]), text(f"{sensor['senses']}, {sensor['role']}", QUIET), words
+            title, text(sensor["sensor"]), text(f"{sensor['senses']}, {sensor['role']}", QUIET), state
         )
-        title = ""
+        title = Text()
     if test is not None:
         words = "well" if test["good"] else "see what to do:"
         line = text(f"walk test of {_moment(test['at'])}: {words}", "" if test["good"] else WARN)

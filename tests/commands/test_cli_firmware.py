@@ -130,7 +130,9 @@ def test_what_the_gateway_would_not_read_is_refused_with_a_section_that_fits(run
         'topic = "building/7/radar"\n'
         'senses = "presence"\n'
         'heartbeat = "2m"\n'
-        'options = { path = "presence", availability_topic = "building/7/radar-alive" }\n'
+        "loss_detectable = true\n"
+        'options = { path = "presence", availability_topic = "building/7/radar-alive", '
+        'sequence_path = "seq" }\n'
     )
 
 
@@ -158,7 +160,12 @@ def test_what_the_device_cannot_keep_is_refused(run: Run) -> None:
     result = run("orion", "orion-bold", "--kind", "tasmota-pir")
     assert result.exit_code == 2
     assert "at_qos1 is true" in result.stderr
-    assert "loss_detectable is true" in result.stderr
+    assert (
+        'loss_detectable is true, and options.sequence_path is not set, tasmota-pir needs "seq"'
+        in result.stderr
+    )
+    result = run("orion", "orion-bold", "--kind", "zigbee2mqtt")
+    assert "loss_detectable is true, and a lost message would not be noticed" in result.stderr
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

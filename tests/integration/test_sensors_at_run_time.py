@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from harness import PIR, World, at, configuration, in_world
+from harness import PIR, World, at, configuration_text, in_world
 
 from gateway.core.events import Availability, Configured, Reading
 from gateway.core.units import MINUTE_MS
@@ -12,7 +12,7 @@ from gateway.ledger import LedgerError
 from gateway.rooms.sensors import Editing, moved, renamed
 from gateway.settings import Settings, load
 
-TWO = {"rooms": ("orion", "lyra"), "more": PIR.format(room="lyra")}
+TWO: dict[str, Any] = {"rooms": ("orion", "lyra"), "more": PIR.format(room="lyra")}
 
 
 def on_disk(world: World, text: str) -> Settings:
@@ -31,21 +31,8 @@ async def restarted_from_file(world: World, text: str) -> Path:
 
 
 def text_of(world: World, **more: Any) -> str:
-    """What the harness made settings of; `parse` does not keep it."""
-    kept: list[str] = []
-
-    def keep(text: str, **_: Any) -> Settings:
-        kept.append(text)
-        return world.settings
-
-    import harness  # noqa: PLC0415 - to look over its shoulder
-
-    real, harness.parse = harness.parse, keep
-    try:
-        configuration(world.folder, **more)
-    finally:
-        harness.parse = real
-    return kept[0]
+    """What the harness makes settings of."""
+    return configuration_text(world.folder, **more)
 
 
 def configured(world: World) -> int:
@@ -171,7 +158,7 @@ def test_a_failed_commit_forgets_no_new_sensor(tmp_path: Path) -> None:
                 raise LedgerError("no space left")
             return await real(work)
 
-        ledger.run = fail  # type: ignore[method-assign]
+        ledger.run = fail  # type: ignore[assignment, method-assign]
         file.write_text(text + PIR.format(room="orion"))
         answer = await told(world)
         assert "counts as soon as something can be recorded again" in answer["said"][-1]
