@@ -46,6 +46,8 @@ NOISE: Final = frozenset(
 """Words that rooms share, so they tell none from another."""
 DOORS: Final = frozenset(["door", "doorway", "entrance", "entry", "eingang", "exit", "porte", "tuer", "tur"])
 SEATS: Final = frozenset(["chair", "desk", "desks", "schreibtisch", "seat", "sitz", "stuhl", "tisch"])
+_ADDRESS: Final = re.compile(r"(?<![0-9A-Za-z])(0x)?(?=[A-Fa-f]*[0-9])[0-9A-Fa-f]{6,}(?![0-9A-Za-z])")
+"""A device's address in hexadecimal: what looks like a name or number in it is none."""
 _WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
@@ -73,7 +75,7 @@ def slug_of(text: str, limit: int = 40) -> str:
 
 def suggested_room(device: Sequence[str], rooms: Sequence[RoomNames]) -> str:
     """The id of the room that one of the device's names sounds like; empty: none for sure."""
-    heard = {word for name in device for word in words_of(name)}
+    heard = {word for name in device for word in words_of(_ADDRESS.sub(" ", name))}
     matches = sorted(((_match(heard, room), room.id) for room in rooms), reverse=True)
     matches = [match for match in matches if match[0]]
     if not matches:
@@ -92,7 +94,7 @@ def _match(heard: set[str], room: RoomNames) -> int:
 
 def _match_one(heard: set[str], words: tuple[str, ...]) -> int:
     telling = [word for word in words if word not in NOISE]
-    if not telling or (all(word.isdigit() for word in telling) and len(telling) == len(words)):
+    if all(word.isdigit() for word in telling):
         return 0  # a bare number is in too many names
     if not all(_stands_in(word, heard) for word in telling):
         return 0
