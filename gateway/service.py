@@ -513,8 +513,9 @@ class Service:
         if room is None:
             yield {"error": f"there is no room {name!r}; the rooms are: {', '.join(sorted(self.places))}"}
             return
-        async for event in watch(self.intake, room, self.brain.now):
-            yield event
+        async with contextlib.aclosing(watch(self.intake, room, self.brain.now)) as events:
+            async for event in events:
+                yield event
 
     async def _heard_sensors(self) -> Json:
         """What is heard that no room has yet; asking makes it listen for a while."""

@@ -1,5 +1,6 @@
 """`sensors list`, `assign`, `ignore`, `rename`, and `reload`: from a sensor that is heard to its room."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -20,6 +21,8 @@ from gateway.commands.base import (
 from gateway.commands.look import picture_of
 from gateway.core.policy import Role, Senses
 from gateway.exchange.moments import as_datetime
+from gateway.ledger import LedgerError
+from gateway.placing.walk_tests import newest_by_room
 from gateway.runtime.control import ControlError, NotRunning, call
 from gateway.sensors import FAMILIES
 from gateway.settings import SensorSettings, parse
@@ -44,16 +47,11 @@ def list_sensors(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> 
       occupancy-gateway sensors list
     """
     office = Office(config)
-    picture = picture_of(office)
+    rooms = _rooms(office)
     try:
         found = call(office.settings.control_socket, {"command": "sensors"})
     except NotRunning as away:
         found = {"discovery": {"listens": False, "why_not": str(away)}, "heard": []}
-    rooms = [
-        {"room": room["room"], "name": room["name"], "sensors": room["sensors"]} for room in picture["rooms"]
-    ]
-    from gateway.placing.walk_tests import newest_by_room  # noqa: PLC0415 - reads files
-
     tests = newest_by_room(office.settings.ledger.path.parent)
     told = {"rooms": rooms, **found, "walk_tests": tests}
     if json:
@@ -62,6 +60,35 @@ def list_sensors(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> 
     from gateway.shown.sensors import paint_sensors  # noqa: PLC0415 - needed here only
 
     paint_sensors(console(), told)
+
+
+def _rooms(office: Office) -> list[dict[str, Any]]:
+    """Each room with its sensors: as the gateway knows them, or as configured where nothing is known yet."""
+    known: dict[str, dict[str, Any]] = {}
+    with contextlib.suppress(LedgerError):
+        known = {room["room"]: room for room in picture_of(office)["rooms"]}
+    return [
+        {
+            "room": room.id,
+            "name": room.name,
+            "sensors": known[room.id]["sensors"]
+            if room.id in known
+            else [_unknown(one) for one in room.sensors],
+        }
+        for room in office.settings.rooms
+    ]
+
+
+def _unknown(sensor: SensorSettings) -> dict[str, Any]:
+    """A sensor of which no gateway has heard yet."""
+    return {
+        "sensor": sensor.id,
+        "senses": sensor.senses,
+        "role": sensor.role,
+        "last_heard": None,
+        "healthy": False,
+        "trouble": "not taken over yet",
+    }
 
 
 def assign(

@@ -1,8 +1,8 @@
 """Which room a device's name sounds like. Nothing is said where it is not clear: a wrong guess costs a walk.
 
 A room is meant where every word of its id, of its name or of its mailbox stands in the device's name or
-topic, numbers exactly and words at least nearly (difflib). Of several such rooms the one with the longest
-match is meant, and none if two match alike.
+topic, numbers exactly and words at least nearly (difflib). Of several such rooms the one whose words hold
+those of the others is meant (`orion-2` beside `orion`), and otherwise none.
 """
 
 import re
@@ -48,7 +48,7 @@ DOORS: Final = frozenset(["door", "doorway", "entrance", "entry", "eingang", "ex
 SEATS: Final = frozenset(["chair", "desk", "desks", "schreibtisch", "seat", "sitz", "stuhl", "tisch"])
 _ADDRESS: Final = re.compile(r"(?<![0-9A-Za-z])(0x)?(?=[A-Fa-f]*[0-9])[0-9A-Fa-f]{6,}(?![0-9A-Za-z])")
 """A device's address in hexadecimal: what looks like a name or number in it is none."""
-_WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_WORD: Final = re.compile(r"(?<![0-9A-Za-z])[A-Za-z][0-9]+|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 
 
 class RoomNames(NamedTuple):
@@ -76,29 +76,26 @@ def slug_of(text: str, limit: int = 40) -> str:
 def suggested_room(device: Sequence[str], rooms: Sequence[RoomNames]) -> str:
     """The id of the room that one of the device's names sounds like; empty: none for sure."""
     heard = {word for name in device for word in words_of(_ADDRESS.sub(" ", name))}
-    matches = sorted(((_match(heard, room), room.id) for room in rooms), reverse=True)
-    matches = [match for match in matches if match[0]]
+    matches = [(said, room.id) for room in rooms if (said := _match(heard, room))]
     if not matches:
         return ""
-    (best, meant), *others = matches
-    if others and others[0][0] == best:
-        return ""
+    said, meant = max(matches, key=lambda match: sum(len(word) for word in match[0]))
+    if any(other != meant and not words < said for words, other in matches):
+        return ""  # two rooms are named, neither of them only as a part of the other
     return "" if _numbers_say_otherwise(heard, meant, rooms) else meant
 
 
-def _match(heard: set[str], room: RoomNames) -> int:
-    """Characters of the room's names that the device's have; 0: not that room."""
+def _match(heard: set[str], room: RoomNames) -> frozenset[str]:
+    """The words of one of the room's names, all of which the device's have; empty: not that room."""
     names = (room.id, room.name, room.mailbox.partition("@")[0])
-    return max(_match_one(heard, tuple(dict.fromkeys(words_of(name)))) for name in names)
+    return max((_match_one(heard, words_of(name)) for name in names), key=len)
 
 
-def _match_one(heard: set[str], words: tuple[str, ...]) -> int:
-    telling = [word for word in words if word not in NOISE]
+def _match_one(heard: set[str], words: tuple[str, ...]) -> frozenset[str]:
+    telling = frozenset(words) - NOISE
     if all(word.isdigit() for word in telling):
-        return 0  # a bare number is in too many names
-    if not all(_stands_in(word, heard) for word in telling):
-        return 0
-    return sum(len(word) for word in telling)
+        return frozenset()  # a bare number is in too many names
+    return telling if all(_stands_in(word, heard) for word in telling) else frozenset()
 
 
 def _stands_in(word: str, heard: set[str]) -> bool:

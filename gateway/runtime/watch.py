@@ -4,7 +4,7 @@ A watcher that does not keep up loses messages, is told how many, and holds up n
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -98,7 +98,7 @@ def watching(intake: Intake, sensors: frozenset[str]) -> Iterator[Watcher]:
         intake.watchers.remove(watcher.hear)
 
 
-async def watch(intake: Intake, room: Room, now: Any) -> AsyncIterator[Json]:
+async def watch(intake: Intake, room: Room, now: Callable[[], Instant]) -> AsyncGenerator[Json, None]:
     """The stream of a room. `now` gives the present."""
     if len(intake.watchers) >= MAX_WATCHERS:
         yield {"error": f"{MAX_WATCHERS} people watch rooms already"}

@@ -119,7 +119,7 @@ READINGS = st.lists(
 def test_more_signs_never_make_a_sensor_look_worse_at_seeing(said: list[Said], extra: int) -> None:
     """And every figure lies within the test; the order in which readings come does not matter."""
     before = judge([PIR, RADAR], PHASES, said)
-    hit = Said(extra, "radar", "motion", 1)
+    hit = Said(extra, "pir", "motion", 1)
     after = judge([PIR, RADAR], PHASES, [*said, hit])
     for one, other in zip(before.sensors, after.sensors, strict=True):
         assert 0 <= (one.longest_quiet_ms or 0) <= LEAVE - SEATED
