@@ -119,7 +119,7 @@ def test_the_list_shows_rooms_and_what_no_room_has(call: Call, folder: Path, day
     assert [room["room"] for room in told["rooms"]] == ["orion", "lyra"]
 
 
-def test_without_a_gateway_the_list_says_so(call: Call, folder: Path) -> None:
+def test_without_a_gateway_the_list_says_so(call: Call) -> None:
     """Nothing has ever been recorded, and nothing listens: the configuration is still worth a look."""
     shown = call("sensors", "list")
     assert shown.exit_code == 0
