@@ -103,7 +103,7 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
     ),
     "rooms": ("Look after the list of rooms.", {"import": rooms.import_rooms}),
     "sensors": (
-        "Find sensors, give them to rooms, try how they are understood.",
+        "Find sensors and give them to rooms.",
         {
             "list": placing.list_sensors,
             "assign": placing.assign,

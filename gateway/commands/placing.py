@@ -134,7 +134,7 @@ def assign(
     Examples:
       occupancy-gateway sensors assign zigbee2mqtt/orion-pir orion
       occupancy-gateway sensors assign orion-pir lyra --role door
-      occupancy-gateway sensors assign lyra-pir lyra --topic lyra/pir --family plain --senses motion
+      occupancy-gateway sensors assign lyra-pir lyra --heartbeat 1m
     """
     from gateway.rooms import sensors as edit  # noqa: PLC0415 - tomlkit is needed here only
 
@@ -289,7 +289,7 @@ def _topic_of(office: Office, sensor: str) -> str:
 
 
 def reload(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> None:
-    """Take over sensors that were changed in the configuration, without a restart.
+    """Take over changed sensors without a restart.
 
     Only the rooms' sensors and [discovery] can change while the gateway runs. If anything else has
     changed, nothing is taken over, and what needs a restart is named.

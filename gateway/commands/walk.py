@@ -75,13 +75,13 @@ def walk_test(
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Try whether a room's sensors see people: come in, sit still, leave.
+    """Try whether a room's sensors see people.
 
-    Shows what each sensor says while somebody does so, and then for each: whether and how fast it saw
-    them, how long it was quiet while they sat there, when it was clear again, and what to do about it.
-    Each phase ends with the Enter key, or after the times that are given. Sit for longer than the
-    longest hold. The result is kept beside the ledger; `sensors list` shows it. Needs a running gateway;
-    nothing is written to Exchange, and nobody should come in who does not belong to the test.
+    Come in, sit still, leave: it shows what each sensor says meanwhile, and then for each whether and
+    how fast it saw you, how long it was quiet while you sat there, when it was clear again, and what to
+    do about it. Each phase ends with the Enter key, or after the times that are given. Sit for longer
+    than the longest hold. The result is kept beside the ledger; `sensors list` shows it. Needs a running
+    gateway; nothing is written to Exchange, and nobody else should come in meanwhile.
 
     Examples:
       occupancy-gateway walk-test orion
