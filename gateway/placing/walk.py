@@ -104,7 +104,7 @@ def judge(sensors: Sequence[Walked], phases: Phases, said: Iterable[Said]) -> Ro
     verdicts = tuple(_verdict(each, phases, shown[each.sensor], holds[each.sensor]) for each in sensors)
     covered = [(start, end + holds[name]) for name, one in shown.items() for start, end in one.spans]
     unseen = longest_gap(covered, seated)
-    return RoomVerdict(verdicts, unseen, tuple(_room_advice(sensors, verdicts, unseen, seated)))
+    return RoomVerdict(verdicts, unseen, tuple(_room_advice(sensors, verdicts, unseen)))
 
 
 def hold_of(sensor: Walked, *, beside_presence: bool) -> Duration:
@@ -229,12 +229,12 @@ def _clear_advice(sensor: Walked, phases: Phases, facts: Verdict) -> Iterable[st
 
 
 def _room_advice(
-    sensors: Sequence[Walked], verdicts: Sequence[Verdict], unseen_ms: Duration, seated: Span
+    sensors: Sequence[Walked], verdicts: Sequence[Verdict], unseen_ms: Duration
 ) -> Iterable[str]:
     if not sensors:
         yield "the room has no sensor; give it one (`sensors assign`)"
         return
-    if unseen_ms and seated[1] > seated[0]:
+    if unseen_ms >= SECOND_MS:
         yield (
             f"for {_words(unseen_ms)} nobody would have been taken to be here, though somebody was: do not "
             "let this room go live like this"
