@@ -15,9 +15,9 @@
 //   latency = "10m"
 //   heartbeat = "10m"
 //   device_hold = "10m"
-//   options = { path = "object.occupied", time_path = "time" }
+//   loss_detectable = true
+//   options = { path = "object.occupied", time_path = "time", sequence_path = "fCnt" }
 //
-// Note: loss_detectable = false: this version of the gateway does not read the number in its messages yet.
 
 // Bytes of the value that follows each type.
 var SIZES = {

@@ -15,10 +15,10 @@
 //   senses = "motion"
 //   heartbeat = "1m"
 //   device_hold = "1m"
+//   loss_detectable = true
 //   at_qos1 = true
-//   options = { path = "motion", availability_topic = "office/orion/orion-shelly-pir/online" }
+//   options = { path = "motion", availability_topic = "office/orion/orion-shelly-pir/online", sequence_path = "seq" }
 //
-// Note: loss_detectable = false: this version of the gateway does not read the number in its messages yet.
 // Note: device_hold is 1m: measure how long the PIR's output stays on after the last motion, and set it to at least that.
 // Note: the input must follow the PIR (type switch), and the device needs a constant supply.
 

@@ -16,9 +16,9 @@
 //   latency = "10m"
 //   heartbeat = "10m"
 //   device_hold = "10m"
-//   options = { path = "uplink_message.decoded_payload.occupied", time_path = "received_at" }
+//   loss_detectable = true
+//   options = { path = "uplink_message.decoded_payload.occupied", time_path = "received_at", sequence_path = "uplink_message.f_cnt" }
 //
-// Note: loss_detectable = false: this version of the gateway does not read the number in its messages yet.
 // Note: the gateway needs one broker: bridge The Things Stack's topics into it.
 
 // Bytes of the value that follows each type.

@@ -33,7 +33,7 @@ MISCONFIGURED: Final = 2
 
 
 def run(config_path: Path) -> int:
-    """Run a gateway until SIGTERM or SIGINT; returns the exit code.
+    """Run a gateway until SIGTERM or SIGINT; returns the exit code. SIGHUP: take over changed sensors.
 
     0: stopped as asked. 1: the ledger, a folder or a file cannot be used. 2: the configuration or a
     secret cannot be used. What is wrong is told on standard error, also how to mend it.
@@ -57,6 +57,7 @@ async def _serve(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
+    loop.add_signal_handler(signal.SIGHUP, service.reload)
     await service.run()
     return 0
 

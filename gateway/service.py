@@ -7,7 +7,7 @@ so that tests, the demo and simulated worlds run this very service.
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,6 +16,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import httpx
+import msgspec
 import structlog
 
 from gateway.clock import Clock, SystemClock
@@ -25,7 +26,6 @@ from gateway.core.events import (
     BreakerClosed,
     CheckedIn,
     ClockTrust,
-    Configured,
     Ended,
     Kept,
     ModeSet,
@@ -33,6 +33,7 @@ from gateway.core.events import (
     WereHere,
 )
 from gateway.core.explain import explain
+from gateway.core.policy import SiteConfig
 from gateway.core.site import CoreError
 from gateway.core.units import Duration, Instant
 from gateway.exchange.auth import MsalTokens, TokenSource
@@ -46,6 +47,7 @@ from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
 from gateway.links.mqtt import MqttLink
 from gateway.links.mqtt import MqttSettings as LinkSettings
+from gateway.links.overhearing import OverhearingLink
 from gateway.reports.learned import with_history
 from gateway.reports.room_quality import policy_flags
 from gateway.runtime.announce import Announcer, availability_topic
@@ -58,13 +60,18 @@ from gateway.runtime.free_rooms import RoomFacts
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
 from gateway.runtime.intake import Intake
+from gateway.runtime.lines import Lines
+from gateway.runtime.overhear import Discovery
+from gateway.runtime.overhear import OverhearingLink as AnyOverhearingLink
 from gateway.runtime.pace import Budget, Pace
 from gateway.runtime.picture import clock_in, iso, site_picture
 from gateway.runtime.places import Place
+from gateway.runtime.reload import Holidays, Reloader
 from gateway.runtime.rule_check import rule_check
 from gateway.runtime.sync import Sync
 from gateway.runtime.trust import Trust
-from gateway.sensors import build_router
+from gateway.runtime.watch import watch
+from gateway.sensors import Router, build_router
 from gateway.settings import Settings, SettingsError
 
 log = structlog.get_logger()
@@ -89,6 +96,8 @@ class Surroundings:
 
     clock: Clock = field(default_factory=SystemClock)
     link: Link | None = None
+    overhear: Callable[[], AnyOverhearingLink] | None = None
+    """Makes the connection on which sensors without a room are heard; with a link of its own, none."""
     transport: httpx.AsyncBaseTransport | None = None
     tokens: TokenSource | None = None
     executor: Executor | None = None
@@ -194,12 +203,43 @@ class Service:
             names={room.id: room.name for room in settings.rooms},
             discovery=home_assistant.prefix if home_assistant.discovery else "",
         )
+        self.discovery = Discovery(settings, self._overhearing(), around.clock.now)
+        self.lines = Lines(settings.serial, self.intake, self.discovery.message)
         self._birth_topic = self.announcer.birth_topic
-        self._is_sensors = self._birth_topic in router.topics
+        self._is_sensors = False
         """A sensor publishes on that topic too, odd as that would be."""
-        self.link.subscribe(sorted({*router.topics, *filter(None, [self._birth_topic])}))
-        self.control = ControlServer(settings.control_socket, self.command)
+        self._listen_to(router)
+        self.reloader = Reloader(settings, self.brain, self._take_over, self._config)
+        self.control = ControlServer(settings.control_socket, self.command, {"watch": self.watch})
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
+
+    def _overhearing(self) -> Callable[[], AnyOverhearingLink] | None:
+        if self._around.overhear is not None or self._around.link is not None:
+            return self._around.overhear
+        settings = _link_settings(self.settings)
+        return lambda: OverhearingLink(settings)
+
+    def _listen_to(self, router: Router) -> None:
+        self._is_sensors = self._birth_topic in router.topics
+        at_the_broker = (topic for topic in router.topics if not self.lines.owns(topic))
+        self.link.subscribe(sorted({*at_the_broker, *filter(None, [self._birth_topic])}))
+
+    def _config(self, settings: Settings, holidays: Holidays) -> SiteConfig:
+        """What the core is to be: as configured, and as its sensors' own history has it."""
+        return with_history(
+            settings.site_config(holidays),
+            self.trust.rooms,
+            learning=settings.learning_rooms,
+            asking=settings.history_rooms,
+        )
+
+    def _take_over(self, settings: Settings, router: Router) -> None:
+        """New settings whose sensors alone differ: see `gateway.runtime.reload`."""
+        self.settings = settings
+        self.intake.take_router(router)
+        self._listen_to(router)
+        self.discovery.take_settings(settings)
+        self.lines.tell_again()  # to sensors that were not there when the line opened
 
     def _place(self, room_id: str) -> Place:
         settings = self.settings
@@ -231,6 +271,18 @@ class Service:
     def stop(self) -> None:
         """Ask for a clean stop; safe to call twice and from a signal handler of the loop."""
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Take over a changed configuration, as far as its sensors go; the log tells what came of it.
+
+        Safe to call from a signal handler of the loop.
+        """
+        self._reloading = asyncio.get_running_loop().create_task(self._reload_aloud())
+
+    async def _reload_aloud(self) -> None:
+        answer = await self.reloader.reload()
+        if "error" in answer:
+            log.error("configuration not taken over", why=answer["error"])
 
     async def run(self) -> None:
         """Start, work until `stop`, stop cleanly.
@@ -293,14 +345,7 @@ class Service:
         # Off the event loop: a region's holidays are worked out by a program of their own.
         holidays = await asyncio.to_thread(self.settings.holidays, now)
         self._holidays_of = self._day(now)
-        config = with_history(
-            self.settings.site_config(holidays),
-            self.trust.rooms,
-            learning=self.settings.learning_rooms,
-            asking=self.settings.history_rooms,
-        )
-        if config != self.brain.site.state.config:
-            self.brain.tell(Configured(config))
+        self.reloader.configure(holidays)
 
     def _pace_of(self, room: str) -> Duration:
         """How old its calendar may become now."""
@@ -348,6 +393,8 @@ class Service:
             self.link.run(self),
             self.sync.run(),
             self.desk.run(),
+            self.lines.run(),
+            self.discovery.run(),
             self._housekeeping(),
             self._keep_watch(),
         ]
@@ -455,6 +502,10 @@ class Service:
 
     def reloaded(self) -> None:
         """From the brain: its memory is the ledger's again."""
+        if self._awake:
+            with contextlib.suppress(Paused):
+                self.reloader.configure_again()  # before any message of a sensor that it may not know
+            self.lines.tell_again()
         asyncio.get_running_loop().create_task(self._take_up_again())
 
     async def _take_up_again(self) -> None:
@@ -503,6 +554,9 @@ class Service:
             "status": self.status,
             "close-breaker": lambda: self._close_breaker(by),
             "resume-writing": lambda: self._resume_writing(by),
+            "reload": self.reloader.reload,
+            "sensors": self._heard_sensors,
+            "candidate": lambda: self._candidate(str(request.get("sensor", ""))),
             **dict.fromkeys(DESK_COMMANDS, lambda: self.desk_commands.follow(request)),
         }
         if name in own_ways:
@@ -528,6 +582,37 @@ class Service:
         except (Paused, CoreError) as error:
             return {"error": str(error)}
         return self._told(room, decisions)
+
+    async def watch(self, request: Json) -> AsyncIterator[Json]:
+        """What the sensors of a room say, from now on."""
+        name = str(request.get("room", ""))
+        room = self.brain.site.rooms.get(name)
+        if room is None:
+            yield {"error": f"there is no room {name!r}; the rooms are: {', '.join(sorted(self.places))}"}
+            return
+        async with contextlib.aclosing(watch(self.intake, room, self.brain.now)) as events:
+            async for event in events:
+                yield event
+
+    async def _heard_sensors(self) -> Json:
+        """What is heard that no room has yet; asking makes it listen for a while."""
+        await self.discovery.ask()
+        zone = self._site_zone()
+        heard = [
+            msgspec.structs.asdict(one) | {"last_heard": iso(one.last_heard, zone)}
+            for one in self.discovery.listed()
+        ]
+        return {"discovery": self.discovery.state, "heard": heard}
+
+    async def _candidate(self, name: str) -> Json:
+        found = self.discovery.candidate(name)
+        if found is None:
+            return {"error": f"no sensor {name!r} is heard that has no room yet; `sensors list` names them"}
+        one, settings, why_not = found
+        if settings is None:
+            return {"error": f"{one.topic}: {why_not}"}
+        kept = settings.model_dump(include={"id", "family", "topic", "senses", "role", "options"})
+        return {"candidate": msgspec.structs.asdict(one), "settings": kept}
 
     async def _close_breaker(self, by: str) -> Json:
         if self.brain.site.breaker.objection is None:

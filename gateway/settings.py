@@ -51,6 +51,7 @@ from gateway.settings_sections import (
     SLUG,
     BreakerSettings,
     ControlSettings,
+    DiscoverySettings,
     ExchangeSettings,
     HomeAssistantSettings,
     LedgerSettings,
@@ -60,12 +61,14 @@ from gateway.settings_sections import (
     RoomSettings,
     Section,
     SensorSettings,
+    SerialSettings,
     SiteSettings,
 )
 from gateway.settings_warnings import WARNINGS
 
 __all__ = [
     "ControlSettings",
+    "DiscoverySettings",
     "ExchangeSettings",
     "HomeAssistantSettings",
     "LedgerSettings",
@@ -74,6 +77,7 @@ __all__ = [
     "PolicySettings",
     "RoomSettings",
     "SensorSettings",
+    "SerialSettings",
     "Settings",
     "SettingsError",
     "SiteSettings",
@@ -89,12 +93,15 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {
     "mqtt": MqttSettings,
     "exchange": ExchangeSettings,
     "home_assistant": HomeAssistantSettings,
+    "discovery": DiscoverySettings,
     "control": ControlSettings,
     "log": LogSettings,
 }
-"""The tables that a file has once; `policy` and `room` come several times."""
+"""The tables that a file has once; `policy`, `serial` and `room` come several times."""
 
-OPTIONAL: Final = frozenset({"breaker", "ledger", "home_assistant", "control", "log"})
+SEVERAL: Final = ("policy", "serial", "room")
+
+OPTIONAL: Final = frozenset({"breaker", "ledger", "home_assistant", "discovery", "control", "log"})
 """Tables that may be left out; calendars and a broker are always needed."""
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
@@ -117,11 +124,14 @@ class Settings:
     mqtt: MqttSettings
     exchange: ExchangeSettings
     home_assistant: HomeAssistantSettings
+    discovery: DiscoverySettings
     control: ControlSettings
     log: LogSettings
     policies: Mapping[str, PolicySettings]
     """By name, each complete: what it left out is taken from ``default``."""
     rooms: tuple[RoomSettings, ...]
+    serial: tuple[SerialSettings, ...] = ()
+    """Serial lines of this machine that sensors are on."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -297,6 +307,7 @@ def parse(
         or draft.mqtt is None
         or draft.exchange is None
         or draft.home_assistant is None
+        or draft.discovery is None
         or draft.control is None
         or draft.log is None
     ):
@@ -310,10 +321,12 @@ def parse(
         mqtt=draft.mqtt,
         exchange=draft.exchange,
         home_assistant=draft.home_assistant,
+        discovery=draft.discovery,
         control=draft.control,
         log=draft.log,
         policies=draft.policies,
         rooms=tuple(draft.rooms.values()),
+        serial=tuple(draft.serial.values()),
         warnings=tuple(located(warnings, file, places)),
     )
 
@@ -334,8 +347,8 @@ class _Reader:
 
     def read(self, data: Mapping[str, Any]) -> Draft:
         for key in data:
-            if key not in SECTIONS and key not in {"policy", "room"}:
-                self.problems.append(unknown_key((key,), [*SECTIONS, "policy", "room"]))
+            if key not in SECTIONS and key not in SEVERAL:
+                self.problems.append(unknown_key((key,), [*SECTIONS, *SEVERAL]))
         policies = self._policies(data.get("policy", {}))
         rooms: dict[KeyPath, RoomSettings] = {}
         sensors: dict[KeyPath, SensorSettings] = {}
@@ -350,6 +363,11 @@ class _Reader:
             room = self._section(RoomSettings, header, path)
             if room is not None:
                 rooms[path] = room.model_copy(update={"sensors": tuple(own.values())})
+        lines = {
+            path: line
+            for path, raw in self._tables(data.get("serial", []), ("serial",))
+            if (line := self._section(SerialSettings, raw, path)) is not None
+        }
         named = _tables_in(data.get("policy"))
         return Draft(
             site=self._one(SiteSettings, data, "site"),
@@ -358,12 +376,14 @@ class _Reader:
             mqtt=self._one(MqttSettings, data, "mqtt"),
             exchange=self._one(ExchangeSettings, data, "exchange"),
             home_assistant=self._one(HomeAssistantSettings, data, "home_assistant"),
+            discovery=self._one(DiscoverySettings, data, "discovery"),
             control=self._one(ControlSettings, data, "control"),
             log=self._one(LogSettings, data, "log"),
             policies=policies,
             policy_keys={"default": frozenset()} | {name: frozenset(table) for name, table in named.items()},
             rooms=rooms,
             sensors=sensors,
+            serial=lines,
         )
 
     def _one(self, model: type[_S], data: Mapping[str, Any], name: str) -> _S | None:

@@ -4,6 +4,7 @@ The checks run on whatever tables are sound in themselves, so that one look show
 to mend. Each check is one function in `CHECKS`; a new one touches only itself, its table and its test.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,6 +19,7 @@ from gateway.settings_problems import KeyPath, Problem, did_you_mean, dotted, sh
 from gateway.settings_sections import (
     BreakerSettings,
     ControlSettings,
+    DiscoverySettings,
     ExchangeSettings,
     HomeAssistantSettings,
     LedgerSettings,
@@ -26,6 +28,7 @@ from gateway.settings_sections import (
     PolicySettings,
     RoomSettings,
     SensorSettings,
+    SerialSettings,
     SiteSettings,
 )
 
@@ -42,6 +45,7 @@ class Draft(NamedTuple):
     mqtt: MqttSettings | None
     exchange: ExchangeSettings | None
     home_assistant: HomeAssistantSettings | None
+    discovery: DiscoverySettings | None
     control: ControlSettings | None
     log: LogSettings | None
     policies: Mapping[str, PolicySettings]
@@ -50,6 +54,7 @@ class Draft(NamedTuple):
     """What the file itself sets in each policy, sound or not; ``default`` is always there."""
     rooms: Mapping[KeyPath, RoomSettings]
     sensors: Mapping[KeyPath, SensorSettings]
+    serial: Mapping[KeyPath, SerialSettings]
 
 
 Check = Callable[[Draft], Iterator[Problem]]
@@ -358,6 +363,40 @@ def _own_marks_exempt_nothing(draft: Draft) -> Iterator[Problem]:
                 )
 
 
+def _serial_lines_differ(draft: Draft) -> Iterator[Problem]:
+    for key in ("name", "port"):
+        first: dict[str, KeyPath] = {}
+        for path, line in draft.serial.items():
+            value: str = getattr(line, key)
+            other = first.setdefault(value, path)
+            if other != path:
+                yield Problem(
+                    (*path, key),
+                    f"found {shown(value)}, which {dotted(other)} has already; each needs its own",
+                )
+
+
+def _serial_topics_fit_their_line(draft: Draft) -> Iterator[Problem]:
+    """Topics below serial/ of lines that are not configured come from the broker: a forwarder's."""
+    lines = {line.name: line for line in draft.serial.values()}
+    for path, sensor in draft.sensors.items():
+        first, _, rest = sensor.topic.partition("/")
+        name, _, what = rest.partition("/")
+        line = lines.get(name) if first == "serial" else None
+        if line is None:
+            continue
+        if sensor.family != line.family:
+            yield Problem(
+                (*path, "family"),
+                f'found {shown(sensor.family)}, expected "{line.family}", which is on the line {name}',
+            )
+        elif line.family == "enocean" and not re.fullmatch(r"[0-9a-f]{8}", what):
+            expected = f"serial/{name}/ and the sensor's address in eight digits of 0-9 and a-f"
+            yield Problem((*path, "topic"), f"found {shown(sensor.topic)}, expected {expected}")
+        elif line.family != "enocean" and what != "report":
+            yield Problem((*path, "topic"), f'found {shown(sensor.topic)}, expected "serial/{name}/report"')
+
+
 def _socket_path_fits(draft: Draft) -> Iterator[Problem]:
     if draft.control is None or draft.ledger is None:
         return
@@ -389,6 +428,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     _exchange_credential_is_one,
     _own_marks_differ,
     _own_marks_exempt_nothing,
+    _serial_lines_differ,
+    _serial_topics_fit_their_line,
     _socket_path_fits,
 )
 

@@ -23,6 +23,8 @@ from gateway.exchange.bookable import Blackouts
 from gateway.exchange.comment import DEFAULT_TEMPLATE, FIELDS, check_template
 from gateway.exchange.hours import Hours
 from gateway.exchange.models import DESK_CATEGORY, HOLD_CATEGORY, WALK_UP_CATEGORY
+from gateway.links.filters import check_filter
+from gateway.links.serial import BAUD, SerialFamily
 from gateway.settings_problems import did_you_mean
 
 Family = Literal[
@@ -59,6 +61,9 @@ SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 MAX_LIST: Final = 1_000
 """Entries in one list of organizers or categories; far more than anybody maintains by hand."""
+
+MAX_FILTERS: Final = 50
+"""Topic filters of the discovery; each is asked of the broker by itself."""
 
 MAX_TAGS: Final = 50
 """Tags of one room; what a person still reads."""
@@ -117,9 +122,23 @@ def topic_name(value: str) -> str:
     return value
 
 
+def _filter(value: str) -> str:
+    try:
+        check_filter(value)
+    except ValueError:
+        raise ValueError('a topic filter, such as "zigbee2mqtt/+"') from None
+    return value
+
+
 def _prefix(value: str) -> str:
     if topic_name(value).startswith(("/", "$")) or value.endswith("/"):
         raise ValueError('a topic to put before all others, without "/" at its ends, such as "occupancy"')
+    return value
+
+
+def _device_file(value: str) -> str:
+    if not value.startswith("/") or "\0" in value:
+        raise ValueError('the path of a device file, such as "/dev/serial/by-id/usb-…"')
     return value
 
 
@@ -422,6 +441,36 @@ class HomeAssistantSettings(Section):
     """Whether rooms and gateway are announced as devices by Home Assistant's MQTT discovery."""
     prefix: Annotated[str, AfterValidator(_prefix)] = "homeassistant"
     """The discovery prefix of Home Assistant; it says on `status` below it that it has started."""
+
+
+class DiscoverySettings(Section):
+    """``[discovery]``: sensors that are heard and that no room has yet."""
+
+    listen: Literal["asked", "always", "off"] = "asked"
+    """For a while after somebody asked (`sensors list`), all the time, or never."""
+    topics: Annotated[
+        tuple[Annotated[str, AfterValidator(_filter)], ...],
+        BeforeValidator(_as_tuple),
+        Field(max_length=MAX_FILTERS),
+    ] = ()
+    """Topic filters to listen to instead of the usual ones."""
+    ignore: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_LIST)] = ()
+    """Topics of devices that are not to be listed any more."""
+
+
+class SerialSettings(Section):
+    """``[[serial]]``: a stick or a radar module on a serial line of this machine."""
+
+    name: Slug
+    """Its name in topics: its sensors' topics begin with serial/NAME/."""
+    port: Annotated[str, AfterValidator(_device_file)]
+    """The device file; those below /dev/serial/by-id stay the same when it is plugged in anew."""
+    family: SerialFamily
+    """What is on the line: "enocean", "ld2410" or "ld2450"."""
+    baud: Annotated[int, Field(ge=1_200, le=4_000_000)] = Field(
+        default_factory=lambda data: BAUD[data["family"]]
+    )
+    """Its speed, where it was changed."""
 
 
 class ControlSettings(Section):

@@ -24,7 +24,7 @@ from gateway.exchange.moments import instant
 from gateway.sensors import FAMILIES, build_router
 from gateway.settings import SECTIONS, Settings, SettingsError, load, parse, read_secret
 from gateway.settings_problems import INSTEAD, NOT_YET, Places, dotted
-from gateway.settings_sections import PolicySettings, RoomSettings, Section, SensorSettings
+from gateway.settings_sections import PolicySettings, RoomSettings, Section, SensorSettings, SerialSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -638,6 +638,7 @@ TABLES: dict[str, type[Section]] = {
     "[policy.NAME]": PolicySettings,
     "[[room]]": RoomSettings,
     "[[room.sensor]]": SensorSettings,
+    "[[serial]]": SerialSettings,
 }
 
 DEPENDENT = {
@@ -655,6 +656,7 @@ DEPENDENT = {
     ("[[room.sensor]]", "bridge"): "for zigbee2mqtt the first level of the topic, otherwise not set",
     ("[[room.sensor]]", "unit"): "the topic where several sensors share it, otherwise not set",
     ("[[room.sensor]]", "options"): "`{}`",
+    ("[[serial]]", "baud"): "`57600` for enocean, `256000` for the radars",
 }
 """Defaults that hang on other settings; the test after this one checks what they say."""
 

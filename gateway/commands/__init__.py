@@ -7,7 +7,18 @@ from typing import Annotated, Final
 import typer
 
 from gateway import __version__
-from gateway.commands import act, desk, exchange, firmware, look, quality, rooms, sensors
+from gateway.commands import (
+    act,
+    desk,
+    exchange,
+    firmware,
+    look,
+    placing,
+    quality,
+    rooms,
+    sensors,
+    walk,
+)
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
 HELP_OPTIONS: Final = ["--help", "-h"]
@@ -91,6 +102,8 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     desk.cancel,
     act.close_breaker,
     act.resume_writing,
+    placing.reload,
+    walk.walk_test,
     firmware.firmware,
 )
 GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
@@ -105,8 +118,15 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
     ),
     "rooms": ("Look after the list of rooms.", {"import": rooms.import_rooms}),
     "sensors": (
-        "How sensors are understood and trusted.",
-        {"decode": sensors.decode, "quality": quality.quality},
+        "Find sensors, give them to rooms, and see how far they can be trusted.",
+        {
+            "list": placing.list_sensors,
+            "assign": placing.assign,
+            "ignore": placing.ignore,
+            "rename": placing.rename,
+            "quality": quality.quality,
+            "decode": sensors.decode,
+        },
     ),
 }
 """Commands of two words, by the first and the second."""

@@ -23,6 +23,7 @@ from gateway.core.decisions import Decision, DecisionKind
 from gateway.core.policy import whole_rooms
 from gateway.core.units import DAY_MS, Instant
 from gateway.ledger import Counts, LedgerError, LedgerReader
+from gateway.placing.walk_tests import newest_by_room
 from gateway.prospects import check_report, prospect, render_check
 from gateway.reports import as_csv, as_json, as_table, rooms_report
 from gateway.reports.room_quality import RoomQuality
@@ -99,7 +100,7 @@ def status(
     office = Office(config)
     if room:
         office.room(room)
-    picture = _picture(office, with_counts=sensors or json)
+    picture = picture_of(office, with_counts=sensors or json)
     if sensors:
         with office.ledger() as reader:
             _add_quality(office, picture, quality_of(office, reader, catch_up=True))
@@ -107,13 +108,14 @@ def status(
         picture["rooms"] = [known for known in picture["rooms"] if known["room"] == room]
         picture["other_messages"] = {}
     _add_prospects(office, picture)
+    _add_walk_tests(office, picture)
     if json:
         print_json({"site": office.settings.site.name} | picture)
     else:
         paint_status(console(), picture, office.settings.site.name, sensors=sensors)
 
 
-def _picture(office: Office, *, with_counts: bool) -> dict[str, Any]:
+def picture_of(office: Office, *, with_counts: bool = False) -> dict[str, Any]:
     """From the running gateway if there is one, otherwise from the ledger; counts from the ledger."""
     try:
         picture = call(office.settings.control_socket, {"command": "status"})
@@ -178,6 +180,13 @@ def _add_prospects(office: Office, picture: dict[str, Any]) -> None:
     for room in picture["rooms"]:
         own = prospects.get(room["room"])
         room["prospect"] = None if own is None else {"can_prove": own.can_prove, "why": own.why}
+
+
+def _add_walk_tests(office: Office, picture: dict[str, Any]) -> None:
+    """How the newest walk test of each room went."""
+    tests = newest_by_room(office.settings.ledger.path.parent)
+    for room in picture["rooms"]:
+        room["walk_test"] = tests.get(room["room"])
 
 
 # -- bookings -----------------------------------------------------------------------------------------

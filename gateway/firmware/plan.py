@@ -161,6 +161,13 @@ def objections(kind: Kind, room: str, configured: SensorSettings) -> list[str]:
     ]
     if configured.at_qos1 and not kind.qos1:
         found.append(f"at_qos1 is true, and {kind.title} publishes at QoS 0")
+    number = configured.options.get("sequence_path", "")
+    if configured.loss_detectable and kind.noticed and number != kind.sequence:
+        have = quoted(number) if number else "not set"
+        found.append(
+            f"loss_detectable is true, and options.sequence_path is {have}, {kind.name} needs "
+            f"{quoted(kind.sequence)}"
+        )
     if configured.loss_detectable and not kind.noticed:
         found.append("loss_detectable is true, and a lost message would not be noticed")
     return found

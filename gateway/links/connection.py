@@ -54,6 +54,10 @@ class MqttSettings:
     """PEM file of the CA that issued the broker's certificate; empty: the CAs the system trusts."""
     cert_file: str = ""
     key_file: str = ""
+    session: bool = True
+    """The broker keeps what is not acknowledged for the next connection (`clean_session=False`)."""
+    qos: int = 1
+    """At most which the broker shall deliver."""
     keepalive_s: int = 30
     will_topic: str = ""
     """Where "online" is published once connected, and `will_payload` when gone."""
@@ -89,11 +93,11 @@ class Subscriptions:
 class _Client(paho.Client):
     """paho's client on a socket that is already open, so that its `connect` does not block."""
 
-    def __init__(self, wire: Wire, client_id: str) -> None:
+    def __init__(self, wire: Wire, client_id: str, *, session: bool) -> None:
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
-            clean_session=False,
+            clean_session=not session,
             manual_ack=True,
             reconnect_on_failure=False,  # the link reconnects
         )
@@ -143,7 +147,7 @@ class Connection:
 
     def _make_client(self) -> _Client:
         settings = self._settings
-        client = _Client(self._wire, settings.client_id)
+        client = _Client(self._wire, settings.client_id, session=settings.session)
         if settings.username:
             client.username_pw_set(settings.username, settings.password)
         if settings.will_topic:
@@ -179,7 +183,7 @@ class Connection:
             return  # the wishes are read when CONNACK comes
         missing = [one for one in self._subscriptions.wanted if one not in self._asked]
         for filters in in_packets(missing, SUBSCRIBE_PACKET_BYTES):
-            code, mid = self._client.subscribe([(one, 1) for one in filters])
+            code, mid = self._client.subscribe([(one, self._settings.qos) for one in filters])
             if code == MQTTErrorCode.MQTT_ERR_SUCCESS and mid is not None:
                 self._unanswered[mid] = filters
             self._asked.update(filters)
@@ -422,4 +426,5 @@ def _subscription_refused(filters: Sequence[str], settings: MqttSettings) -> Sub
     return SubscriptionError(
         f"the broker refuses {len(filters)} subscription(s): {named}",
         f"Allow the user {settings.username or '(anonymous)'} to read them in the broker's access file.",
+        filters,
     )

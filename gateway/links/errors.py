@@ -10,6 +10,8 @@
 None of them ends the gateway. Each says what happened, and `mend` what a person can do about it.
 """
 
+from collections.abc import Sequence
+
 
 class LinkError(Exception):
     """The link cannot be used at the moment."""
@@ -33,7 +35,12 @@ class RefusedError(LinkError):
 
 
 class SubscriptionError(LinkError):
-    """SUBACK with 0x80 for at least one topic filter, or no SUBACK at all."""
+    """SUBACK with 0x80 for at least one topic filter."""
+
+    def __init__(self, what: str, mend: str, filters: Sequence[str] = ()) -> None:
+        """`filters`: those that were refused."""
+        super().__init__(what, mend)
+        self.filters = tuple(filters)
 
 
 class ConnectionLostError(LinkError):

@@ -5,8 +5,8 @@ in what it reads and tells each as a message, as an MQTT link does: the topic is
 EnOcean telegrams and `serial/<name>/report` for radars, and `serial/<name>/status` says "online" or "offline"
 when the line opens or is lost. A line that is lost is tried again, a little later each time.
 
-Nobody can be asked to send a frame again, so there is nothing to acknowledge: the receipt is `NO_RECEIPT`,
-which belongs to no connection of any broker. Radars report about ten times a second and the gateway needs a
+Nobody can be asked to send a frame again, so there is nothing to acknowledge: the receipt is
+`NO_RECEIPT`. Radars report about ten times a second and the gateway needs a
 tenth of that: frames that come sooner than `min_interval_s` after the one before are left out.
 """
 
@@ -24,8 +24,8 @@ from gateway.links.errors import ConnectionLostError, LinkError, UnreachableErro
 
 log = structlog.get_logger(__name__)
 
-NO_RECEIPT: Final = 0
-"""Acknowledging it acknowledges nothing: receipts of a broker's connections are above it."""
+NO_RECEIPT: Final = object()
+"""There is nothing to acknowledge and nobody to acknowledge it to."""
 READ_BYTES: Final = 4_096
 MAX_DOUBLINGS: Final = 16
 ONLINE: Final = b"online"

@@ -40,7 +40,12 @@ def edited(
         return text
     wanted = _as_meant(tomllib.loads(text), changes)
     result = _with_new_rooms(_with_new_keys(_with_new_values(text, changes), changes), changes)
-    _prove(text, result, wanted)
+    prove(text, result, wanted)
+    return sound(result, file=file, base=base, environ=environ)
+
+
+def sound(result: str, *, file: str, base: Path, environ: Mapping[str, str]) -> str:
+    """The text itself, if it is a configuration that the gateway would start with. Raises EditError."""
     try:
         parse(result, file=file, base=base, environ=environ)
     except SettingsError as error:
@@ -92,14 +97,14 @@ def _with_new_keys(text: str, changes: Changes) -> str:
     }
     lines = text.split("\n")
     places = _mailbox_lines(text)
-    ending = _ending(text)
+    ending = ending_of(text)
     insertions: list[tuple[int, str]] = []
     for position, room in enumerate(tomllib.loads(text).get("room", [])):
         settings = new.get(room.get("id"), {})
         if settings and position in places:
             number = places[position]
             indent = re.match(r"[ \t]*", lines[number])
-            insertions.append((number, _lines(settings, indent[0] if indent else "", ending)))
+            insertions.append((number, lines_of(settings, indent[0] if indent else "", ending)))
     for number, added in reversed(insertions):
         if number == len(lines) - 1:  # the file's last line has no end
             lines[number] += ending.removesuffix("\n")
@@ -111,7 +116,7 @@ def _mailbox_lines(text: str) -> dict[int, int]:
     """For each [[room]], counted from 0, the line (from 0) on which its mailbox stands."""
     places: dict[int, int] = {}
     room, inside = -1, False
-    for number, line in enumerate(_bare(text).split("\n")):
+    for number, line in enumerate(bare(text).split("\n")):
         if line.lstrip().startswith("["):
             inside = re.match(r"\s*\[\[\s*room\s*\]\]", line) is not None
             room += inside
@@ -120,19 +125,19 @@ def _mailbox_lines(text: str) -> dict[int, int]:
     return places
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """The text with everything in quotes and all comments blotted out, line by line as long as it is."""
     return _TOKEN.sub(lambda found: re.sub(r"[^\n]", "_", found[0]), text)
 
 
-def _lines(settings: Mapping[str, Any], indent: str, ending: str) -> str:
+def lines_of(settings: Mapping[str, Any], indent: str, ending: str) -> str:
     """Settings as TOML, one a line."""
     return "".join(
         f"{indent}{key} = {tomlkit.item(value).as_string()}{ending}" for key, value in settings.items()
     )
 
 
-def _ending(text: str) -> str:
+def ending_of(text: str) -> str:
     """How lines end in this file."""
     return "\r\n" if "\r\n" in text else "\n"
 
@@ -140,18 +145,18 @@ def _ending(text: str) -> str:
 def _with_new_rooms(text: str, changes: Changes) -> str:
     if not changes.added:
         return text
-    ending = _ending(text)
+    ending = ending_of(text)
     parts = [text if text.endswith("\n") or not text else text + ending]
     if HEADING not in text:
         parts.append(f"{ending}{HEADING}{ending}")
     for room in changes.added:
         settings = {"id": room.id, "mailbox": room.mailbox, **room.settings}
         ordered = {key: settings[key] for key in ("id", "name", "mailbox") if key in settings}
-        parts.append(f"{ending}[[room]]{ending}{_lines(ordered | settings, '', ending)}")
+        parts.append(f"{ending}[[room]]{ending}{lines_of(ordered | settings, '', ending)}")
     return "".join(parts)
 
 
-def _prove(before: str, after: str, wanted: Mapping[str, Any]) -> None:
+def prove(before: str, after: str, wanted: Mapping[str, Any]) -> None:
     """Nothing else is said than before, and no comment is lost. Raises EditError."""
     try:
         said = tomllib.loads(after)

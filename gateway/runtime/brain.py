@@ -208,6 +208,14 @@ class Brain:
         elif self._concluding is None and self.site.has_news:
             self._conclude_soon()
 
+    def heard_here(self) -> None:
+        """As `heard`, for a message of this machine's own lines, which nobody can be asked to repeat."""
+        if self._linger is None:
+            self._conclude_soon()
+            self._commit_soon(urgent=False)
+        elif self._concluding is None and self.site.has_news:
+            self._conclude_soon()
+
     def counts(self, sensor: str) -> Counts:
         """The message counts of a sensor since they were last written."""
         counts = self._counts.get(sensor)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -10,8 +11,9 @@ from gateway.core.events import Availability, BridgeState, LinkDown, LinkUp, Rea
 from gateway.core.site import UnknownName
 from gateway.core.units import Instant
 from gateway.links import Message
+from gateway.links.serial import NO_RECEIPT
 from gateway.runtime.brain import Brain
-from gateway.sensors import Decoded, PayloadError, Router, UnknownTopic
+from gateway.sensors import Decoded, Missed, PayloadError, Router, UnknownTopic
 
 log = structlog.get_logger()
 
@@ -33,9 +35,20 @@ class Intake:
         self._brain = brain
         self._router = router
         self._logged_at: dict[str, float] = {}
+        self._loss_logged_at: dict[str, float] = {}
         self._faults: Counter[tuple[str, bytes]] = Counter()
         self.link_state = "down"
         """In a word, for people."""
+        self.watchers: list[Callable[[Decoded, Instant], None]] = []
+        """Whoever looks on (`gateway.runtime.watch`): told of each message, and able to change nothing."""
+
+    def take_router(self, router: Router) -> None:
+        """Decode with another router from now on; the core must know its sensors by then."""
+        self._router = router
+
+    def has_sensor_on(self, topic: str) -> bool:
+        """Whether a configured sensor, or its bridge, speaks there."""
+        return self._router.knows(topic)
 
     # -- the link -------------------------------------------------------------------------------------
 
@@ -67,7 +80,7 @@ class Intake:
                 message,
                 now,
             )
-            brain.heard(message.receipt)
+            self._done(message)
             return
         speaker = ""
         try:
@@ -80,13 +93,21 @@ class Intake:
         except UnknownTopic as error:
             self._reject(UNKNOWN, f"{error} ({message.topic[:SAMPLE_CHARACTERS]})", message, now)
             decoded = ()
+        for look_on in self.watchers:
+            look_on(decoded, now)
         try:
             self._record(decoded, speaker, now)
         except Exception as error:  # noqa: BLE001 - no message may take the link or the process down (W10)
             self._faults[message.topic, message.payload] += 1
             brain.fail(error)
             return
-        brain.heard(message.receipt)
+        self._done(message)
+
+    def _done(self, message: Message) -> None:
+        if message.receipt is NO_RECEIPT:
+            self._brain.heard_here()
+        else:
+            self._brain.heard(message.receipt)
 
     # -- recording ------------------------------------------------------------------------------------
 
@@ -98,6 +119,9 @@ class Intake:
         brain = self._brain
         kept: dict[str, bool] = {speaker: False} if speaker else {}
         for item in decoded:
+            if isinstance(item, Missed):
+                self._tell_loss(item.sensor)
+                continue
             if isinstance(item, Reading):
                 name = item.sensor
                 new = brain.hear(item, now)
@@ -121,6 +145,21 @@ class Intake:
         except UnknownName:
             return False  # a bridge that no configured sensor is behind
         return True
+
+    def _tell_loss(self, sensor: str) -> None:
+        """A message of it was lost: for the core, it was away for a moment and is back.
+
+        That is what a loss means: what happened unheard counts like a sign of presence, and a presence sensor
+        must tell its state anew. A sensor that is away already stays so, whatever still comes of it.
+        """
+        if not self._brain.site.is_known(Availability(sensor, online=True)):
+            return
+        self._brain.tell(Availability(sensor, online=False))
+        self._brain.tell(Availability(sensor, online=True))
+        loop_time = asyncio.get_running_loop().time()
+        if loop_time - self._loss_logged_at.get(sensor, -BURST_S) >= BURST_S:
+            self._loss_logged_at[sensor] = loop_time
+            log.warning("a message was lost", sensor=sensor)
 
     def _reject(self, sensor: str, why: str, message: Message, now: Instant) -> None:
         """Count and keep a sample; log once per burst."""

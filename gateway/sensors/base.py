@@ -19,6 +19,7 @@ __all__ = [
     "Decode",
     "Decoded",
     "Family",
+    "Missed",
     "OptionError",
     "PayloadError",
     "Route",
@@ -35,7 +36,16 @@ MAX_PAYLOAD_BYTES: Final = 64 * 1024
 known, a device's full self-description, stays under 10 KiB."""
 MAX_TOPIC_BYTES: Final = 65_535
 """MQTT 3.1.1, section 1.5.3."""
-Decoded = Sequence[Reading | Availability | BridgeState]
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """Messages of this sensor were lost before what follows. No fact of the core's: see the intake."""
+
+    sensor: str
+
+
+Item = Reading | Availability | BridgeState | Missed
+Decoded = Sequence[Item]
 Decode = Callable[[bytes, bool], Decoded]
 """(payload, retained) to what it says. Raises PayloadError and nothing else."""
 

@@ -14,6 +14,8 @@ from gateway.sensors.availability import SHARED_OPTIONS, availability_routes
 from gateway.sensors.base import (
     Decode,
     Decoded,
+    Item,
+    Missed,
     OptionError,
     PayloadError,
     Route,
@@ -22,6 +24,7 @@ from gateway.sensors.base import (
     shown,
 )
 from gateway.sensors.plain import senses_of, words_of
+from gateway.sensors.sequence import Sequence
 from gateway.sensors.understood import Description, Device, Kind, Property, Reader, Seen, Understood, battery
 from gateway.sensors.values import alive, as_instant, as_json, as_main, as_percent, words
 from gateway.sensors.vocabulary import THERMOSTAT_KEYS
@@ -43,6 +46,8 @@ class JsonPath:
         "path": "where the value is, for instance data.occupancy or $.sensors[0]['in use']; must be set",
         "time_path": "where the time of making is: ISO 8601 with offset, seconds or milliseconds since 1970",
         "battery_path": "where the battery level is, in percent",
+        "sequence_path": "where a number is that grows by one with each message: a gap is a lost message",
+        "boot_path": "where it says which start of the device this is; by default boot beside the number",
     }
 
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
@@ -156,6 +161,10 @@ def _decode(source: SensorSource) -> Decode:
     sensor, senses = source.sensor, source.senses
     table = words(source.options)
     path, time_path, battery_path = (_path(source, name) for name in ("path", "time_path", "battery_path"))
+    sequence_path = _path(source, "sequence_path")
+    boot_path = _boot_path(source, sequence_path)
+    sequence = Sequence()
+    missed = Missed(sensor)
     if path is None:
         raise OptionError("the family json needs the option path")
     container = list if isinstance(path[0], int) else dict
@@ -169,13 +178,29 @@ def _decode(source: SensorSource) -> Decode:
             raise PayloadError(f"expected {expected}, got {shown(payload)}")
         value = dig(message, path)
         made_at = None if time_path is None else as_instant(dig(message, time_path))
-        readings = []
+        readings: list[Item] = []
         if value is not None:
             readings.append(Reading(sensor, senses, as_main(value, senses, table), made_at=made_at))
         if battery_path is not None:
             battery = as_percent(dig(message, battery_path))
             if battery is not None:
                 readings.append(Reading(sensor, "battery", battery, made_at=made_at))
-        return readings or (alive(sensor, made_at=made_at),)
+        if not readings:
+            readings.append(alive(sensor, made_at=made_at))
+        # Last, so that a message that cannot be read is as good as one that was lost.
+        if sequence_path is not None and sequence.misses(
+            dig(message, sequence_path), dig(message, boot_path)
+        ):
+            readings.insert(0, missed)
+        return readings
 
     return decode
+
+
+def _boot_path(source: SensorSource, sequence_path: tuple[Step, ...] | None) -> tuple[Step, ...]:
+    given = _path(source, "boot_path")
+    if sequence_path is None:
+        if given is not None:
+            raise OptionError("boot_path is set without sequence_path, so it is never read")
+        return ()
+    return given or (*sequence_path[:-1], "boot")

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from gateway.core.events import Availability, BridgeState, Reading
+from gateway.core.events import Reading
 from gateway.core.units import Instant
-from gateway.sensors.base import MAX_PAYLOAD_BYTES, Decoded, PayloadError, Route, UnknownTopic, shown
+from gateway.sensors.base import MAX_PAYLOAD_BYTES, Decoded, Item, PayloadError, Route, UnknownTopic, shown
 from gateway.sensors.values import MAX_AHEAD_MS
 
 
@@ -25,6 +25,10 @@ class Router:
     def sensor_of(self, topic: str) -> str:
         """The first sensor that publishes there; empty for a bridge's topic and an unknown one."""
         return next((route.sensor for route in self._routes.get(topic, ()) if route.sensor), "")
+
+    def knows(self, topic: str) -> bool:
+        """Whether anything is configured for that topic."""
+        return topic in self._routes
 
     def decode(self, topic: str, payload: bytes, retained: bool, now: Instant | None = None) -> Decoded:
         """What the message says, by every sensor that publishes there; empty: nothing that counts.
@@ -54,7 +58,7 @@ def _decode_one(route: Route, payload: bytes, retained: bool, now: Instant | Non
 
 
 def _decode_all(routes: tuple[Route, ...], payload: bytes, retained: bool, now: Instant | None) -> Decoded:
-    everything: list[Reading | Availability | BridgeState] = []
+    everything: list[Item] = []
     refused: PayloadError | None = None
     for route in routes:
         try:

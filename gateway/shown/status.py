@@ -149,6 +149,9 @@ def _troubles(room: Json) -> list[str]:
         lines.append(f"the calendar was last read at {_moment(calendar['read_at'])}{why}")
     lines += [sensor["trouble"] for sensor in room["sensors"] if sensor["trouble"]]
     lines += room.get("unsupported", [])
+    test = room.get("walk_test")
+    if test is not None and not test["good"]:
+        lines.append(f"its walk test of {_moment(test['at'])} found something: `sensors list` tells what")
     prospect = room.get("prospect")
     if prospect is not None and not prospect["can_prove"]:
         lines.append(prospect["why"])

@@ -16,7 +16,7 @@ from gateway.core.events import AnyEvent
 from gateway.core.units import HOUR_MS, Duration, Instant
 from gateway.ledger import Counts, LedgerReader, OutboxRow
 from gateway.links import Message
-from gateway.sensors import PayloadError, Router, UnknownTopic
+from gateway.sensors import Missed, PayloadError, Router, UnknownTopic
 from simulators.clock import VirtualClock
 from simulators.disk import SIDE_FILES
 from simulators.link import MemoryLink, Queued
@@ -80,7 +80,8 @@ class WatchedLink(MemoryLink):
             return tuple(error.decoded), error.sensor or router.sensor_of(topic)
         except UnknownTopic:
             return (), ""
-        return tuple(decoded), router.sensor_of(topic)
+        said = tuple(item for item in decoded if not isinstance(item, Missed))  # no sensor here counts
+        return said, router.sensor_of(topic)
 
     def acknowledge(self, receipts: Any) -> None:
         """See `MemoryLink.acknowledge`."""

@@ -11,7 +11,6 @@ from typer.testing import CliRunner, Result
 from gateway.commands import app
 from gateway.commands import firmware as command
 from gateway.firmware.kinds import KINDS
-from gateway.sensors.json_path import JsonPath
 
 Run = Callable[..., Result]
 
@@ -131,7 +130,9 @@ def test_what_the_gateway_would_not_read_is_refused_with_a_section_that_fits(run
         'topic = "building/7/radar"\n'
         'senses = "presence"\n'
         'heartbeat = "2m"\n'
-        'options = { path = "presence", availability_topic = "building/7/radar-alive" }\n'
+        "loss_detectable = true\n"
+        'options = { path = "presence", availability_topic = "building/7/radar-alive", '
+        'sequence_path = "seq" }\n'
     )
 
 
@@ -159,7 +160,12 @@ def test_what_the_device_cannot_keep_is_refused(run: Run) -> None:
     result = run("orion", "orion-bold", "--kind", "tasmota-pir")
     assert result.exit_code == 2
     assert "at_qos1 is true" in result.stderr
-    assert "loss_detectable is true" in result.stderr
+    assert (
+        'loss_detectable is true, and options.sequence_path is not set, tasmota-pir needs "seq"'
+        in result.stderr
+    )
+    result = run("orion", "orion-bold", "--kind", "zigbee2mqtt")
+    assert "loss_detectable is true, and a lost message would not be noticed" in result.stderr
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -173,12 +179,8 @@ def test_a_loss_that_goes_unnoticed_is_told(run: Run, kind: str) -> None:
     assert ("loss_detectable = true" in result.stdout) is KINDS[kind].noticed
 
 
-def test_a_gateway_that_reads_the_number_is_told_where_it_is(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As soon as the family json knows `sequence_path`, the section names it and claims the notice."""
-    knows = {**JsonPath.options, "sequence_path": "where the number is"}
-    monkeypatch.setattr(JsonPath, "options", knows)
+def test_the_gateway_is_told_where_the_number_is(run: Run) -> None:
+    """The section names `sequence_path` and claims the notice, where the messages have a number."""
     result = run("vega", "vega-x", "--kind", "tts", "--settings")
     assert 'sequence_path = "uplink_message.f_cnt"' in result.stdout
     assert "loss_detectable = true" in result.stdout

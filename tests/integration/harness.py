@@ -72,6 +72,20 @@ def configuration(
     more: str = "",
 ) -> Settings:
     """Settings with a radar in each room. `room`: what each says besides; `more`: what follows the last."""
+    return parse(configuration_text(folder, rooms, mode, policy, exchange, site, room, more), base=folder)
+
+
+def configuration_text(
+    folder: Path,
+    rooms: tuple[str, ...] = ("orion",),
+    mode: str = "live",
+    policy: str = "",
+    exchange: str = "",
+    site: str = "",
+    room: str = "",
+    more: str = "",
+) -> str:
+    """The text of `configuration`, for those who want it in a file."""
     (folder / "secret").write_text(CLIENT_SECRET)
     (folder / "secret").chmod(0o600)
     text = CONFIGURATION.format(
@@ -80,7 +94,7 @@ def configuration(
     for name in rooms:
         text += f'[[room]]\nid = "{name}"\nmailbox = "{name}@contoso.com"\nmode = "{mode}"\n{room}\n'
         text += RADAR.format(room=name)
-    return parse(text + more, base=folder)
+    return text + more
 
 
 @dataclass
