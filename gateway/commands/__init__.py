@@ -118,7 +118,7 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
     ),
     "rooms": ("Look after the list of rooms.", {"import": rooms.import_rooms}),
     "sensors": (
-        "Find sensors, give them to rooms, and see how far they can be trusted.",
+        "Find, place and trust sensors.",
         {
             "list": placing.list_sensors,
             "assign": placing.assign,
