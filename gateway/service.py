@@ -41,6 +41,7 @@ from gateway.exchange.client import GraphClient
 from gateway.exchange.hints import TimerHints
 from gateway.exchange.hours import Hours
 from gateway.exchange.own import OwnBookings
+from gateway.exchange.rehearsal.record import objection
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
@@ -435,9 +436,11 @@ class Service:
         room, by = str(request.get("room", "")), str(request.get("by", "command"))
         if name in ("close-breaker", "resume-writing"):
             return await (self._close_breaker(by) if name == "close-breaker" else self._resume_writing(by))
-        if room not in self.places:
-            known = ", ".join(sorted(self.places))
-            return {"error": f"there is no room {room!r}; the rooms are: {known}"}
+        overridden = name == "live" and request.get("without_rehearsal") is True
+        refusal = self._refusal(name, room, overridden=overridden)
+        if refusal:
+            return {"error": refusal}
+        by += ", without rehearsal" if overridden else ""
         booking = str(request.get("booking", ""))
         facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet | WereHere | Reviewed]] = {
             "check-in": lambda: CheckedIn(room, booking, by),
@@ -457,6 +460,18 @@ class Service:
         except (Paused, CoreError) as error:
             return {"error": str(error)}
         return self._told(room, decisions)
+
+    def _refusal(self, command: str, room: str, *, overridden: bool) -> str:
+        """Why a command is not even given to the core; empty if it is."""
+        if room not in self.places:
+            known = ", ".join(sorted(self.places))
+            return f"there is no room {room!r}; the rooms are: {known}"
+        if command != "live":
+            return ""
+        why = objection(self.settings.rehearsal_file, self.settings.exchange.tenant_id)
+        if why and overridden:
+            log.warning("a room goes live without rehearsal", room=room, why=why)
+        return f"{why} To go live in spite of it: --without-rehearsal." if why and not overridden else ""
 
     async def _close_breaker(self, by: str) -> Json:
         if self.brain.site.breaker.objection is None:

@@ -16,6 +16,9 @@ NAMESPACE: Final = UUID("b7a60c1e-53d8-4f0c-9d55-0d2f7a4e8c11")
 MARK: Final = "Occupancy gateway rehearsal"
 """How every subject begins, so that people who meet an entry know what it is."""
 
+DAYS_AHEAD: Final = 30
+"""Far enough that nobody is disturbed, near enough for a room's usual booking window (180 days)."""
+
 FIRST: Final = time(9)
 LENGTH_MS: Final[Duration] = 30 * MINUTE_MS
 GRID_MS: Final[Duration] = 45 * MINUTE_MS

@@ -17,13 +17,10 @@ from gateway.core.units import Instant
 from gateway.exchange.errors import ExchangeError
 from gateway.exchange.moments import as_datetime
 from gateway.exchange.rehearsal import sweep
-from gateway.exchange.rehearsal.plan import OCCURRENCES, Plan, make_plan
+from gateway.exchange.rehearsal.plan import DAYS_AHEAD, OCCURRENCES, Plan, make_plan
 from gateway.exchange.rehearsal.questions import QUESTIONS, Question
 from gateway.exchange.rehearsal.record import Answer, Found, Leftover, Record
 from gateway.exchange.rehearsal.stage import POLL_S, WAIT_S, Connect, Meeting, Sleep, Stage
-
-DAYS_AHEAD: Final = 30
-"""Far enough that nobody is disturbed, near enough for a room's usual booking window (180 days)."""
 
 MAX_FAILURES: Final = 3
 """So many reads in a row that fail, each tried patiently: nothing is waited for any more."""
@@ -94,8 +91,8 @@ class Rehearsal:
             if taken:
                 when = as_datetime(taken[0].start)
                 raise RehearsalError(
-                    f"{mailbox} has bookings in the time of the rehearsal, the first on {when:%Y-%m-%d %H:%M} "
-                    "UTC; nothing was done. Choose another week with --days-ahead, or another room"
+                    f"{mailbox} has bookings in the rehearsal's time, first on {when:%Y-%m-%d %H:%M} UTC; "
+                    "nothing was done. Choose another week with --days-ahead, or another room"
                 )
 
     # -- the whole
