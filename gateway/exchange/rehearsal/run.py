@@ -187,7 +187,12 @@ class Rehearsal:
                 self.leftovers = sweep.unknown(stage, error)
             return
         self._tools.tell("putting both mailboxes back as they were")
-        self.leftovers = await sweep.sweep(stage)
+        sweeping = asyncio.ensure_future(sweep.sweep(stage))
+        try:
+            self.leftovers = await asyncio.shield(sweeping)
+        except asyncio.CancelledError:  # the first Ctrl+C, so late: this much is finished
+            self.leftovers = await sweeping
+            raise
 
 
 def _answer(question: Question, found: Found, facts: Any) -> Answer:
