@@ -1,6 +1,7 @@
 """Commands for those who connect the gateway with Exchange: the doctor, the script for IT, its result."""
 
 import asyncio
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -214,7 +215,7 @@ def rehearse(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Rehearse with a test room what Microsoft does not document.
+    r"""Rehearse with a test room what Microsoft does not document.
 
     Invites the test room to meetings and small series some weeks ahead, as the test organizer; declines
     one occurrence, changes, shortens, marks and deletes, and looks at both calendars: does a release take
@@ -224,10 +225,14 @@ def rehearse(
     could not be removed.
 
     Example:
-      occupancy-gateway exchange rehearse --room test-room@contoso.com --organizer test@contoso.com
+      occupancy-gateway exchange rehearse --room test@contoso.com \
+        --organizer tester@contoso.com
     """
     office = Office(config)
     _check_test_mailboxes(office, room, organizer, allowed=allow_configured_room)
+    folder = office.settings.rehearsal_file.parent
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"{folder}: the answers could not be kept there; run this as the gateway's user.")
     if not yes:
         typer.echo(_what_is_done(room, organizer, days_ahead, keep=keep), err=True)
         typer.confirm("Begin?", abort=True, err=True)
