@@ -260,12 +260,12 @@ def check_report(settings: Settings) -> dict[str, Any]:
         ],
         "credential": credential_report(settings.credential(), now),
         "holidays": [_date(start, settings) for start, _ in holidays if start > now],
-        "warnings": [*settings.warnings, *_unrehearsed(settings)],
+        "warnings": [*settings.warnings, *filter(None, [unrehearsed(settings)])],
     }
 
 
-def _unrehearsed(settings: Settings) -> Iterator[str]:
-    """The configuration may set rooms live that the command `live` would refuse; that is worth a word.
+def unrehearsed(settings: Settings) -> str:
+    """A sentence if rooms are live, or may go live by themselves, where the command `live` would refuse.
 
     Exchange on this very machine is a simulator, which has no secrets.
     """
@@ -274,10 +274,9 @@ def _unrehearsed(settings: Settings) -> Iterator[str]:
         room.mode == "live" or settings.policies[room.policy].live_after for room in settings.rooms
     )
     if not goes_live or urlsplit(exchange.base_url).hostname in LOOPBACK:
-        return
+        return ""
     why = objection(settings.rehearsal_file, exchange.tenant_id)
-    if why:
-        yield f"{settings.file}: rooms are live, or may go live by themselves. {why}"
+    return f"{settings.file}: rooms are live, or may go live by themselves. {why}" if why else ""
 
 
 def render_check(report: dict[str, Any]) -> list[str]:

@@ -47,6 +47,7 @@ from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
 from gateway.links.mqtt import MqttLink
 from gateway.links.mqtt import MqttSettings as LinkSettings
+from gateway.prospects import unrehearsed
 from gateway.runtime.announce import Announcer, availability_topic
 from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
 from gateway.runtime.control import ControlServer, Json
@@ -249,6 +250,9 @@ class Service:
         await self.brain.record(Booted(down_since, same_machine_boot=bool(boot) and boot == known_boot))
         self._awake = True
         await self.dispatch.start()
+        warning = unrehearsed(self.settings)
+        if warning:
+            log.warning("not rehearsed", why=warning)
         log.info("awake", rooms=len(self.places), ledger=str(self.settings.ledger.path))
 
     async def _configure(self) -> None:

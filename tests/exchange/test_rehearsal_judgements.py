@@ -127,7 +127,7 @@ def test_what_is_seen_is_judged(judge: Any, facts: Any, verdict: Verdict, words:
 
 
 def test_each_question_is_asked_once_and_what_could_do_harm_is_vital() -> None:
-    """A question whose bad answer would stop stops unanswered too; `shorten` belongs to an option that is off."""
+    """What could do harm stops unanswered too; `shorten` belongs to an option that is off."""
     assert len({question.name for question in QUESTIONS}) == len(QUESTIONS)
     assert {question.name for question in QUESTIONS if question.vital} == {
         "accepts",
