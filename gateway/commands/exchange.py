@@ -1,8 +1,10 @@
 """Commands for those who connect the gateway with Exchange: the doctor, the script for IT, its result."""
 
 import asyncio
+import contextlib
 import os
 import re
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -309,12 +311,13 @@ def _rehearse(settings: Settings, room: str, organizer: str, days_ahead: int, *,
                     graph,
                     room,
                     organizer,
-                    run.Tools(connect=connect, tell=lambda words: typer.echo(words, err=True)),
+                    run.Tools(connect=connect, tell=_tell_progress),
                     zone=ZoneInfo(settings.site.time_zone),
                     tenant_id=exchange.tenant_id,
                     days_ahead=days_ahead,
                 )
                 begun.append(one)
+                _end_with(asyncio.current_task())
                 return await one.run(keep=keep)
         finally:
             await tokens.aclose()
@@ -323,10 +326,28 @@ def _rehearse(settings: Settings, room: str, organizer: str, days_ahead: int, *,
         return asyncio.run(main())
     except (run.RehearsalError, errors.ExchangeError) as error:
         raise CommandError(str(error)) from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         if not begun:
             raise
         return begun[0].record(complete=False)
+    except Exception:  # a fault of ours: told as such, after what it leaves behind
+        for leftover in begun[0].leftovers if begun else ():
+            tell(f"left in {leftover.mailbox}: {leftover.what}; {leftover.remove}")
+        raise
+
+
+def _tell_progress(words: str) -> None:
+    """The terminal may be gone; the clean-up must not mind."""
+    with contextlib.suppress(OSError):
+        typer.echo(words, err=True)
+
+
+def _end_with(task: "asyncio.Task[Any] | None") -> None:
+    """SIGTERM and a closed terminal end the rehearsal as Ctrl+C does: with its clean-up."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if task is not None:
+            loop.add_signal_handler(number, task.cancel)
 
 
 def _read(file: Path, most: int) -> bytes:

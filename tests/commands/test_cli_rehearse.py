@@ -195,8 +195,28 @@ def test_an_answer_that_says_stop_fails_and_is_kept(
     assert "decline_occurrence" in record.objection(folder / "rehearsal.json", kept.tenant_id)
 
 
-def test_ctrl_c_cleans_up_and_keeps_nothing(
-    call: Call, folder: Path, exchange: tuple[ExchangeSimulator, Impatient]
+def test_a_fault_of_our_own_is_told_after_the_clean_up(
+    call: Call, exchange: tuple[ExchangeSimulator, Impatient]
+) -> None:
+    """It is not hidden; the calendars are as they were."""
+    simulator, transport = exchange
+    asked = 0
+
+    def strike() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 40:
+            raise ArithmeticError("a fault of ours")
+
+    transport.strike = strike
+    result = call("exchange", "rehearse", *WHO, "--yes")
+    assert isinstance(result.exception, ArithmeticError)
+    assert calendars(simulator) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_and_its_kin_clean_up_and_keep_nothing(
+    call: Call, folder: Path, exchange: tuple[ExchangeSimulator, Impatient], number: signal.Signals
 ) -> None:
     """What was answered until then is shown, the calendars are as they were, a record of before stays."""
     simulator, transport = exchange
@@ -206,7 +226,7 @@ def test_ctrl_c_cleans_up_and_keeps_nothing(
         nonlocal asked
         asked += 1
         if asked == 40:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
     transport.strike = strike
     (folder / "rehearsal.json").write_text("before")

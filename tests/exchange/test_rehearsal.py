@@ -324,7 +324,22 @@ def test_a_room_that_does_not_accept_answers_nothing_and_stops() -> None:
 
     record: Record = in_tenant(story)
     assert [one.verdict for one in record.answers] == ["ok", "stop", "warn"]
-    assert "did not accept within 240 s" in answer(record, "decline_occurrence").seen
+    assert "the room declined it" in answer(record, "decline_occurrence").seen
+
+
+def test_a_room_that_does_not_answer_is_not_waited_for_for_ever() -> None:
+    """Requests stay tentative: everything is unanswered, after four minutes."""
+
+    async def story(tenant: Tenant) -> Record:
+        tenant.exchange.mailboxes.mailbox(ROOM).processing = Processing(auto_accept=False)
+        before, began = tenant.calendars(), tenant.clock.now()
+        record = await tenant.rehearsal(["accepts"]).run()
+        assert tenant.calendars() == before
+        assert tenant.clock.now() - began < 10 * MINUTE_MS
+        return record
+
+    (told,) = in_tenant(story).answers
+    assert (told.verdict, "did not accept within 240 s" in told.seen) == ("stop", True)
 
 
 # -- before it begins ---------------------------------------------------------------------------------
@@ -423,6 +438,12 @@ def test_when_exchange_stays_away_what_may_be_left_is_told() -> None:
         number += 1
 
 
+def cancel(running: "asyncio.Task[Record]", *, now: bool) -> None:
+    """What Ctrl+C does."""
+    if now:
+        running.cancel()
+
+
 def test_whenever_it_is_interrupted_both_calendars_are_left_as_they_were() -> None:
     """Ctrl+C at the n-th request, for every n, also those of the clean-up."""
 
@@ -431,7 +452,7 @@ def test_whenever_it_is_interrupted_both_calendars_are_left_as_they_were() -> No
             before = tenant.calendars()
             rehearsal = tenant.rehearsal(SHORT)
             running = asyncio.create_task(rehearsal.run())
-            tenant.on_request = lambda asked: asked == number and running.cancel() and None
+            tenant.on_request = lambda asked: cancel(running, now=asked == number)
             (result,) = await asyncio.gather(running, return_exceptions=True)
             assert tenant.calendars() == before, f"request {number}"
             assert not rehearsal.leftovers
@@ -453,7 +474,7 @@ def test_interrupted_again_and_again_it_says_what_may_be_left() -> None:
     async def story(tenant: Tenant) -> Rehearsal:
         rehearsal = tenant.rehearsal(SHORT)
         running = asyncio.create_task(rehearsal.run())
-        tenant.on_request = lambda asked: asked in {9, 11, 13} and running.cancel() and None
+        tenant.on_request = lambda asked: cancel(running, now=asked in {9, 11, 13})
         await asyncio.gather(running, return_exceptions=True)
         assert tenant.calendars()
         return rehearsal

@@ -158,11 +158,21 @@ class Rehearsal:
                     stage.slowest_s = waited_s
                     del made[question]
             if waited_s >= WAIT_S or failures >= MAX_FAILURES:
-                return prepared | dict.fromkeys(made, why)
+                return prepared | {name: await self._why_not(one, why) for name, one in made.items()}
             if made:
                 await stage.sleep(POLL_S)
                 waited_s += POLL_S
         return prepared
+
+    async def _why_not(self, meeting: Meeting, why: str) -> str:
+        """Why the room did not accept, as far as the organizer is told."""
+        try:
+            entries = await self.stage.at_organizer(meeting.slot)
+        except ExchangeError:
+            return why
+        if any(self.stage.room_answer(entry) == "declined" for entry in entries):
+            return f"the room declined it: look at {self.stage.room}'s booking window, hours and series"
+        return why
 
     async def _ask(self, question: Question, meetings: dict[str, Meeting | str]) -> Answer:
         meeting = meetings.get(question.name)

@@ -67,8 +67,8 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether the mailbox has accepted it and it stands."""
-        return not self.event.cancelled and self.event.response in ("accepted", "organizer")
+        """Whether it stands, and the mailbox has accepted or organises it."""
+        return not self.event.cancelled and (self.event.room_organises or self.event.response == "accepted")
 
     @property
     def root(self) -> str:
@@ -82,10 +82,10 @@ def parse_entry(item: Any) -> Entry:
     answers: dict[str, str] = {}
     for one in item.get("attendees") or ():
         try:
-            address, response = one["emailAddress"]["address"], one["status"]["response"]
+            address, status = one["emailAddress"]["address"], one.get("status") or {}
         except (KeyError, TypeError) as error:
-            raise MalformedError("an attendee without address or status") from error
-        answers[str(address).casefold()] = str(response)
+            raise MalformedError("an attendee without an address") from error
+        answers[str(address).casefold()] = str(status.get("response") or "none")
     return Entry(event, str(item.get("subject") or ""), str(item.get("@odata.etag") or ""), answers)
 
 

@@ -18,7 +18,7 @@ ROUNDS: Final = 4
 """How often it is tried; in between, Exchange has time to recover."""
 
 BETWEEN_S: Final = 10.0
-CANCELLATION_S: Final = 60.0
+CANCELLATION_S: Final = 120.0
 """How long a cancellation may take to the room before its copy is taken away without one."""
 
 
@@ -34,6 +34,9 @@ async def sweep(stage: Stage) -> tuple[Leftover, ...]:
             await _organizer(stage)
             await _room(stage)
             left = await remains(stage)
+            if not left:  # cancellations of what the room had declined may still be on their way
+                await stage.quiet()
+                left = await remains(stage)
         except ExchangeError as error:
             left = unknown(stage, error)
             continue
