@@ -428,6 +428,56 @@ def test_whichever_request_fails_both_calendars_are_left_as_they_were(fault: str
     assert number > len(SHORT) * 5
 
 
+def test_what_others_have_in_those_days_stays() -> None:
+    """Whose entry it is, decides: not the day, not the organizer, not the room, not that it is cancelled."""
+
+    async def story(tenant: Tenant) -> None:
+        rehearsal, exchange = tenant.rehearsal(SHORT), tenant.exchange
+        (start, _), *_, (last, _) = sorted(span for slot in rehearsal.plan.slots for span in slot.spans)
+        evening = start + 10 * HOUR_MS
+        assert evening < last
+        exchange.book(TESTER, [], start, start + HOUR_MS, subject="My own")
+        exchange.book(TESTER, ROOM, evening, evening + HOUR_MS)
+        exchange.book("ada@contoso.com", ROOM, evening + HOUR_MS, evening + 2 * HOUR_MS)
+        exchange.book_in_room(ROOM, evening + 2 * HOUR_MS, evening + 3 * HOUR_MS)
+        exchange.cancel(exchange.book("ada@contoso.com", ROOM, start, start + HOUR_MS))
+        exchange.cancel(exchange.book(TESTER, ROOM, start, start + HOUR_MS))
+        exchange.cancel(exchange.book(TESTER, ROOM, evening + 3 * HOUR_MS, evening + 4 * HOUR_MS))
+        before = tenant.calendars()
+        assert len(before) == 8
+        record = await rehearsal.run()
+        assert tenant.calendars() == before
+        assert (record.verdict, record.leftovers) == ("ok", ())
+
+    in_tenant(story)
+
+
+def unheard(request: httpx.Request, tenant: Tenant) -> httpx.Response | None:
+    """What the organizer deletes is gone there, and the room never hears of it."""
+    if request.method != "DELETE" or f"/{TESTER}/" not in str(request.url):
+        return None
+    box = tenant.exchange.mailboxes.mailbox(TESTER)
+    box.drop(box.calendar.find(request.url.path.split("/")[-1]))
+    return httpx.Response(204)
+
+
+@pytest.mark.parametrize("question", ["shorten", "decline_occurrence"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_cancellation_that_never_comes_leaves_nothing_in_the_room(question: str, *, lost: bool) -> None:
+    """Also where the answer to the creation was lost: the entry is known by what the organizer showed."""
+
+    async def story(tenant: Tenant) -> tuple[object, ...]:
+        before = tenant.calendars()
+        tenant.twist = unheard
+        if lost:
+            tenant.exchange.faults.add(PRESETS["timeout-after"], method="POST", path="/events", times=1)
+        record = await tenant.rehearsal([question]).run()
+        assert tenant.calendars() == before
+        return record.leftovers
+
+    assert in_tenant(story) == ()
+
+
 def test_when_exchange_stays_away_what_may_be_left_is_told() -> None:
     """From the n-th request on nothing works: no clean-up is possible, and none is claimed."""
     number, requests = 0, 1

@@ -87,6 +87,7 @@ class Rehearsal:
                 ) from error
             if mailbox != self.stage.room:
                 continue
+            self.stage.there_before = {entry.id for entry in entries}
             taken = [e for e in entries if not e.event.cancelled and self.plan.touches(e.start, e.end)]
             if taken:
                 when = as_datetime(taken[0].start)

@@ -133,6 +133,8 @@ class Stage:
         """Of whose entries the creation was begun; whether they came to be is another question."""
         self.uids: set[str] = set()
         """iCalUIds of everything that is known to be the rehearsal's."""
+        self.there_before: set[str] = set()
+        """Ids of what the room showed before anything was done."""
         self.sleep = sleep
 
     # -- looking

@@ -97,6 +97,8 @@ def _is_ours(stage: Stage, entry: Entry) -> bool:
         return entry.subject == stage.plan.subject
     if entry.uid in stage.uids:
         return True
+    if entry.id in stage.there_before:
+        return False
     from_organizer = entry.event.organizer.casefold() == stage.organizer.casefold()
     return from_organizer and entry.event.cancelled and stage.plan.touches(entry.start, entry.end)
 
