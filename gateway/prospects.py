@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,6 +23,7 @@ from gateway.durations import format_duration
 from gateway.exchange.credentials import Credential
 from gateway.exchange.errors import AuthError
 from gateway.exchange.expiry import CredentialEnd, in_words, threshold
+from gateway.exchange.rehearsal.record import objection
 from gateway.settings import Settings
 
 LEAVING_SPREAD_MS: Final[Duration] = 5 * MINUTE_MS
@@ -36,6 +38,9 @@ SPREAD_STEPS: Final = 11
 
 RARELY: Final = 0.5
 """Below this share people would say that a room is rarely given back."""
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Where an Exchange answers that is simulated."""
 
 WORDS: Final = {"motion": "PIR", "presence": "radar", "count": "counter"}
 
@@ -255,8 +260,23 @@ def check_report(settings: Settings) -> dict[str, Any]:
         ],
         "credential": credential_report(settings.credential(), now),
         "holidays": [_date(start, settings) for start, _ in holidays if start > now],
-        "warnings": list(settings.warnings),
+        "warnings": [*settings.warnings, *filter(None, [unrehearsed(settings)])],
     }
+
+
+def unrehearsed(settings: Settings) -> str:
+    """A sentence if rooms are live, or may go live by themselves, where the command `live` would refuse.
+
+    Exchange on this very machine is a simulator, which has no secrets.
+    """
+    exchange = settings.exchange
+    goes_live = any(
+        room.mode == "live" or settings.policies[room.policy].live_after for room in settings.rooms
+    )
+    if not goes_live or urlsplit(exchange.base_url).hostname in LOOPBACK:
+        return ""
+    why = objection(settings.rehearsal_file, exchange.tenant_id)
+    return f"{settings.file}: rooms are live, or may go live by themselves. {why}" if why else ""
 
 
 def render_check(report: dict[str, Any]) -> list[str]:

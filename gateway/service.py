@@ -42,12 +42,14 @@ from gateway.exchange.client import GraphClient
 from gateway.exchange.hints import TimerHints
 from gateway.exchange.hours import Hours
 from gateway.exchange.own import OwnBookings, Wording
+from gateway.exchange.rehearsal.record import objection
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
 from gateway.links.mqtt import MqttLink
 from gateway.links.mqtt import MqttSettings as LinkSettings
 from gateway.links.overhearing import OverhearingLink
+from gateway.prospects import unrehearsed
 from gateway.reports.learned import with_history
 from gateway.reports.room_quality import policy_flags
 from gateway.runtime.announce import Announcer, availability_topic
@@ -337,6 +339,9 @@ class Service:
         await self.brain.record(Booted(down_since, same_machine_boot=bool(boot) and boot == known_boot))
         self._awake = True
         await self.dispatch.start()
+        warning = unrehearsed(self.settings)
+        if warning:
+            log.warning("not rehearsed", why=warning)
         log.info("awake", rooms=len(self.places), ledger=str(self.settings.ledger.path))
 
     async def _configure(self) -> None:
@@ -562,9 +567,11 @@ class Service:
         if name in own_ways:
             return await own_ways[name]()
         room = str(request.get("room", ""))
-        if room not in self.places:
-            known = ", ".join(sorted(self.places))
-            return {"error": f"there is no room {room!r}; the rooms are: {known}"}
+        overridden = name == "live" and request.get("without_rehearsal") is True
+        refusal = self._refusal(name, room, overridden=overridden)
+        if refusal:
+            return {"error": refusal}
+        by += ", without rehearsal" if overridden else ""
         booking = str(request.get("booking", ""))
         facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet | WereHere | Reviewed]] = {
             "check-in": lambda: CheckedIn(room, booking, by),
@@ -613,6 +620,18 @@ class Service:
             return {"error": f"{one.topic}: {why_not}"}
         kept = settings.model_dump(include={"id", "family", "topic", "senses", "role", "options"})
         return {"candidate": msgspec.structs.asdict(one), "settings": kept}
+
+    def _refusal(self, command: str, room: str, *, overridden: bool) -> str:
+        """Why a command is not even given to the core; empty if it is."""
+        if room not in self.places:
+            known = ", ".join(sorted(self.places))
+            return f"there is no room {room!r}; the rooms are: {known}"
+        if command != "live":
+            return ""
+        why = objection(self.settings.rehearsal_file, self.settings.exchange.tenant_id)
+        if why and overridden:
+            log.warning("a room goes live without rehearsal", room=room, why=why)
+        return f"{why} To go live in spite of it: --without-rehearsal." if why and not overridden else ""
 
     async def _close_breaker(self, by: str) -> Json:
         if self.brain.site.breaker.objection is None:

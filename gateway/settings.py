@@ -185,6 +185,11 @@ class Settings:
         """Where the settings of the rooms' booking attendants are kept: as set, or beside the ledger."""
         return self.exchange.attendant_file or self.ledger.path.parent / "attendant-settings.json"
 
+    @property
+    def rehearsal_file(self) -> Path:
+        """Where `exchange rehearse` keeps what it found: beside the ledger."""
+        return self.ledger.path.parent / "rehearsal.json"
+
     def credential(self) -> Credential:
         """What the gateway identifies itself with to Entra; its files are not read yet."""
         exchange = self.exchange

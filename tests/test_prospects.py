@@ -8,6 +8,7 @@ import pytest
 
 from gateway.core.policy import Policy, RoomConfig, SensorProfile
 from gateway.core.units import MINUTE_MS
+from gateway.exchange.rehearsal.record import Record, save
 from gateway.prospects import Prospect, check_report, prospect, render_check
 from gateway.settings import parse
 
@@ -252,6 +253,9 @@ lyra (shadow): It has no sensor, so nothing can be released; add a radar.
 warning: gateway.toml:9: exchange.client_secret_file: not looked at: \
 ${CREDENTIALS_DIRECTORY} is set only where systemd sets it
 warning: gateway.toml:20: room[1]: "lyra" has no [[room.sensor]], so nothing is known about it
+warning: gateway.toml: rooms are live, or may go live by themselves. Nobody has rehearsed with this tenant \
+yet how Exchange behaves. Rehearse first: \
+occupancy-gateway exchange rehearse --room TEST-ROOM --organizer TEST-MAILBOX
 """
 
 
@@ -268,7 +272,34 @@ def test_the_check_is_fit_for_programs() -> None:
     assert orion["typical_release_delay_ms"] == 630_000
     assert orion["expected_share"]["isolated_30"] == pytest.approx(0.975)
     assert lyra["typical_release_delay_ms"] is None
-    assert len(report["warnings"]) == 2
+    assert len(report["warnings"]) == 3
+
+
+def test_the_check_asks_for_a_rehearsal_where_rooms_go_live(tmp_path: Path) -> None:
+    """By the file or by their own record; not in shadow, not on a simulator, not after a good rehearsal."""
+    (tmp_path / "graph").write_text("invented")
+    text = '[ledger]\npath = "ledger.db"\n' + CONFIG.replace("${CREDENTIALS_DIRECTORY}/", "")
+
+    def asked(text: str) -> bool:
+        report = check_report(parse(text, base=tmp_path, environ={}))
+        return any("rehearse" in warning for warning in report["warnings"])
+
+    shadow = text.replace('mode = "live"', "")
+    assert asked(text)
+    assert not asked(shadow)
+    assert asked(shadow + "[policy.default]\nlive_after = 30\n")
+    assert not asked(text.replace("[exchange]", '[exchange]\nbase_url = "http://127.0.0.1:8080/v1.0"'))
+    record = Record(
+        at="2026-09-22T09:00:00+00:00",
+        tenant_id="Contoso.onmicrosoft.com",
+        gateway_version="1",
+        room="test@contoso.com",
+        organizer="tester@contoso.com",
+        complete=True,
+        answers=(),
+    )
+    save(parse(text, base=tmp_path, environ={}).rehearsal_file, record)
+    assert not asked(text)
 
 
 def test_the_check_tells_when_the_credential_ends(tmp_path: Path) -> None:

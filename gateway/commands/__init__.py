@@ -114,6 +114,7 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
             "setup-script": exchange.setup_script,
             "import-settings": exchange.import_settings,
             "doctor": exchange.doctor,
+            "rehearse": exchange.rehearse,
         },
     ),
     "rooms": ("Look after the list of rooms.", {"import": rooms.import_rooms}),

@@ -1,7 +1,10 @@
 """Commands that tell a running gateway something: they go over its local socket and become facts."""
 
+import getpass
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -76,17 +79,30 @@ def end(
     _give("end", room, booking, config, json=json)
 
 
-def live(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
+def live(
+    room: RoomArgument,
+    *,
+    without_rehearsal: Annotated[
+        bool,
+        typer.Option(
+            "--without-rehearsal", help="Although nobody has rehearsed with this tenant; it is recorded who."
+        ),
+    ] = False,
+    config: ConfigOption = CONFIG,
+    json: JsonOption = False,
+) -> None:
     """Set a room live: its decisions are carried out.
 
     From its next booking on they are written to Exchange. Look at `report` first: it tells what the
-    room would have given back in shadow mode, and how often that would have been wrong. A change of the
-    room's mode in the configuration file counts anew.
+    room would have given back in shadow mode, and how often that would have been wrong. It is refused
+    until `exchange rehearse` has shown that this tenant's Exchange behaves as the gateway expects. A
+    change of the room's mode in the configuration file counts anew.
 
     Example:
       occupancy-gateway live orion
     """
-    _give("live", room, "", config, json=json)
+    more = {"without_rehearsal": True, "by": f"command of {_user()}"} if without_rehearsal else {}
+    _give("live", room, "", config, json=json, more=more)
 
 
 def shadow(room: RoomArgument, *, config: ConfigOption = CONFIG, json: JsonOption = False) -> None:
@@ -168,11 +184,22 @@ def _give_site(command: str, config: Path, *, json: bool) -> None:
         console().print(text(sentence))
 
 
-def _give(command: str, room: str, booking: str, config: Path, *, json: bool) -> None:
+def _user() -> str:
+    """Who gives the command, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return f"user {os.getuid()}"
+
+
+def _give(
+    command: str, room: str, booking: str, config: Path, *, json: bool, more: Mapping[str, Any] | None = None
+) -> None:
     office = Office(config)
     office.room(room)
     key = key_for_command(office, room, booking)
-    answer = call(office.settings.control_socket, {"command": command, "room": room, "booking": key})
+    request = {"command": command, "room": room, "booking": key, **(more or {})}
+    answer = call(office.settings.control_socket, request)
     if json:
         print_json(answer)
         return

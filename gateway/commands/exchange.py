@@ -1,9 +1,15 @@
 """Commands for those who connect the gateway with Exchange: the doctor, the script for IT, its result."""
 
 import asyncio
+import contextlib
+import os
+import re
+import signal
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
+import msgspec
 import typer
 
 from gateway.clock import SystemClock
@@ -16,12 +22,17 @@ from gateway.commands.base import (
     RoomOption,
     WrongUsage,
     print_json,
+    tell,
 )
 from gateway.core.units import MINUTE_MS
 from gateway.exchange import attendant_settings
 from gateway.exchange import setup_script as script
 from gateway.exchange.moments import as_datetime
+from gateway.exchange.rehearsal import record as record_file
+from gateway.exchange.rehearsal.plan import DAYS_AHEAD
+from gateway.exchange.rehearsal.record import Record
 from gateway.run import FAILED
+from gateway.settings import Settings
 
 
 def doctor(
@@ -171,6 +182,172 @@ def import_settings(
 
     ids = {key: room.id for key, room in told.items()}
     paint_attendants(console(), problems, ids, len(known), missing, others)
+
+
+def rehearse(
+    config: ConfigOption = CONFIG,
+    *,
+    room: Annotated[
+        str,
+        typer.Option(
+            "--room", metavar="ADDRESS", help="A test room that nobody uses, not a room of the gateway."
+        ),
+    ],
+    organizer: Annotated[
+        str, typer.Option("--organizer", metavar="ADDRESS", help="A test mailbox that invites the room.")
+    ],
+    days_ahead: Annotated[
+        int,
+        typer.Option(
+            "--days-ahead",
+            min=2,
+            max=900,
+            help="The meetings are in the week that begins after so many days.",
+        ),
+    ] = DAYS_AHEAD,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the meetings in both calendars, to look at them.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it begins.")] = False,
+    allow_configured_room: Annotated[
+        bool,
+        typer.Option(
+            "--allow-configured-room", help="Although the room is one of the gateway's own: test it there."
+        ),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    r"""Rehearse with a test room what Microsoft does not document.
+
+    Invites the test room to meetings and small series some weeks ahead, as the test organizer; declines
+    one occurrence, changes, shortens, marks and deletes, and looks at both calendars: does a release take
+    what it should and nothing else. Then it removes everything again, also after Ctrl+C. Both mailboxes
+    must be in the scope of the application's role. Takes some minutes. The answers are kept beside the
+    ledger; one that says "stop" keeps rooms from going live. Exit code 1 if there is one, or if something
+    could not be removed.
+
+    Example:
+      occupancy-gateway exchange rehearse --room test@contoso.com \
+        --organizer tester@contoso.com
+    """
+    office = Office(config)
+    _check_test_mailboxes(office, room, organizer, allowed=allow_configured_room)
+    folder = office.settings.rehearsal_file.parent
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"{folder}: the answers could not be kept there; run this as the gateway's user.")
+    if not yes:
+        typer.echo(_what_is_done(room, organizer, days_ahead, keep=keep), err=True)
+        typer.confirm("Begin?", abort=True, err=True)
+    record = _rehearse(office.settings, room, organizer, days_ahead, keep=keep)
+    if record.complete:
+        try:
+            record_file.save(office.settings.rehearsal_file, record)
+        except OSError as error:
+            where = error.filename or office.settings.rehearsal_file
+            tell(f"{where}: the answers cannot be kept ({error.strerror or error})")
+            record = msgspec.structs.replace(record, complete=False)
+    if json:
+        print_json(msgspec.to_builtins(record) | {"verdict": record.verdict})
+    else:
+        from gateway.shown.paint import console  # noqa: PLC0415 - with this command only
+        from gateway.shown.rehearsal import paint_rehearsal  # noqa: PLC0415 - as above
+
+        paint_rehearsal(console(), record, office.settings.rehearsal_file)
+    if not record.complete or record.verdict == "stop" or (record.leftovers and not keep):
+        raise typer.Exit(FAILED)
+
+
+def _check_test_mailboxes(office: Office, room: str, organizer: str, *, allowed: bool) -> None:
+    """Raises WrongUsage."""
+    for option, address in (("--room", room), ("--organizer", organizer)):
+        if not re.fullmatch(r"[^@\s/]+@[^@\s/]+", address):
+            raise WrongUsage(f"{option} takes a mail address, and {address!r} is none.")
+    if room.casefold() == organizer.casefold():
+        raise WrongUsage("--room and --organizer must be two mailboxes.")
+    ids = {one.mailbox.casefold(): one.id for one in office.settings.rooms}
+    if organizer.casefold() in ids:
+        raise WrongUsage(
+            f"{organizer} is the room {ids[organizer.casefold()]}; --organizer is a person's mailbox."
+        )
+    if room.casefold() in ids and not allowed:
+        raise WrongUsage(
+            f"{room} is the room {ids[room.casefold()]} of this gateway, which people book. "
+            "Use a test room; or, if it is one, add --allow-configured-room."
+        )
+
+
+def _what_is_done(room: str, organizer: str, days_ahead: int, *, keep: bool) -> str:
+    then = "what is left of them stays (--keep)" if keep else "at the end both calendars are as they were"
+    return (
+        f"{organizer} will invite {room} to a dozen meetings and small series, on Monday to Wednesday of a "
+        f"week at least {days_ahead} days ahead, and only if {room} is free then. They are changed, declined "
+        f"by the room, and deleted; {then}. Nobody else is invited. Messages about it stay in {organizer}'s "
+        "inbox. It takes 3 to 20 minutes."
+    )
+
+
+def _rehearse(settings: Settings, room: str, organizer: str, days_ahead: int, *, keep: bool) -> Record:
+    """The whole rehearsal; after Ctrl+C what there is of it. Raises CommandError."""
+    from gateway.exchange import auth, client, errors  # noqa: PLC0415 - loads httpx, which few commands need
+    from gateway.exchange.rehearsal import run  # noqa: PLC0415 - as above
+
+    exchange = settings.exchange
+    ca_file = None if exchange.ca_file is None else str(exchange.ca_file)
+    begun: list[run.Rehearsal] = []
+
+    async def main() -> Record:
+        tokens = auth.MsalTokens(
+            exchange.authority, exchange.client_id, settings.exchange_credential(), ca_file=ca_file
+        )
+
+        def connect(in_flight: int, patience: client.Patience) -> client.GraphClient:
+            return client.GraphClient(
+                exchange.base_url, tokens, ca_file=ca_file, in_flight=in_flight, read_patience=patience
+            )
+
+        try:
+            async with connect(exchange.max_in_flight, client.READ_PATIENCE) as graph:
+                one = run.Rehearsal(
+                    graph,
+                    room,
+                    organizer,
+                    run.Tools(connect=connect, tell=_tell_progress),
+                    zone=ZoneInfo(settings.site.time_zone),
+                    tenant_id=exchange.tenant_id,
+                    days_ahead=days_ahead,
+                )
+                begun.append(one)
+                _end_with(asyncio.current_task())
+                return await one.run(keep=keep)
+        finally:
+            await tokens.aclose()
+
+    try:
+        return asyncio.run(main())
+    except (run.RehearsalError, errors.ExchangeError) as error:
+        raise CommandError(str(error)) from error
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        if not begun:
+            raise
+        return begun[0].record(complete=False)
+    except Exception:  # a fault of ours: told as such, after what it leaves behind
+        for leftover in begun[0].leftovers if begun else ():
+            tell(f"left in {leftover.mailbox}: {leftover.what}; {leftover.remove}")
+        raise
+
+
+def _tell_progress(words: str) -> None:
+    """The terminal may be gone; the clean-up must not mind."""
+    with contextlib.suppress(OSError):
+        typer.echo(words, err=True)
+
+
+def _end_with(task: "asyncio.Task[Any] | None") -> None:
+    """SIGTERM and a closed terminal end the rehearsal as Ctrl+C does: with its clean-up."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if task is not None:
+            loop.add_signal_handler(number, task.cancel)
 
 
 def _read(file: Path, most: int) -> bytes:

@@ -289,8 +289,22 @@ class GraphClient:
         it had no effect. UnclearError: it may have had one. Also UnreadableError, ItemGoneError
         and RefusedError, all without effect.
         """
+        await self.submit(method, url, body, still=still)
+
+    async def submit(
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        still: Callable[[], bool] | None = None,
+    ) -> Answer:
+        """As `write`, but returns the answer: what was created, say. `headers` go along, such as If-Match."""
         content = None if body is None else json.dumps(body).encode()
-        await self._persist("write", method, self._address(url), content, urgent=True, still=still)
+        return await self._persist(
+            "write", method, self._address(url), content, urgent=True, still=still, headers=headers
+        )
 
     def _address(self, url: str) -> httpx.URL:
         known = self._addresses.get(url)
@@ -316,13 +330,16 @@ class GraphClient:
         *,
         urgent: bool,
         still: Callable[[], bool] | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         patience = self._patience[kind]
         attempt = 0
         waited_s = 0.0
         while True:
             try:
-                return await self._attempt(kind, method, url, content, urgent=urgent, still=still)
+                return await self._attempt(
+                    kind, method, url, content, urgent=urgent, still=still, headers=headers
+                )
             except (ConflictError, GivenUpError):
                 raise
             except RetryableError as problem:
@@ -342,10 +359,11 @@ class GraphClient:
         *,
         urgent: bool,
         still: Callable[[], bool] | None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         async with self._slots.one(urgent=urgent):
             answer = await self._let_in(
-                lambda token: self._send(kind, method, url, content, token, still=still)
+                lambda token: self._send(kind, method, url, content, token, still=still, more=headers)
             )
         return self._accepted(kind, answer)
 
@@ -386,9 +404,10 @@ class GraphClient:
         *,
         still: Callable[[], bool] | None = None,
         limit_s: float = REQUEST_S,
+        more: Mapping[str, str] | None = None,
     ) -> Answer:
         """One HTTP request; every failure without an answer as an ExchangeError."""
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {**(more or {}), "Authorization": f"Bearer {token}"}
         if content is not None:
             headers["Content-Type"] = "application/json"
         request = self._http.build_request(method, url, headers=headers, content=content)

@@ -1,7 +1,9 @@
 """Commands reach a running gateway over its local socket, and its answer is told in words."""
 
 import asyncio
+import getpass
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +93,22 @@ def test_each_command_reaches_the_gateway_and_its_answer_is_told(
     assert result.exit_code == 0, result.stderr
     assert gateway.told == [{"command": command, "room": "orion", "booking": ""}]
     assert result.stdout == "Orion: Checked in: a person said so (command).\n"
+
+
+def test_who_goes_live_without_rehearsal_is_told_to_the_gateway(
+    gateway: Gateway, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name that the system knows, or the user's number where it has none."""
+    monkeypatch.setattr(getpass, "getuser", lambda: "sam")
+    assert call("live", "orion", "--without-rehearsal").exit_code == 0
+
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert call("live", "orion", "--without-rehearsal").exit_code == 0
+    assert [request["by"] for request in gateway.told] == ["command of sam", f"command of user {os.getuid()}"]
+    assert all(request["without_rehearsal"] is True for request in gateway.told)
 
 
 def test_resume_writing_is_for_the_whole_gateway(gateway: Gateway, call: Call) -> None:

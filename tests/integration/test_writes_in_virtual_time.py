@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from harness import World, at, in_world
 
-from gateway.core.events import ClockStepped, Ended, Kept
+from gateway.core.events import ClockStepped, Ended, Kept, ModeSet
 from gateway.core.units import DAY_MS
-from simulators.exchange import daily
+from gateway.exchange.rehearsal.record import Answer, Record, save
+from simulators.exchange import TENANT_ID, daily
 from simulators.exchange.faults import Drop, Fault, Refuse, Silence
 
 ORION = "orion@contoso.com"
@@ -196,12 +198,61 @@ def test_commands_answer_what_they_did(tmp_path: Path, command: str) -> None:
         world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
         await world.until("09:05")
         assert world.service is not None
-        answer = await world.service.command({"command": command, "room": "orion"})
+        request = {"command": command, "room": "orion", "without_rehearsal": True}
+        answer = await world.service.command(request)
         assert answer["said"]
         assert "error" in await world.service.command({"command": command, "room": "nirgends"})
         assert "error" in await world.service.command({"command": "dance", "room": "orion"})
 
     in_world(tmp_path, story)
+
+
+def test_a_room_goes_live_only_after_a_rehearsal_of_this_tenant(tmp_path: Path) -> None:
+    """None, a damaged one, another tenant's, an unfinished one and one that says stop are each refused."""
+    good = Record(
+        at="2026-09-22T09:00:00+00:00",
+        tenant_id=TENANT_ID,
+        gateway_version="1",
+        room="test@contoso.com",
+        organizer="tester@contoso.com",
+        complete=True,
+        answers=(
+            Answer(question="decline_occurrence", asks="?", verdict="ok", seen="so", means="good"),
+            Answer(question="shorten", asks="?", verdict="warn", seen="so", means="mind it"),
+        ),
+    )
+    stop = msgspec.structs.replace(good.answers[0], verdict="stop")
+
+    async def story(world: World) -> None:
+        path = world.settings.rehearsal_file
+
+        async def refusal(**more: object) -> str:
+            assert world.service is not None
+            answer = await world.service.command({"command": "live", "room": "orion", **more})
+            return str(answer.get("error", ""))
+
+        assert "Nobody has rehearsed with this tenant" in await refusal()
+        path.write_text("{")
+        assert "damaged" in await refusal()
+        for changes, words in (
+            ({"tenant_id": "fabrikam"}, "was with another tenant"),
+            ({"complete": False}, "was not finished"),
+            ({"answers": (stop, *good.answers)}, "makes writing unsafe: decline_occurrence"),
+            ({"format": 0}, "another version"),
+        ):
+            save(path, msgspec.structs.replace(good, **changes))
+            refused = await refusal()
+            assert words in refused
+            assert "occupancy-gateway exchange rehearse" in refused
+            assert "--without-rehearsal" in refused
+        assert not [event for event in world.events() if isinstance(event, ModeSet)]
+        assert await refusal(without_rehearsal=True, by="command of sam") == ""
+        save(path, good)
+        assert await refusal(by="command of kim") == ""
+        told = [event.by for event in world.events() if isinstance(event, ModeSet)]
+        assert told == ["command of sam, without rehearsal", "command of kim"]
+
+    in_world(tmp_path, story, mode="shadow")
 
 
 def test_a_command_without_a_booking_says_so(tmp_path: Path) -> None:
