@@ -41,7 +41,7 @@ _DAY: Final = timedelta(days=1)
 
 
 class Recurrence(msgspec.Struct, frozen=True, gc=False):
-    """Every `interval` days, weeks, months or years from `first` on, to `until`, `occurrences` times, or ever.
+    """Every `interval` days, weeks, months or years from `first` on; to `until`, or so many times.
 
     `days` are numbers from Monday's 0 on. `index`: which of the `days` in the month, from 0; -1: the last.
     """
