@@ -253,6 +253,9 @@ Standing = tuple[Group, ...]
 
 Key = tuple[str, Kind, str]
 
+ALERTS_NOTE: Final = "alerts"
+"""The ledger's note that keeps what `Alerts.remember` gives."""
+
 
 class _Memory(msgspec.Struct):
     """What `remember` writes down."""
@@ -458,7 +461,7 @@ def told_before(memory: str) -> Standing:
     return Alerts(memory=memory).standing()
 
 
-def standing_json(standing: Standing, iso: Callable[[Instant], str | None]) -> list[dict[str, Any]]:
+def standing_json(standing: Iterable[Group], iso: Callable[[Instant], str | None]) -> list[dict[str, Any]]:
     """The groups as plain data; `iso` words an instant."""
     return [
         {

@@ -7,7 +7,7 @@ so that tests, the demo and simulated worlds run this very service.
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import structlog
 
+from gateway.alerts import ALERTS_NOTE, Alerts, Timing, standing_json
 from gateway.clock import Clock, SystemClock
 from gateway.core.decisions import Decision
 from gateway.core.events import (
@@ -33,14 +34,17 @@ from gateway.core.events import (
     WereHere,
 )
 from gateway.core.explain import explain
+from gateway.core.room import Room
 from gateway.core.site import CoreError
 from gateway.core.units import Duration, Instant
 from gateway.exchange.auth import MsalTokens, TokenSource
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
 from gateway.exchange.hints import TimerHints
+from gateway.exchange.horizon import HorizonReader
 from gateway.exchange.hours import Hours
 from gateway.exchange.own import OwnBookings
+from gateway.exchange.quiet import AttendantFacts, RoomFacts
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
@@ -48,15 +52,19 @@ from gateway.links.mqtt import MqttLink
 from gateway.links.mqtt import MqttSettings as LinkSettings
 from gateway.runtime.announce import Announcer, availability_topic
 from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
+from gateway.runtime.channels import Crier, LogChannel, MqttChannel
 from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.dispatch import Dispatch
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
+from gateway.runtime.horizon import Horizon
 from gateway.runtime.intake import Intake
 from gateway.runtime.pace import Budget, Pace
-from gateway.runtime.picture import clock_in, iso, site_picture
+from gateway.runtime.picture import breaker_words, clock_in, iso, site_picture
 from gateway.runtime.places import Place
 from gateway.runtime.sync import Sync
+from gateway.runtime.troubles import of_gateway
+from gateway.runtime.watcher import Calendars, Watcher
 from gateway.sensors import build_router
 from gateway.settings import Settings, SettingsError
 
@@ -72,6 +80,8 @@ TRY_WAKING_EVERY_S: Final = 1.0
 SITE_COMMANDS: Final = ("status", "close-breaker", "resume-writing")
 ANNOUNCED_NOTE: Final = "home_assistant_topics"
 """Every topic that was ever announced to Home Assistant, as a JSON list: rooms that left are taken back."""
+VANISHED_NOTE: Final = "vanished"
+"""Bookings that vanished while they ran, by nobody's doing that we know of."""
 BOOT_NOTE: Final = "machine_boot"
 INSTALLATION_NOTE: Final = "installation"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -169,7 +179,32 @@ class Service:
         """A sensor publishes on that topic too, odd as that would be."""
         self.link.subscribe(sorted({*router.topics, *filter(None, [self._birth_topic])}))
         self.control = ControlServer(settings.control_socket, self.command)
+        self.horizon = Horizon(
+            {room: HorizonReader(self.graph, place.reader) for room, place in self.places.items()},
+            self.places,
+            self._room_of,
+            around.clock,
+            settings.exchange.horizon,
+            sleep=around.sleep,
+            may_read=lambda: not self.budget.is_spent,
+        )
+        self.watcher = Watcher(self.places, _room_facts(settings), self.horizon, self._clock.now())
+        self._timing = Timing(
+            repeat_ms=settings.alerts.repeat,
+            gather_ms=settings.alerts.gather,
+            after_ms=settings.alerts.after,
+        )
+        self._set_up_alerts("")
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
+
+    def _set_up_alerts(self, memory: str) -> None:
+        self.alerts = Alerts(self._timing, memory)
+        mqtt = MqttChannel(self.announcer.publish_alerts, self._iso)
+        self._crier = Crier(self.alerts, (LogChannel(), mqtt))
+
+    def know_attendants(self, facts: Mapping[str, AttendantFacts]) -> None:
+        """What the rooms' booking attendants are set to, by room id, where IT has told (Graph does not)."""
+        self.watcher.know_attendants(facts)
 
     def _place(self, room_id: str) -> Place:
         settings = self.settings
@@ -240,6 +275,8 @@ class Service:
         announced = json.dumps(self.announcer.remember(json.loads(before or "[]")))
         if announced != before:
             self.brain.note(ANNOUNCED_NOTE, announced)
+        self._set_up_alerts(await self.ledger.run(lambda ledger: ledger.note(ALERTS_NOTE)))
+        self.watcher.recall(await self.ledger.run(lambda ledger: ledger.note(VANISHED_NOTE)))
         await self._configure()
         down_since = self.brain.now() if newest is None else newest
         self.brain.note(BOOT_NOTE, boot)
@@ -267,6 +304,9 @@ class Service:
         now = self._clock.now()
         return self.pace.of(known, now, self.places[room].zone, is_spent=self.budget.is_spent)
 
+    def _room_of(self, room: str) -> Room | None:
+        return self.brain.site.rooms.get(room)
+
     def _day(self, now: Instant) -> date:
         return datetime.fromtimestamp(now // 1_000, self._site_zone()).date()
 
@@ -285,6 +325,7 @@ class Service:
         jobs: list[Coroutine[Any, Any, None]] = [
             self.link.run(self),
             self.sync.run(),
+            self.horizon.run(),
             self._housekeeping(),
             self._keep_watch(),
         ]
@@ -323,6 +364,41 @@ class Service:
             with contextlib.suppress(Paused):
                 self._look_at_clock()
             self._publish_health()
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Everything that is wrong now becomes alerts; what is due is told."""
+        now, before = self.brain.now(), len(self.watcher.gone)
+        try:
+            self._state_troubles(now)
+            changed = self._crier.cry(now)
+        except Exception:  # no look at what is wrong may take the process down (W10)
+            log.exception("alerts failed")
+            return
+        if self.brain.paused_because:
+            return
+        if changed:
+            self.brain.note(ALERTS_NOTE, self.alerts.remember())
+        if len(self.watcher.gone) != before:
+            self.brain.note(VANISHED_NOTE, self.watcher.remember())
+
+    def _state_troubles(self, now: Instant) -> None:
+        brain, site = self.brain, self.brain.site
+        own = of_gateway(
+            not_recording=bool(brain.paused_because),
+            writing_halted=self.dispatch.halted,
+            breaker=breaker_words(site, self._site_zone()),
+            clock="" if site.state.clock_trusted else CLOCK_TROUBLE,
+            link_down=self.intake.link_state != "up",
+            requests_spent=self.budget.limit if self.budget.is_spent else 0,
+        )
+        self.alerts.set("gateway", own, now)
+        self.watcher.round(
+            self.alerts, site, Calendars(self.sync.errors, self.sync.read_at, self._pace_of), now
+        )
+
+    def _iso(self, instant: Instant) -> str | None:
+        return iso(instant, self._site_zone())
 
     def _look_at_clock(self) -> None:
         trusted = self.settings.site.clock == "trusted" or self._clock.is_synchronised()
@@ -344,6 +420,7 @@ class Service:
         self.announcer.forget()
         self._publish(self.places)
         self._publish_health()
+        self.announcer.publish_alerts(standing_json(self.alerts.standing(), self._iso))
 
     def link_down(self, why: str) -> None:
         """From the link."""
@@ -489,6 +566,7 @@ class Service:
         """The whole picture: rooms, and how the gateway itself is."""
         now: Instant = self.brain.now()
         picture = site_picture(self.brain.site, now, self._site_zone(), {})
+        picture["alerts"] = standing_json(self.alerts.standing(), self._iso)
         requests = self.graph.requests
         picture["gateway"] = {
             "running": True,
@@ -519,6 +597,14 @@ class Service:
 
     def _site_zone(self) -> ZoneInfo:
         return ZoneInfo(self.settings.site.time_zone)
+
+
+def _room_facts(settings: Settings) -> dict[str, RoomFacts]:
+    """What is known of the rooms when another is looked for. Building and capacity may be told some day."""
+    return {
+        room.id: RoomFacts(room.name, getattr(room, "building", None), getattr(room, "capacity", None))
+        for room in settings.rooms
+    }
 
 
 def _text(path: Path | None) -> str:

@@ -45,6 +45,7 @@ from gateway.settings_problems import (
 )
 from gateway.settings_sections import (
     SLUG,
+    AlertsSettings,
     BreakerSettings,
     ControlSettings,
     ExchangeSettings,
@@ -61,6 +62,7 @@ from gateway.settings_sections import (
 from gateway.settings_warnings import WARNINGS
 
 __all__ = [
+    "AlertsSettings",
     "ControlSettings",
     "ExchangeSettings",
     "HomeAssistantSettings",
@@ -85,12 +87,13 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {
     "mqtt": MqttSettings,
     "exchange": ExchangeSettings,
     "home_assistant": HomeAssistantSettings,
+    "alerts": AlertsSettings,
     "control": ControlSettings,
     "log": LogSettings,
 }
 """The tables that a file has once; `policy` and `room` come several times."""
 
-OPTIONAL: Final = frozenset({"breaker", "ledger", "home_assistant", "control", "log"})
+OPTIONAL: Final = frozenset({"breaker", "ledger", "home_assistant", "alerts", "control", "log"})
 """Tables that may be left out; calendars and a broker are always needed."""
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
@@ -117,6 +120,7 @@ class Settings:
     mqtt: MqttSettings
     exchange: ExchangeSettings
     home_assistant: HomeAssistantSettings
+    alerts: AlertsSettings
     control: ControlSettings
     log: LogSettings
     policies: Mapping[str, PolicySettings]
@@ -255,6 +259,7 @@ def parse(
         or draft.mqtt is None
         or draft.exchange is None
         or draft.home_assistant is None
+        or draft.alerts is None
         or draft.control is None
         or draft.log is None
     ):
@@ -268,6 +273,7 @@ def parse(
         mqtt=draft.mqtt,
         exchange=draft.exchange,
         home_assistant=draft.home_assistant,
+        alerts=draft.alerts,
         control=draft.control,
         log=draft.log,
         policies=draft.policies,
@@ -316,6 +322,7 @@ class _Reader:
             mqtt=self._one(MqttSettings, data, "mqtt"),
             exchange=self._one(ExchangeSettings, data, "exchange"),
             home_assistant=self._one(HomeAssistantSettings, data, "home_assistant"),
+            alerts=self._one(AlertsSettings, data, "alerts"),
             control=self._one(ControlSettings, data, "control"),
             log=self._one(LogSettings, data, "log"),
             policies=policies,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
+from gateway.alerts import ALERTS_NOTE, KINDS, standing_json, told_before
 from gateway.commands import find
 from gateway.commands.base import (
     CONFIG,
@@ -129,6 +130,7 @@ def _last_picture(office: Office, reader: LedgerReader) -> dict[str, Any]:
         raise LedgerError(f"{reader.path}: nothing has been recorded yet, and no gateway is running.")
     picture = site_picture(reader.site(), newest, office.zone)
     picture["gateway"] = {"running": False, "as_of": office.times.iso(newest)}
+    picture["alerts"] = standing_json(told_before(reader.notes().get(ALERTS_NOTE, "")), office.times.iso)
     return picture
 
 
@@ -329,12 +331,13 @@ def report(
         found = _for_report(reader, rooms, room, start, end)
         office.note_if_stale(reader)
         end = min(end, reader.newest_instant() or end)
+        quiet = _quiet_troubles(reader, office, room)
     try:
         result = rooms_report(found, start, end, office.zone, rooms)
     except ValueError as error:
         raise WrongUsage(f"--since {since!r} --until {until!r}: {error}, with something recorded.") from None
     if json or form == "json":
-        print_json(as_json(result, office.zone))
+        print_json(as_json(result, office.zone) | {"findings": quiet})
     elif form == "csv":
         typer.echo(as_csv(result), nl=False)
     else:
@@ -342,7 +345,19 @@ def report(
         period = (
             f"{times.clock(result.since)} to {times.clock(result.until)} ({office.settings.site.time_zone})"
         )
-        paint_report(console(), as_table(result, office.names), period)
+        findings = [each["sentence"] for group in quiet for each in group["each"]]
+        paint_report(console(), as_table(result, office.names), period, findings)
+
+
+def _quiet_troubles(reader: LedgerReader, office: Office, room: str) -> list[dict[str, Any]]:
+    """What goes wrong around Exchange now, as far as facilities staff settle it with organizers and IT."""
+    standing = told_before(reader.notes().get(ALERTS_NOTE, ""))
+    groups = standing_json([group for group in standing if KINDS[group.kind].in_report], office.times.iso)
+    if room:
+        groups = [
+            group | {"each": [each for each in group["each"] if each["room"] == room]} for group in groups
+        ]
+    return [group for group in groups if group["each"]]
 
 
 def _for_report(

@@ -69,8 +69,8 @@ class RoomHorizon(msgspec.Struct, frozen=True):
     overlaps: tuple[Overlap, ...]
     unanswered: frozenset[str]
     busy: "Busy[int]"
-    series: frozenset[str]
-    """Those of the series that had been asked about which still have dates."""
+    ended: frozenset[str]
+    """Series that nobody came to and that have no dates to come any more."""
     unclear: int
     """Series whose pattern could not be followed, so nothing is said of them."""
 
@@ -135,8 +135,9 @@ class Horizon:
         room = self._room_of(place.room)
         near = () if room is None else tuple(room.state.calendar.values())
         both = tuple({one.key: one for one in (*far, *near)}.values())
-        gaps, unclear = await self._gaps(place, both, room, (now, end))
-        asked = set() if room is None else {key for key, one in room.state.series.items() if one.reported}
+        # Without the near days' calendar their dates would all seem to be missing.
+        gaps, unclear = await self._gaps(place, both, room, now, (now if near else start, end))
+        ghosts = set() if room is None else {key for key, one in room.state.series.items() if one.reported}
         return RoomHorizon(
             read_at=now,
             bookings=len(far),
@@ -144,14 +145,19 @@ class Horizon:
             overlaps=overlaps(far, now),
             unanswered=unanswered(far, now),
             busy=busy_of(both),
-            series=frozenset(asked.intersection(one.series_id for one in both)),
+            ended=frozenset(ghosts.difference(one.series_id for one in both if one.start > now)),
             unclear=unclear,
         )
 
     # -- series ---------------------------------------------------------------------------------------
 
     async def _gaps(
-        self, place: Place, bookings: Sequence[Booking], room: Room | None, span: tuple[Instant, Instant]
+        self,
+        place: Place,
+        bookings: Sequence[Booking],
+        room: Room | None,
+        now: Instant,
+        span: tuple[Instant, Instant],
     ) -> tuple[tuple[SeriesGaps, ...], int]:
         released = _released(room)
         before = self.rooms.get(place.room)
@@ -163,13 +169,15 @@ class Horizon:
             if all(one.room_organises for one in own):
                 continue
             old = learned.get(series_id)
-            if old is None or old.at <= span[0] - LEARNED_FOR_MS:
+            if old is None or old.at <= now - LEARNED_FOR_MS:
                 if not left:
                     self._keep(place.room, series_id, old)
                     continue
                 left -= 1
-                old = await self._learn(place, series_id, span[0])
-            gaps = await self._compared(place, series_id, old, bookings, span, released, known.get(series_id))
+                old = await self._learn(place, series_id, now)
+            gaps = await self._compared(
+                place, series_id, old, bookings, now, span, released, known.get(series_id)
+            )
             unclear += gaps is None
             if gaps is not None and (gaps.lost or gaps.missing):
                 found.append(_short(gaps))
@@ -193,6 +201,7 @@ class Horizon:
         series_id: str,
         learned: Learned,
         bookings: Sequence[Booking],
+        now: Instant,
         span: tuple[Instant, Instant],
         released: frozenset[Instant],
         known: SeriesGaps | None,
@@ -205,9 +214,9 @@ class Horizon:
             return series_gaps(series_id, learned.series, bookings, *span, released=released)
 
         gaps = compare()
-        doubted = gaps is None and learned.at <= span[0] - DOUBTED_FOR_MS
-        if (doubted or _has_news(gaps, known)) and learned.at < span[0]:
-            learned = await self._learn(place, series_id, span[0])
+        doubted = gaps is None and learned.at <= now - DOUBTED_FOR_MS
+        if (doubted or _has_news(gaps, known)) and learned.at < now:
+            learned = await self._learn(place, series_id, now)
             gaps = compare()
         self._keep(place.room, series_id, learned)
         if gaps is None or learned.series is None or not _has_news(gaps, known):
