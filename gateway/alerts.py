@@ -246,7 +246,7 @@ class Group(msgspec.Struct, frozen=True):
     count: int
     since: Instant
     each: tuple[Alert, ...]
-    """By subject; at most the first `EACH` of them."""
+    """By subject; of many only the first."""
 
 
 Standing = tuple[Group, ...]
@@ -349,8 +349,8 @@ class Alerts:
         self._ended[kind] = now
         return _message("recovered", kind, gone, now)
 
-    def standing(self) -> Standing:
-        """All that people have been told of and that has not recovered, by kind."""
+    def standing(self, each: int = EACH) -> Standing:
+        """All that was told and has not recovered, by kind; at most `each` of a kind one by one."""
         groups = []
         for kind, rule in KINDS.items():
             told = [a for key, a in self._alerts.items() if key[1] == kind and a.told_at != NEVER]
@@ -363,7 +363,7 @@ class Alerts:
                         sentence_of(kind, [alert.trouble for alert in told]),
                         len(told),
                         min(alert.since for alert in told),
-                        tuple(told[:EACH]),
+                        tuple(told[:each]),
                     )
                 )
         return tuple(groups)
@@ -458,7 +458,7 @@ def sentence_of(kind: Kind, troubles: list[Trouble]) -> str:
 
 def told_before(memory: str) -> Standing:
     """What stood when `remember` wrote this down: for who looks without a running gateway."""
-    return Alerts(memory=memory).standing()
+    return Alerts(memory=memory).standing(each=len(memory))
 
 
 def standing_json(standing: Iterable[Group], iso: Callable[[Instant], str | None]) -> list[dict[str, Any]]:

@@ -25,7 +25,6 @@ MAX_SHOWN: Final = 60
 
 NOT_YET: Final[Mapping[str, str]] = {
     "advance_window": "limits on how far ahead a room can be booked",
-    "alerts": "alerts by mail or chat",
     "backup": "backups of the ledger",
     "blackout": "blackout periods",
     "blackouts": "blackout periods",

@@ -354,10 +354,9 @@ def _quiet_troubles(reader: LedgerReader, office: Office, room: str) -> list[dic
     standing = told_before(reader.notes().get(ALERTS_NOTE, ""))
     groups = standing_json([group for group in standing if KINDS[group.kind].in_report], office.times.iso)
     if room:
-        groups = [
-            group | {"each": [each for each in group["each"] if each["room"] == room]} for group in groups
-        ]
-    return [group for group in groups if group["each"]]
+        own = [(group, [one for one in group["each"] if one["room"] == room]) for group in groups]
+        groups = [group | {"each": each, "count": len(each)} for group, each in own if each]
+    return groups
 
 
 def _for_report(

@@ -73,7 +73,7 @@ def of_gateway(
             requests_spent,
             (
                 f"Today's {requests_spent} requests to Exchange are used up, so calendars are read often "
-                "only near bookings: raise requests_per_room under [exchange], or find out why they are so many."
+                "only near bookings: raise requests_per_room under [exchange], or find out who asks so much."
             ),
         ),
     }
