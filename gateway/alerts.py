@@ -282,12 +282,15 @@ class Alerts:
 
     # -- stating --------------------------------------------------------------------------------------
 
-    def set(self, source: str, troubles: Iterable[Trouble], now: Instant) -> None:
-        """All that is wrong by this source; what it said before and does not say now has recovered."""
+    def set(self, source: str, troubles: Iterable[Trouble], now: Instant, *, complete: bool = True) -> None:
+        """All that is wrong by this source; what it said before and does not say now has recovered.
+
+        Not `complete`: it has not looked everywhere yet, such as after a start, so nothing has recovered.
+        """
         self._move_to(now)
         stated: dict[Key, Trouble] = {(source, one.kind, one.subject): one for one in troubles}
         for key, alert in list(self._alerts.items()):
-            if key[0] == source and key not in stated:
+            if complete and key[0] == source and key not in stated:
                 self._miss(key, alert, now)
         for key, trouble in stated.items():
             known = self._alerts.get(key)
@@ -303,6 +306,10 @@ class Alerts:
             del self._alerts[key]
         elif alert.gone_at == NEVER:
             alert.gone_at = now
+
+    def sources(self) -> frozenset[str]:
+        """Everybody whose troubles are remembered."""
+        return frozenset(source for source, _, _ in self._alerts)
 
     # -- telling --------------------------------------------------------------------------------------
 

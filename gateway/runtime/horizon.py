@@ -25,6 +25,7 @@ from gateway.exchange.quiet import (
     Busy,
     Overlap,
     SeriesGaps,
+    blocks,
     busy_of,
     by_series,
     overlaps,
@@ -102,10 +103,15 @@ class Horizon:
         self.failed: dict[str, ExchangeError] = {}
         """Rooms whose last look failed, and why."""
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody looks at all."""
+        return bool(self._length_ms)
+
     async def run(self) -> None:
         """Look at one room after the other until cancelled."""
         rooms = sorted(self._places)
-        if not rooms or not self._length_ms:
+        if not rooms or not self.is_on:
             return
         await self._rest(FIRST_AFTER_MS)
         while True:
@@ -145,7 +151,9 @@ class Horizon:
             overlaps=overlaps(far, now),
             unanswered=unanswered(far, now),
             busy=busy_of(both),
-            ended=frozenset(ghosts.difference(one.series_id for one in both if one.start > now)),
+            ended=frozenset(
+                ghosts.difference(one.series_id for one in both if one.start > now and blocks(one))
+            ),
             unclear=unclear,
         )
 

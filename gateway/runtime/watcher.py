@@ -5,11 +5,12 @@ bookings vanished) bears on alerts alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
 
-from gateway.alerts import Alerts
+from gateway.alerts import Alerts, Trouble
 from gateway.core.booking import Booking
 from gateway.core.room import Room, SeriesCount
 from gateway.core.site import Site
@@ -58,6 +59,11 @@ ANSWER_WITHIN_MS: Final[Duration] = 15 * MINUTE_MS
 
 SEEN_WITHIN_MS: Final[Duration] = 3 * MINUTE_MS
 """When a booking vanished is known only where the calendar was read shortly before."""
+
+
+CALENDAR: Final = "calendar"
+ROOM: Final = "room"
+"""Sources of alerts begin so; the room's id follows."""
 
 
 class Calendars(msgspec.Struct, frozen=True):
@@ -115,7 +121,20 @@ class Watcher:
         if now < self._rooms_at or now >= self._rooms_at + ROOMS_EVERY_MS:
             self._rooms_at = now
             self._state_rooms(alerts, site, calendars, now)
-            self._state_horizon(alerts, calendars, now)
+            for source in sorted(alerts.sources()):
+                group, _, room = source.partition("/")
+                if group in (CALENDAR, ROOM) and room not in self._names:
+                    alerts.set(source, (), now)  # it has left the configuration
+
+    def _state(
+        self, alerts: Alerts, group: str, troubles: Iterable[Trouble], knows: AbstractSet[str], now: Instant
+    ) -> None:
+        """Each room is a source of its own. `knows`: rooms of which all is known, so others have recovered."""
+        by_room: dict[str, list[Trouble]] = {name: [] for name in self._names}
+        for trouble in troubles:
+            by_room[trouble.room].append(trouble)
+        for name, own in by_room.items():
+            alerts.set(f"{group}/{name}", own, now, complete=name in knows)
 
     # -- calendars ------------------------------------------------------------------------------------
 
@@ -131,8 +150,8 @@ class Watcher:
             and (age := now - calendars.read_at.get(room, self._began)) > DELAY_AT_LEAST_MS
             and age > DELAY_FACTOR * (pace := calendars.pace(room))
         }
-        troubles = of_calendars(errors, drift, self._names)
-        alerts.set("calendars", [*troubles, *of_delays(ages, self._names)], now)
+        troubles = [*of_calendars(errors, drift, self._names), *of_delays(ages, self._names)]
+        self._state(alerts, CALENDAR, troubles, {*errors, *calendars.read_at}, now)
 
     # -- rooms ----------------------------------------------------------------------------------------
 
@@ -153,8 +172,15 @@ class Watcher:
             *of_other_releases(releases_beside_us(self.gone, now), self._attendants, self._names),
             *of_overlaps(found, self._attendants, self._names, self._zones),
             *of_unattended(series, self._names, self._zones),
+            *self._far_troubles(calendars, now),
         ]
-        alerts.set("rooms", troubles, now)
+        has_waited = now - self._began > ANSWER_WITHIN_MS + ROOMS_EVERY_MS
+        knows = {name for name in self._names if has_waited and self._is_far_known(name)}
+        self._state(alerts, ROOM, troubles, knows, now)
+
+    def _is_far_known(self, name: str) -> bool:
+        """Whether its months to come were read since the start, or nobody reads them at all."""
+        return not self._horizon.is_on or name in self._horizon.rooms
 
     def _overlaps(self, name: str, near: Iterable[Booking], now: Instant) -> tuple[Overlap, ...]:
         far = self._horizon.rooms.get(name)
@@ -174,6 +200,8 @@ class Watcher:
 
     def _unattended(self, name: str, room: Room) -> dict[str, SeriesCount]:
         """Series that the core has reported; without those that have no dates to come any more."""
+        if not self._is_far_known(name):
+            return {}
         far = self._horizon.rooms.get(name)
         ended = frozenset() if far is None else far.ended
         return {key: one for key, one in room.state.series.items() if one.reported and key not in ended}
@@ -191,15 +219,14 @@ class Watcher:
 
     # -- horizon --------------------------------------------------------------------------------------
 
-    def _state_horizon(self, alerts: Alerts, calendars: Calendars, now: Instant) -> None:
+    def _far_troubles(self, calendars: Calendars, now: Instant) -> list[Trouble]:
         horizon, busy = self._horizon, self._horizon.busy
-        failed = {
-            room: error for room, error in horizon.failed.items() if room not in calendars.errors
-        }  # what cannot be read at all is told by its calendar
+        # What cannot be read at all is told by its calendar.
+        failed = {room: error for room, error in horizon.failed.items() if room not in calendars.errors}
         gaps = {name: room.gaps for name, room in horizon.rooms.items()}
 
         def free(room: str, start: Instant, end: Instant) -> Sequence[str]:
             return free_rooms(room, start, end, busy, self._facts)
 
-        troubles = of_lost_dates(gaps, now, free, self._names, self._zones)
-        alerts.set("horizon", [*troubles, *of_unread_horizons(failed, self._names)], now)
+        lost = of_lost_dates(gaps, now, free, self._names, self._zones)
+        return [*lost, *of_unread_horizons(failed, self._names)]
