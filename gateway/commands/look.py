@@ -87,8 +87,9 @@ def status(
     """Show every room, and what is about to happen there.
 
     Occupancy, current and next booking, what the gateway is about to do and why. Asks the running
-    gateway. If none runs, it says so and shows how things were when it last recorded anything. A line
-    marked "look" names what somebody should look at.
+    gateway. If none runs, it says so and shows how things were when it last recorded anything. Above stands
+    what is wrong, with since when and how to mend it; a line marked "look" names what somebody should look
+    at in a room.
 
     Examples:
       occupancy-gateway status
@@ -316,7 +317,8 @@ def report(
     Also the hours of ghosts that were not given back, and why. A ghost is a booking that nobody
     attended. Bookings count when they are over. "Wrong" is the share of releases that people reported
     as wrong. Covers whole hours only, and no single booking can be told from it, but for series that
-    nobody comes to any more: each is named with what ending it would return.
+    nobody comes to any more: each is named with what ending it would return. Below stands what is wrong
+    around Exchange now, such as series that have lost dates.
 
     Examples:
       occupancy-gateway report --since 2026-09-01 --until 2026-10-01

@@ -129,7 +129,7 @@ class Watcher:
     def _state(
         self, alerts: Alerts, group: str, troubles: Iterable[Trouble], knows: AbstractSet[str], now: Instant
     ) -> None:
-        """Each room is a source of its own. `knows`: rooms of which all is known, so others have recovered."""
+        """Each room is a source of its own. `knows`: those of which all is known."""
         by_room: dict[str, list[Trouble]] = {name: [] for name in self._names}
         for trouble in troubles:
             by_room[trouble.room].append(trouble)
