@@ -11,8 +11,8 @@ Pure functions over plain data: no request, no clock. What they find carries key
 """
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final, Literal, NamedTuple
 
@@ -60,19 +60,42 @@ class SeriesGaps(msgspec.Struct, frozen=True, gc=False):
     """Starts of dates that are absent while nobody has the room: most likely cancelled one by one."""
 
 
-def by_series(bookings: Iterable[Booking]) -> dict[str, list[Booking]]:
-    """The occurrences of each series."""
-    found: dict[str, list[Booking]] = {}
-    for booking in bookings:
-        if booking.series_id and booking.original_start is not None:
-            found.setdefault(booking.series_id, []).append(booking)
-    return found
+class Months(NamedTuple):
+    """A room's bookings, made ready for looking at many series."""
+
+    series: dict[str, list[tuple[Instant, Booking]]]
+    """The occurrences of each series, with their original starts."""
+    taken: list[Booking]
+    """What keeps others out, by start; without what the gateway itself booked."""
+    starts: list[Instant]
+    """Of `taken`."""
+    longest_ms: Duration
+
+    @classmethod
+    def of(cls, bookings: Iterable[Booking]) -> "Months":
+        """All bookings of the room that overlap the time that is looked at."""
+        series: dict[str, list[tuple[Instant, Booking]]] = {}
+        taken: list[Booking] = []
+        for booking in bookings:
+            if booking.series_id and booking.original_start is not None:
+                series.setdefault(booking.series_id, []).append((booking.original_start, booking))
+            if blocks(booking) and not is_ours(booking):
+                taken.append(booking)
+        taken.sort(key=lambda one: (one.start, one.key))
+        longest_ms = max((one.length_ms for one in taken), default=0)
+        return cls(series, taken, [one.start for one in taken], longest_ms)
+
+    def holder(self, start: Instant, end: Instant, but: str) -> Booking | None:
+        """The first booking that has the room then, of another series than `but`."""
+        first, last = bisect_left(self.starts, start - self.longest_ms), bisect_left(self.starts, end)
+        own = self.taken[first:last]
+        return next((one for one in own if one.end > start and one.series_id != but), None)
 
 
 def series_gaps(
     series_id: str,
     series: Series,
-    bookings: Sequence[Booking],
+    months: Months,
     start: Instant,
     end: Instant,
     *,
@@ -80,15 +103,10 @@ def series_gaps(
 ) -> SeriesGaps | None:
     """What the room lacks of a series between two instants; None where the pattern does not fit.
 
-    `bookings`: all of the room that overlap that time. `released`: original starts of what the gateway gave
-    back. An occurrence that was moved is there, wherever it is; one that its organizer cancelled is accounted
-    for.
+    `released`: original starts of what the gateway gave back. An occurrence that was moved is there, wherever
+    it is; one that its organizer cancelled is accounted for.
     """
-    own = [
-        (one.original_start, one)
-        for one in by_series(bookings).get(series_id, ())
-        if one.original_start is not None
-    ]
+    own = months.series.get(series_id, ())
     expected = series.starts(start, end)
     within = {series.day_of(original) for original, _ in own if start <= original < end}
     if not own or not within <= expected.keys():
@@ -96,17 +114,13 @@ def series_gaps(
     present = {
         series.day_of(original) for original, one in own if one.cancelled or one.response != "declined"
     }
-    others = sorted(
-        (one for one in bookings if one.series_id != series_id and blocks(one) and not is_ours(one)),
-        key=lambda one: (one.start, one.key),
-    )
     lost: list[LostDate] = []
     missing: list[Instant] = []
     for day, begins in sorted(expected.items()):
         if day in present or begins in released:
             continue
         ends = begins + series.length_ms
-        holder = next((one for one in others if one.start < ends and one.end > begins), None)
+        holder = months.holder(begins, ends, series_id)
         if holder is None:
             missing.append(begins)
         else:

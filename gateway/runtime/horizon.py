@@ -9,25 +9,26 @@ Theory of operation
   to be missing is looked for once more: pages are several moments, and organizers alter series.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
 import structlog
 
 from gateway.clock import Clock
-from gateway.core.booking import Booking
 from gateway.core.room import Room
 from gateway.core.units import HOUR_MS, MINUTE_MS, NEVER, Duration, Instant
 from gateway.exchange.errors import ExchangeError, ItemGoneError, MalformedError, RefusedError
 from gateway.exchange.horizon import HorizonReader, horizon_window
 from gateway.exchange.quiet import (
     Busy,
+    Months,
     Overlap,
     SeriesGaps,
     blocks,
     busy_of,
-    by_series,
     overlaps,
     released_starts,
     series_gaps,
@@ -98,7 +99,8 @@ class Horizon:
         self._length_ms = length_ms
         self._sleep = sleep
         self._may_read = may_read
-        self._learned: dict[str, dict[str, Learned]] = {name: {} for name in places}
+        self._learned: dict[str, dict[bytes, bytes]] = {name: {} for name in places}
+        """By room: each series' pattern. There are thousands, so they are kept packed."""
         self.rooms: dict[str, RoomHorizon] = {}
         self.failed: dict[str, ExchangeError] = {}
         """Rooms whose last look failed, and why."""
@@ -142,7 +144,8 @@ class Horizon:
         near = () if room is None else tuple(room.state.calendar.values())
         both = tuple({one.key: one for one in (*far, *near)}.values())
         # Without the near days' calendar their dates would all seem to be missing.
-        gaps, unclear = await self._gaps(place, both, room, now, (now if near else start, end))
+        months = Months.of(both)
+        gaps, unclear = await self._gaps(place, months, room, now, (now if near else start, end))
         ghosts = set() if room is None else {key for key, one in room.state.series.items() if one.reported}
         return RoomHorizon(
             read_at=now,
@@ -162,7 +165,7 @@ class Horizon:
     async def _gaps(
         self,
         place: Place,
-        bookings: Sequence[Booking],
+        months: Months,
         room: Room | None,
         now: Instant,
         span: tuple[Instant, Instant],
@@ -173,10 +176,11 @@ class Horizon:
         learned, self._learned[place.room] = self._learned[place.room], {}
         left, unclear = LEARNED_AT_ONCE, 0
         found: list[SeriesGaps] = []
-        for series_id, own in by_series(bookings).items():
-            if all(one.room_organises for one in own):
+        for series_id, own in months.series.items():
+            await asyncio.sleep(0)  # a hundred series are no reason to keep the sensors waiting
+            if all(one.room_organises for _, one in own):
                 continue
-            old = learned.get(series_id)
+            old = _unpacked(learned.get(_tag(series_id)))
             if old is None or old.at <= now - LEARNED_FOR_MS:
                 if not left:
                     self._keep(place.room, series_id, old)
@@ -184,7 +188,7 @@ class Horizon:
                 left -= 1
                 old = await self._learn(place, series_id, now)
             gaps = await self._compared(
-                place, series_id, old, bookings, now, span, released, known.get(series_id)
+                place, series_id, old, months, now, span, released, known.get(series_id)
             )
             unclear += gaps is None
             if gaps is not None and (gaps.lost or gaps.missing):
@@ -193,7 +197,7 @@ class Horizon:
 
     def _keep(self, room: str, series_id: str, learned: Learned | None) -> None:
         if learned is not None:
-            self._learned[room][series_id] = learned
+            self._learned[room][_tag(series_id)] = msgspec.msgpack.encode(learned)
 
     async def _learn(self, place: Place, series_id: str, now: Instant) -> Learned:
         try:
@@ -208,7 +212,7 @@ class Horizon:
         place: Place,
         series_id: str,
         learned: Learned,
-        bookings: Sequence[Booking],
+        months: Months,
         now: Instant,
         span: tuple[Instant, Instant],
         released: frozenset[Instant],
@@ -219,7 +223,7 @@ class Horizon:
         def compare() -> SeriesGaps | None:
             if learned.series is None:
                 return None
-            return series_gaps(series_id, learned.series, bookings, *span, released=released)
+            return series_gaps(series_id, learned.series, months, *span, released=released)
 
         gaps = compare()
         doubted = gaps is None and learned.at <= now - DOUBTED_FOR_MS
@@ -237,6 +241,18 @@ class Horizon:
     def busy(self) -> dict[str, "Busy[int]"]:
         """When each room that was looked at is taken."""
         return {name: room.busy for name, room in self.rooms.items()}
+
+
+def _tag(series_id: str) -> bytes:
+    """Stands for a series: its id has some hundred and fifty characters."""
+    return blake2b(series_id.encode(), digest_size=8).digest()
+
+
+_LEARNED: Final = msgspec.msgpack.Decoder(Learned)
+
+
+def _unpacked(learned: bytes | None) -> Learned | None:
+    return None if learned is None else _LEARNED.decode(learned)
 
 
 def _has_news(gaps: SeriesGaps | None, known: SeriesGaps | None) -> bool:

@@ -15,6 +15,7 @@ from gateway.exchange.moments import instant
 from gateway.exchange.quiet import (
     KEPT_MS,
     Lost,
+    Months,
     Overlap,
     RoomFacts,
     Vanished,
@@ -68,7 +69,7 @@ def test_a_date_that_somebody_else_has_is_lost_and_one_that_nobody_has_is_missin
     """Ten weeks, of which one is taken by another booking and one simply is not there."""
     own = [occurrence(start) for number, start in enumerate(DATES) if number not in (2, 5)]
     other = booked(DATES[2] + 30 * MINUTE_MS, DATES[2] + 2 * HOUR_MS, "their-key")
-    gaps = series_gaps(SERIES, WEEKLY, [*own, other], NOON, NOON + 70 * DAY_MS)
+    gaps = series_gaps(SERIES, WEEKLY, Months.of([*own, other]), NOON, NOON + 70 * DAY_MS)
     assert gaps is not None
     assert [(one.start, one.end, one.holder) for one in gaps.lost] == [
         (DATES[2], DATES[2] + HOUR_MS, "their-key")
@@ -91,7 +92,7 @@ def test_a_date_that_somebody_else_has_is_lost_and_one_that_nobody_has_is_missin
 def test_only_what_keeps_others_out_takes_a_date(other: dict[str, object]) -> None:
     """A cancelled, free or declined entry takes nothing, and neither does what the gateway itself booked."""
     entries = [*map(occurrence, DATES[1:]), booked(DATES[0], DATES[0] + HOUR_MS, **other)]
-    gaps = series_gaps(SERIES, WEEKLY, entries, NOON, NOON + 70 * DAY_MS)
+    gaps = series_gaps(SERIES, WEEKLY, Months.of(entries), NOON, NOON + 70 * DAY_MS)
     assert gaps is not None
     assert (gaps.lost, gaps.missing) == ((), (DATES[0],))
 
@@ -102,7 +103,7 @@ def test_what_we_gave_back_and_what_its_organizer_cancelled_or_moved_is_no_loss(
     moved, cancelled = occurrence(DATES[1], DATES[1] + DAY_MS), occurrence(DATES[2], cancelled=True)
     entries = [*others, moved, cancelled, *map(occurrence, DATES[3:])]
     released = released_starts([booking_key("any-uid", DATES[0]), "single-uid", "odd@key"])
-    gaps = series_gaps(SERIES, WEEKLY, entries, NOON, NOON + 70 * DAY_MS, released=released)
+    gaps = series_gaps(SERIES, WEEKLY, Months.of(entries), NOON, NOON + 70 * DAY_MS, released=released)
     assert gaps is not None
     assert (gaps.lost, gaps.missing) == ((), ())
 
@@ -111,7 +112,7 @@ def test_a_declined_date_that_is_still_shown_is_lost() -> None:
     """Some mailboxes keep what they declined."""
     entries = [occurrence(DATES[0], response="declined"), *map(occurrence, DATES[1:])]
     entries.append(booked(DATES[0], DATES[0] + HOUR_MS))
-    gaps = series_gaps(SERIES, WEEKLY, entries, NOON, NOON + 70 * DAY_MS)
+    gaps = series_gaps(SERIES, WEEKLY, Months.of(entries), NOON, NOON + 70 * DAY_MS)
     assert gaps is not None
     assert [one.start for one in gaps.lost] == [DATES[0]]
 
@@ -119,14 +120,14 @@ def test_a_declined_date_that_is_still_shown_is_lost() -> None:
 def test_nothing_is_said_of_a_series_that_does_not_follow_its_pattern() -> None:
     """An occurrence at a date that the pattern does not have: altered meanwhile, or misunderstood."""
     entries = [*map(occurrence, DATES[:3]), occurrence(DATES[4] + DAY_MS)]
-    assert series_gaps(SERIES, WEEKLY, entries, NOON, NOON + 70 * DAY_MS) is None
-    assert series_gaps(SERIES, WEEKLY, [], NOON, NOON + 70 * DAY_MS) is None
+    assert series_gaps(SERIES, WEEKLY, Months.of(entries), NOON, NOON + 70 * DAY_MS) is None
+    assert series_gaps(SERIES, WEEKLY, Months.of([]), NOON, NOON + 70 * DAY_MS) is None
 
 
 def test_a_second_look_takes_back_what_was_only_moved_away() -> None:
     """An occurrence that was moved out of the window is found by the look around it."""
     entries = [*map(occurrence, DATES[1:]), booked(DATES[0], DATES[0] + HOUR_MS)]
-    gaps = series_gaps(SERIES, WEEKLY, entries, NOON, NOON + 70 * DAY_MS)
+    gaps = series_gaps(SERIES, WEEKLY, Months.of(entries), NOON, NOON + 70 * DAY_MS)
     assert gaps is not None
     assert gaps.lost
     assert without(gaps, [occurrence(DATES[0], NOON - 5 * DAY_MS)], WEEKLY).lost == ()
@@ -198,7 +199,7 @@ def test_exactly_the_lost_dates_are_found_and_none_is_invented(
     """Random series, daily and weekly, random fates of their dates, in Berlin and New York, over a winter."""
     series, shown, lost, missing, released, (start, end) = history
     # What was moved lies three hours later: with daily series it may overlap nothing, and never a date.
-    gaps = series_gaps(SERIES, series, shown, start, end, released=released)
+    gaps = series_gaps(SERIES, series, Months.of(shown), start, end, released=released)
     if not any(one.series_id for one in shown):
         assert gaps is None
         return
