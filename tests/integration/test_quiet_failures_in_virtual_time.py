@@ -352,6 +352,29 @@ def test_months_that_cannot_be_read_are_told_after_hours_and_keep_what_was_found
     in_world(tmp_path, story)
 
 
+def test_no_alert_names_a_person_or_a_subject(tmp_path: Path) -> None:
+    """A canary organizer and subject, in every kind of finding about bookings: in no message and no log line."""
+
+    async def story(world: World) -> None:
+        canary, subject = "canary@contoso.com", "Canary Project"
+        box = world.exchange.mailboxes.mailbox(ORION)
+        box.processing = Processing(maximum_conflict_instances=10, add_organizer_to_subject=True)
+        start = at("12:00")
+        world.exchange.book(canary, ORION, start + 7 * DAY_MS, start + 7 * DAY_MS + HOUR_MS, subject=subject)
+        world.exchange.book(canary, ORION, start, start + HOUR_MS, recurrence=weekly(), subject=subject)
+        world.exchange.book_in_room(ORION, start, start + HOUR_MS, attendees=[canary], subject=subject)
+        box.processing = Processing(auto_accept=False)
+        world.exchange.book(canary, ORION, at("15:00"), at("16:00"), subject=subject)
+        with capture_logs() as logs:
+            await world.until("08:40")
+        assert set(alerts(world)) == {"series_lost_dates", "overlapping_bookings", "not_accepting"}
+        assert world.service is not None
+        assert "anary" not in str(logs) + str(await world.service.status())
+        assert b"anary" not in b" ".join(world.link.published.values())
+
+    in_world(tmp_path, story)
+
+
 # -- the gateway itself -------------------------------------------------------------------------------
 
 
