@@ -34,7 +34,7 @@ def unreadable(room: str, why: str = "Exchange is not available") -> Trouble:
     return Trouble("calendar_unreadable", room, sentence, why=why, room=room)
 
 
-def run(alerts: Alerts, story: list[tuple[int, list[Trouble]]], minutes: int) -> list[Message]:
+def run(alerts: Alerts, story: list[tuple[float, list[Trouble]]], minutes: int) -> list[Message]:
     """State what the story says from each minute on, every ten seconds; gives all that was told."""
     told: list[Message] = []
     for now in range(START, START + minutes * MINUTE_MS, STEP):
@@ -86,7 +86,7 @@ def test_few_rooms_are_all_named_and_different_causes_are_not() -> None:
 
 def test_a_flapping_trouble_is_told_once_an_hour_at_most() -> None:
     """Ten minutes bad, five minutes good, for four hours."""
-    story = []
+    story: list[tuple[float, list[Trouble]]] = []
     for number in range(16):
         story += [(15 * number, [unreadable("orion")]), (15 * number + 10, [])]
     told = [message for message in run(Alerts(), story, 240) if message.what == "trouble"]

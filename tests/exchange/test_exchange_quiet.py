@@ -1,6 +1,7 @@
 """What goes wrong quietly is found, and nothing is invented."""
 
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -40,7 +41,7 @@ ZONES = {name: ZoneInfo(name) for name in ("Europe/Berlin", "America/New_York")}
 NOON: Instant = instant(datetime(2026, 9, 28, 12, tzinfo=ZONES["Europe/Berlin"]))
 
 
-def booked(start: Instant, end: Instant, key: str = "", **more: object) -> Booking:
+def booked(start: Instant, end: Instant, key: str = "", **more: Any) -> Booking:
     """A meeting of somebody else's."""
     return msgspec.structs.replace(Booking(key or f"other-{start}", f"id-{start}", start, end), **more)
 
@@ -89,7 +90,7 @@ def test_a_date_that_somebody_else_has_is_lost_and_one_that_nobody_has_is_missin
     ],
     ids=str,
 )
-def test_only_what_keeps_others_out_takes_a_date(other: dict[str, object]) -> None:
+def test_only_what_keeps_others_out_takes_a_date(other: dict[str, Any]) -> None:
     """A cancelled, free or declined entry takes nothing, and neither does what the gateway itself booked."""
     entries = [*map(occurrence, DATES[1:]), booked(DATES[0], DATES[0] + HOUR_MS, **other)]
     gaps = series_gaps(SERIES, WEEKLY, Months.of(entries), NOON, NOON + 70 * DAY_MS)

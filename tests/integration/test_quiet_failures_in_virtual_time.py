@@ -353,7 +353,7 @@ def test_months_that_cannot_be_read_are_told_after_hours_and_keep_what_was_found
 
 
 def test_no_alert_names_a_person_or_a_subject(tmp_path: Path) -> None:
-    """A canary organizer and subject, in every kind of finding about bookings: in no message and no log line."""
+    """A canary organizer and subject behind three kinds of findings: in no message and no log line."""
 
     async def story(world: World) -> None:
         canary, subject = "canary@contoso.com", "Canary Project"
