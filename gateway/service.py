@@ -239,6 +239,8 @@ class Service:
         await self.ledger.open()
         try:
             await self.brain.start()
+            self._set_up_alerts(await self.ledger.run(lambda ledger: ledger.note(ALERTS_NOTE)))
+            self.watcher.recall(await self.ledger.run(lambda ledger: ledger.note(VANISHED_NOTE)))
             await self._wake_up()
             if self._around.control:
                 await self.control.start()
@@ -259,6 +261,7 @@ class Service:
         """On a full disk: answer to people and to systemd, do nothing else, and try again."""
         while not (self._awake or self._stopping.is_set()):
             self._around.watch("alive")
+            self._look_around()
             await self._around.sleep(TRY_WAKING_EVERY_S)
             if not self.brain.paused_because:
                 await self._wake_up()
@@ -275,8 +278,6 @@ class Service:
         announced = json.dumps(self.announcer.remember(json.loads(before or "[]")))
         if announced != before:
             self.brain.note(ANNOUNCED_NOTE, announced)
-        self._set_up_alerts(await self.ledger.run(lambda ledger: ledger.note(ALERTS_NOTE)))
-        self.watcher.recall(await self.ledger.run(lambda ledger: ledger.note(VANISHED_NOTE)))
         await self._configure()
         down_since = self.brain.now() if newest is None else newest
         self.brain.note(BOOT_NOTE, boot)
@@ -389,10 +390,12 @@ class Service:
             writing_halted=self.dispatch.halted,
             breaker=breaker_words(site, self._site_zone()),
             clock="" if site.state.clock_trusted else CLOCK_TROUBLE,
-            link_down=self.intake.link_state != "up",
+            link_down=self._awake and self.intake.link_state != "up",
             requests_spent=self.budget.limit if self.budget.is_spent else 0,
         )
         self.alerts.set("gateway", own, now)
+        if not self._awake:
+            return  # nobody looks at calendars and rooms yet
         self.watcher.round(
             self.alerts, site, Calendars(self.sync.errors, self.sync.read_at, self._pace_of), now
         )

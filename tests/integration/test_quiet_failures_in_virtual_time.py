@@ -1,6 +1,7 @@
 """What goes wrong quietly around Exchange, end to end: found, told once, and told when it is over."""
 
 import json
+import sqlite3
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -393,6 +394,34 @@ def test_a_broker_that_is_gone_is_told_after_minutes(tmp_path: Path) -> None:
         assert (group["kind"], group["severity"]) == ("link_down", "problem")
         world.link.come_back()
         await world.until("08:50")
+        assert alerts(world) == {}
+
+    in_world(tmp_path, story)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_full_disk_is_told_also_where_the_gateway_starts_on_it(tmp_path: Path, restarts: bool) -> None:
+    """Once, after a minute, and nothing else with it; its end is told when the disk takes facts again."""
+
+    async def story(world: World) -> None:
+        full = False
+
+        def disk(point: str) -> None:
+            if full and point == "inside_commit":
+                raise sqlite3.OperationalError("database or disk is full")
+
+        world.checkpoint = disk
+        await world.until("08:30")
+        with capture_logs() as logs:
+            if restarts:
+                await world.stop()
+            full = True
+            if restarts:
+                await world.start()
+            await world.until("08:36")
+            full = False
+            await world.until("08:45")
+        assert told(logs) == [("alert", "not_recording"), ("alert over", "not_recording")]
         assert alerts(world) == {}
 
     in_world(tmp_path, story)
