@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from gateway.alerts import KINDS as ALERTS
+from gateway.alerts import Alerts, Timing, Trouble, standing_json
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent, Booted, CalendarRead, Configured, LinkUp, Reading, Tick
@@ -33,11 +35,12 @@ from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
 from gateway.core.rules import RELEASE_RULES
 from gateway.core.site import Site
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.durations import format_duration
 from gateway.firmware.kinds import KINDS as FIRMWARE_KINDS
 from gateway.firmware.kinds import make
 from gateway.firmware.plan import Broker
 from gateway.links import LinkListener
-from gateway.runtime.announce import Announcer, availability_topic, state_topic
+from gateway.runtime.announce import Announcer, alerts_topic, availability_topic, state_topic
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import (
     CONNECTIVITY,
@@ -47,6 +50,7 @@ from gateway.runtime.home_assistant import (
     Entity,
     Topics,
 )
+from gateway.runtime.picture import iso
 from gateway.settings import load
 from simulators.faults import IN_WORDS, KINDS
 from simulators.invariants import CHECKERS
@@ -214,6 +218,35 @@ def health_topic() -> str:
     return _published(link, Topics(PREFIX, DISCOVERY).health)
 
 
+def alerts_topic_example() -> str:
+    """What is wrong, as the announcer publishes it while a series has lost dates."""
+    alerts = Alerts(Timing(after_ms=dict.fromkeys(ALERTS, 0), gather_ms=0))
+    sentence = (
+        "A series in Orion has lost 1 date to another booking: Tue 06 Oct 09:00 to 10:00 (free then: Lyra). "
+        "Tell its organizer (booking first-ical-uid@1791270000000)."
+    )
+    alerts.set("room/orion", [Trouble("series_lost_dates", "orion/5d41402a", sentence, room="orion")], START)
+    alerts.due(START)
+    link = _Collected()
+    told = standing_json(alerts.standing(), lambda instant: iso(instant, ZONE))
+    Announcer(link, PREFIX, {}).publish_alerts(told)
+    return _published(link, alerts_topic(PREFIX))
+
+
+def alerts() -> str:
+    """Every kind of alert: how long it must last, what begins a message about several, what to do."""
+    rows = [
+        (
+            f"`{kind}`",
+            rule.severity,
+            format_duration(rule.after_ms) if rule.after_ms else "at once",
+            rule.mend,
+        )
+        for kind, rule in ALERTS.items()
+    ]
+    return _table(("kind", "severity", "told after", "what to do"), rows)
+
+
 def summary_topic() -> str:
     """A room's flat state, as the announcer publishes it at the same moment."""
     site, _ = ghost_morning()
@@ -253,6 +286,7 @@ def topics() -> str:
     rows = [
         (f"`{availability_topic(PREFIX)}`", "yes", "`online`; `offline` as last will and after a clean stop"),
         (f"`{names.health}`", "yes", "JSON, the gateway's own health, whenever it changes"),
+        (f"`{alerts_topic(PREFIX)}`", "yes", "JSON, the list of what is wrong, whenever it changes"),
         (f"`{state_topic(PREFIX, 'ROOM')}`", "yes", "JSON, one object a room, whenever it changes"),
         (f"`{names.summary('ROOM')}`", "yes", f"{with_discovery} JSON, the room's state without levels"),
         (f"`{names.config('ROOM')}`", "yes", f"{with_discovery} JSON, the room as a device"),
@@ -302,10 +336,12 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "topics": topics,
     "room-topic": room_topic,
     "health-topic": health_topic,
+    "alerts-topic": alerts_topic_example,
+    "alerts": alerts,
     "summary-topic": summary_topic,
     "entities": entities,
 }
-PAGES: Final = (DOCS / "architecture.md", DOCS / "topics.md", DOCS / "world.md")
+PAGES: Final = (DOCS / "architecture.md", DOCS / "operations.md", DOCS / "topics.md", DOCS / "world.md")
 
 
 def fresh(page: str) -> str:

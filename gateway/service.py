@@ -7,7 +7,7 @@ so that tests, the demo and simulated worlds run this very service.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -19,6 +19,7 @@ import httpx
 import msgspec
 import structlog
 
+from gateway.alerts import ALERTS_NOTE, Alerts, Timing, Trouble, standing_json
 from gateway.clock import Clock, SystemClock
 from gateway.core.decisions import Decision
 from gateway.core.events import (
@@ -34,14 +35,21 @@ from gateway.core.events import (
 )
 from gateway.core.explain import explain
 from gateway.core.policy import SiteConfig
+from gateway.core.room import Room
 from gateway.core.site import CoreError
-from gateway.core.units import Duration, Instant
+from gateway.core.units import MINUTE_MS, NEVER, Duration, Instant
+from gateway.exchange.attendant_settings import SettingsFileError
+from gateway.exchange.attendant_settings import load as load_attendants
 from gateway.exchange.auth import MsalTokens, TokenSource
 from gateway.exchange.calendar import CalendarReader
 from gateway.exchange.client import GraphClient
+from gateway.exchange.errors import AuthError
 from gateway.exchange.hints import TimerHints
+from gateway.exchange.horizon import HorizonReader
 from gateway.exchange.hours import Hours
 from gateway.exchange.own import OwnBookings, Wording
+from gateway.exchange.quiet import AttendantFacts
+from gateway.exchange.quiet import RoomFacts as QuietFacts
 from gateway.exchange.rehearsal.record import objection
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
@@ -52,8 +60,10 @@ from gateway.links.overhearing import OverhearingLink
 from gateway.prospects import unrehearsed
 from gateway.reports.learned import with_history
 from gateway.reports.room_quality import policy_flags
+from gateway.reports.troubles import sensor_troubles
 from gateway.runtime.announce import Announcer, availability_topic
 from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
+from gateway.runtime.channels import Crier, LogChannel, MqttChannel
 from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.desk import Desk
 from gateway.runtime.desk_commands import DESK_COMMANDS, DeskCommands
@@ -61,18 +71,22 @@ from gateway.runtime.dispatch import Dispatch
 from gateway.runtime.free_rooms import RoomFacts
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
+from gateway.runtime.horizon import Horizon
 from gateway.runtime.intake import Intake
 from gateway.runtime.lines import Lines
 from gateway.runtime.overhear import Discovery
 from gateway.runtime.overhear import OverhearingLink as AnyOverhearingLink
 from gateway.runtime.pace import Budget, Pace
-from gateway.runtime.picture import clock_in, iso, site_picture
+from gateway.runtime.picture import breaker_words, clock_in, iso, site_picture
 from gateway.runtime.places import Place
 from gateway.runtime.reload import Holidays, Reloader
 from gateway.runtime.rule_check import rule_check
 from gateway.runtime.sync import Sync
+from gateway.runtime.troubles import of_gateway
 from gateway.runtime.trust import Trust
+from gateway.runtime.upkeep import attendants, of_credential
 from gateway.runtime.watch import watch
+from gateway.runtime.watcher import Calendars, Watcher
 from gateway.sensors import Router, build_router
 from gateway.settings import Settings, SettingsError
 
@@ -85,8 +99,12 @@ CLOCK_TROUBLE: Final = (
 
 PRUNE_EVERY_S: Final = 3_600.0
 TRY_WAKING_EVERY_S: Final = 1.0
+SENSORS_EVERY_MS: Final[Duration] = MINUTE_MS
+"""How often every sensor's health is looked at for alerts."""
 ANNOUNCED_NOTE: Final = "home_assistant_topics"
 """Every topic that was ever announced to Home Assistant, as a JSON list: rooms that left are taken back."""
+VANISHED_NOTE: Final = "vanished"
+"""Bookings that vanished while they ran, by nobody's doing that we know of."""
 BOOT_NOTE: Final = "machine_boot"
 INSTALLATION_NOTE: Final = "installation"
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -213,7 +231,33 @@ class Service:
         self._listen_to(router)
         self.reloader = Reloader(settings, self.brain, self._take_over, self._config)
         self.control = ControlServer(settings.control_socket, self.command, {"watch": self.watch})
+        self.horizon = Horizon(
+            {room: HorizonReader(self.graph, place.reader) for room, place in self.places.items()},
+            self.places,
+            self._room_of,
+            around.clock,
+            settings.exchange.horizon,
+            sleep=around.sleep,
+            may_read=lambda: not self.budget.is_spent,
+        )
+        self.watcher = Watcher(self.places, _room_facts(settings), self.horizon, self._clock.now())
+        self._timing = Timing(
+            repeat_ms=settings.alerts.repeat,
+            gather_ms=settings.alerts.gather,
+            after_ms=settings.alerts.after,
+        )
+        self._set_up_alerts("")
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
+
+    def _set_up_alerts(self, memory: str) -> None:
+        self._sensors_looked_at: Instant = NEVER
+        self.alerts = Alerts(self._timing, memory)
+        mqtt = MqttChannel(self.announcer.publish_alerts, self._iso)
+        self._crier = Crier(self.alerts, (LogChannel(), mqtt))
+
+    def know_attendants(self, facts: Mapping[str, AttendantFacts]) -> None:
+        """What the rooms' booking attendants are set to, by room id, where IT has told (Graph does not)."""
+        self.watcher.know_attendants(facts)
 
     def _overhearing(self) -> Callable[[], AnyOverhearingLink] | None:
         if self._around.overhear is not None or self._around.link is not None:
@@ -294,6 +338,8 @@ class Service:
         await self.ledger.open()
         try:
             await self.brain.start()
+            self._set_up_alerts(await self.ledger.run(lambda ledger: ledger.note(ALERTS_NOTE)))
+            self.watcher.recall(await self.ledger.run(lambda ledger: ledger.note(VANISHED_NOTE)))
             await self._wake_up()
             if self._around.control:
                 await self.control.start()
@@ -314,6 +360,7 @@ class Service:
         """On a full disk: answer to people and to systemd, do nothing else, and try again."""
         while not (self._awake or self._stopping.is_set()):
             self._around.watch("alive")
+            self._look_around()
             await self._around.sleep(TRY_WAKING_EVERY_S)
             if not self.brain.paused_because:
                 await self._wake_up()
@@ -340,7 +387,7 @@ class Service:
         self._awake = True
         await self.dispatch.start()
         warning = unrehearsed(self.settings)
-        if warning:
+        if warning and self._around.transport is None:
             log.warning("not rehearsed", why=warning)
         log.info("awake", rooms=len(self.places), ledger=str(self.settings.ledger.path))
 
@@ -359,6 +406,9 @@ class Service:
             return self.settings.exchange.poll
         now = self._clock.now()
         return self.pace.of(known, now, self.places[room].zone, is_spent=self.budget.is_spent)
+
+    def _room_of(self, room: str) -> Room | None:
+        return self.brain.site.rooms.get(room)
 
     def _day(self, now: Instant) -> date:
         return datetime.fromtimestamp(now // 1_000, self._site_zone()).date()
@@ -400,6 +450,7 @@ class Service:
             self.desk.run(),
             self.lines.run(),
             self.discovery.run(),
+            self.horizon.run(),
             self._housekeeping(),
             self._keep_watch(),
         ]
@@ -425,14 +476,35 @@ class Service:
         """Know the new day's holidays; forget what is older than it should be, a bounded step at a time."""
         if self._asks_history:
             await self._look_at_history()
+        await self._look_after_itself()
         while True:
             await self._around.sleep(PRUNE_EVERY_S)
+            await self._look_after_itself()
             await self._look_at_holidays()
             await self._look_at_history()
             before = self.brain.now() - self.settings.ledger.keep
             with contextlib.suppress(Exception):  # an unwritable ledger is the brain's to report
                 while await self.ledger.run(lambda ledger, before=before: ledger.prune(before)):  # type: ignore[misc] # bound at once
                     await self._around.sleep(1.0)
+
+    async def _look_after_itself(self) -> None:
+        """What ends or changes over weeks: the credential, and what IT has told of the rooms."""
+        settings, now = self.settings, self.brain.now()
+        mailboxes = {room.id: room.mailbox for room in settings.rooms}
+        try:
+            kept = await asyncio.to_thread(load_attendants, settings.attendant_file)
+        except SettingsFileError as error:
+            log.warning("attendants' settings unknown", why=str(error))
+        else:
+            self.know_attendants(attendants(kept, mailboxes))
+        if self._around.tokens is not None:
+            return  # somebody else looks after the credential
+        try:
+            material = await asyncio.to_thread(lambda: settings.credential().read())
+        except AuthError as error:
+            log.warning("credential unreadable", why=error.why)
+        else:
+            self.alerts.set("credential", of_credential(material, now), now)
 
     async def _keep_watch(self) -> None:
         """Tell systemd that the event loop still turns; look at the clock."""
@@ -442,6 +514,48 @@ class Service:
             with contextlib.suppress(Paused):
                 self._look_at_clock()
             self._publish_health()
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Everything that is wrong now becomes alerts; what is due is told."""
+        now, before = self.brain.now(), len(self.watcher.gone)
+        try:
+            self._state_troubles(now)
+            changed = self._crier.cry(now)
+        except Exception:  # no look at what is wrong may take the process down (W10)
+            log.exception("alerts failed")
+            return
+        if self.brain.paused_because:
+            return
+        if changed:
+            self.brain.note(ALERTS_NOTE, self.alerts.remember())
+        if len(self.watcher.gone) != before:
+            self.brain.note(VANISHED_NOTE, self.watcher.remember())
+
+    def _state_troubles(self, now: Instant) -> None:
+        brain, site = self.brain, self.brain.site
+        own = of_gateway(
+            not_recording=bool(brain.paused_because),
+            writing_halted=self.dispatch.halted,
+            breaker=breaker_words(site, self._site_zone()),
+            clock="" if site.state.clock_trusted else CLOCK_TROUBLE,
+            link_down=self._awake and self.intake.link_state != "up",
+            requests_spent=self.budget.limit if self.budget.is_spent else 0,
+        )
+        self.alerts.set("gateway", own, now)
+        if not self._awake:
+            return  # nobody looks at calendars and rooms yet
+        if now - self._sensors_looked_at >= SENSORS_EVERY_MS:
+            self._sensors_looked_at = now
+            distrusted = sensor_troubles(site, now, clock_in(self._site_zone()))
+            told = [Trouble("sensor_distrusted", name, words) for name, words in distrusted.items()]
+            self.alerts.set("sensors", told, now)
+        self.watcher.round(
+            self.alerts, site, Calendars(self.sync.errors, self.sync.read_at, self._pace_of), now
+        )
+
+    def _iso(self, instant: Instant) -> str | None:
+        return iso(instant, self._site_zone())
 
     def _look_at_clock(self) -> None:
         trusted = self.settings.site.clock == "trusted" or self._clock.is_synchronised()
@@ -463,6 +577,7 @@ class Service:
         self.announcer.forget()
         self._publish(self.places)
         self._publish_health()
+        self.announcer.publish_alerts(standing_json(self.alerts.standing(), self._iso))
 
     def link_down(self, why: str) -> None:
         """From the link."""
@@ -665,6 +780,7 @@ class Service:
         """The whole picture: rooms, and how the gateway itself is."""
         now: Instant = self.brain.now()
         picture = site_picture(self.brain.site, now, self._site_zone(), {})
+        picture["alerts"] = standing_json(self.alerts.standing(), self._iso)
         requests = self.graph.requests
         picture["gateway"] = {
             "running": True,
@@ -698,6 +814,11 @@ class Service:
 
     def _site_zone(self) -> ZoneInfo:
         return ZoneInfo(self.settings.site.time_zone)
+
+
+def _room_facts(settings: Settings) -> dict[str, QuietFacts]:
+    """What is known of the rooms when another is looked for."""
+    return {room.id: QuietFacts(room.name, room.building, room.capacity) for room in settings.rooms}
 
 
 def _text(path: Path | None) -> str:

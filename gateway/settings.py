@@ -49,6 +49,7 @@ from gateway.settings_problems import (
 )
 from gateway.settings_sections import (
     SLUG,
+    AlertsSettings,
     BreakerSettings,
     ControlSettings,
     DiscoverySettings,
@@ -67,6 +68,7 @@ from gateway.settings_sections import (
 from gateway.settings_warnings import WARNINGS
 
 __all__ = [
+    "AlertsSettings",
     "ControlSettings",
     "DiscoverySettings",
     "ExchangeSettings",
@@ -94,6 +96,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {
     "exchange": ExchangeSettings,
     "home_assistant": HomeAssistantSettings,
     "discovery": DiscoverySettings,
+    "alerts": AlertsSettings,
     "control": ControlSettings,
     "log": LogSettings,
 }
@@ -101,7 +104,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {
 
 SEVERAL: Final = ("policy", "serial", "room")
 
-OPTIONAL: Final = frozenset({"breaker", "ledger", "home_assistant", "discovery", "control", "log"})
+OPTIONAL: Final = frozenset({"breaker", "ledger", "home_assistant", "discovery", "alerts", "control", "log"})
 """Tables that may be left out; calendars and a broker are always needed."""
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
@@ -125,6 +128,7 @@ class Settings:
     exchange: ExchangeSettings
     home_assistant: HomeAssistantSettings
     discovery: DiscoverySettings
+    alerts: AlertsSettings
     control: ControlSettings
     log: LogSettings
     policies: Mapping[str, PolicySettings]
@@ -313,6 +317,7 @@ def parse(
         or draft.exchange is None
         or draft.home_assistant is None
         or draft.discovery is None
+        or draft.alerts is None
         or draft.control is None
         or draft.log is None
     ):
@@ -327,6 +332,7 @@ def parse(
         exchange=draft.exchange,
         home_assistant=draft.home_assistant,
         discovery=draft.discovery,
+        alerts=draft.alerts,
         control=draft.control,
         log=draft.log,
         policies=draft.policies,
@@ -382,6 +388,7 @@ class _Reader:
             exchange=self._one(ExchangeSettings, data, "exchange"),
             home_assistant=self._one(HomeAssistantSettings, data, "home_assistant"),
             discovery=self._one(DiscoverySettings, data, "discovery"),
+            alerts=self._one(AlertsSettings, data, "alerts"),
             control=self._one(ControlSettings, data, "control"),
             log=self._one(LogSettings, data, "log"),
             policies=policies,

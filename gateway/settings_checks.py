@@ -17,6 +17,7 @@ from gateway.durations import format_duration
 from gateway.sensors import FAMILIES, OptionError, SensorSource
 from gateway.settings_problems import KeyPath, Problem, did_you_mean, dotted, shown, unknown_key
 from gateway.settings_sections import (
+    AlertsSettings,
     BreakerSettings,
     ControlSettings,
     DiscoverySettings,
@@ -46,6 +47,7 @@ class Draft(NamedTuple):
     exchange: ExchangeSettings | None
     home_assistant: HomeAssistantSettings | None
     discovery: DiscoverySettings | None
+    alerts: AlertsSettings | None
     control: ControlSettings | None
     log: LogSettings | None
     policies: Mapping[str, PolicySettings]

@@ -24,7 +24,6 @@ MAX_SHOWN: Final = 60
 """Characters of a wrong value that are repeated in a message."""
 
 NOT_YET: Final[Mapping[str, str]] = {
-    "alerts": "alerts by mail or chat",
     "backup": "backups of the ledger",
     "event_hub": "change notifications through Event Hubs",
     "exempt_larger_than": "exempting large rooms",

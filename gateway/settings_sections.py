@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from gateway.alerts import GATHER_MS, KINDS, REPEAT_MS
 from gateway.core.booking import Breach
 from gateway.core.policy import Policy, Role, Senses
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Duration
@@ -278,6 +279,16 @@ def _heartbeat(value: object) -> Duration | None:
     return heartbeat_ms
 
 
+def _kinds(value: dict[str, Duration]) -> dict[str, Duration]:
+    for kind, after in value.items():
+        if kind not in KINDS:
+            close = did_you_mean(kind, KINDS)
+            raise ValueError(f"kinds of alerts as docs/operations.md lists them, not {kind!r}{close}")
+        if after > 7 * DAY_MS:
+            raise ValueError(f"for {kind} a duration of at most 7d")
+    return value
+
+
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 OptionText = Annotated[str, Field(min_length=1, max_length=262_144)]
@@ -404,6 +415,8 @@ class ExchangeSettings(Section):
     """How often calendars are read in working hours, near a booking, and while somebody is there."""
     poll_at_rest: Annotated[DurationMs, _between(5 * SECOND_MS, HOUR_MS)] = 15 * MINUTE_MS
     """How often it is read otherwise."""
+    horizon: Annotated[DurationMs, _between(0, 730 * DAY_MS)] = 180 * DAY_MS
+    """How far ahead rooms can be booked; so far lost dates of series are looked for. "0s": not at all."""
     working_hours: Annotated[tuple[str, ...], BeforeValidator(_hours), Field(max_length=MAX_LIST)] = (
         "mon-fri 06:00-20:00",
     )
@@ -471,6 +484,17 @@ class SerialSettings(Section):
         default_factory=lambda data: BAUD[data["family"]]
     )
     """Its speed, where it was changed."""
+
+
+class AlertsSettings(Section):
+    """``[alerts]``: how patient and how insistent the gateway is when something is wrong."""
+
+    repeat: Annotated[DurationMs, _between(MINUTE_MS, 7 * DAY_MS)] = REPEAT_MS
+    """The same trouble that comes again is told again after this at the earliest."""
+    gather: Annotated[DurationMs, _between(0, HOUR_MS)] = GATHER_MS
+    """How long a message waits for others of its kind, so that forty rooms are one message."""
+    after: Annotated[dict[str, DurationMs], AfterValidator(_kinds)] = Field(default_factory=dict)
+    """How long a trouble must last before it is told, by kind, where it is not the kind's own."""
 
 
 class ControlSettings(Section):

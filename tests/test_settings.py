@@ -657,6 +657,7 @@ DEPENDENT = {
     ("[[room.sensor]]", "unit"): "the topic where several sensors share it, otherwise not set",
     ("[[room.sensor]]", "options"): "`{}`",
     ("[[serial]]", "baud"): "`57600` for enocean, `256000` for the radars",
+    ("[alerts]", "after"): "`{}`",
 }
 """Defaults that hang on other settings; the test after this one checks what they say."""
 
@@ -742,3 +743,28 @@ def refused_value(model: type[Section], name: str, text: str) -> bool:
     except ValidationError as error:
         return any(detail["loc"] == (name,) for detail in error.errors() if detail["type"] == "value_error")
     return False
+
+
+# -- alerts -------------------------------------------------------------------------------------------
+
+
+def test_the_patience_of_alerts_is_set_by_kind() -> None:
+    """Kinds are named in [alerts.after]; all others keep their own delay."""
+    settings = parse(GOOD + '\n[alerts]\nrepeat = "2h"\n[alerts.after]\ncalendar_unreadable = "15m"\n')
+    assert settings.alerts.repeat == 2 * 3_600_000
+    assert settings.alerts.after == {"calendar_unreadable": 15 * 60_000}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('calender_unreadable = "15m"', 'did you mean "calendar_unreadable"'),
+        ('link_down = "8d"', "at most 7d"),
+        ("link_down = 5", "a duration in quotes"),
+    ],
+)
+def test_a_wrong_patience_is_told_with_what_is_expected(line: str, expected: str) -> None:
+    """An unknown kind would never have an effect; it is refused with the one that was meant."""
+    (problem,) = problems(GOOD + f"\n[alerts.after]\n{line}\n")
+    assert "alerts.after" in problem
+    assert expected in problem

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
+from gateway.alerts import ALERTS_NOTE, KINDS, standing_json, told_before
 from gateway.commands import find
 from gateway.commands.base import (
     CONFIG,
@@ -90,8 +91,9 @@ def status(
     """Show every room, and what is about to happen there.
 
     Occupancy, current and next booking, what the gateway is about to do and why. Asks the running
-    gateway. If none runs, it says so and shows how things were when it last recorded anything. A line
-    marked "look" names what somebody should look at.
+    gateway. If none runs, it says so and shows how things were when it last recorded anything. Above stands
+    what is wrong, with since when and how to mend it; a line marked "look" names what somebody should look
+    at in a room.
 
     Examples:
       occupancy-gateway status
@@ -138,6 +140,7 @@ def _last_picture(office: Office, reader: LedgerReader) -> dict[str, Any]:
         raise LedgerError(f"{reader.path}: nothing has been recorded yet, and no gateway is running.")
     picture = site_picture(reader.site(), newest, office.zone)
     picture["gateway"] = {"running": False, "as_of": office.times.iso(newest)}
+    picture["alerts"] = standing_json(told_before(reader.notes().get(ALERTS_NOTE, "")), office.times.iso)
     return picture
 
 
@@ -342,7 +345,8 @@ def report(
     attended. Bookings count when they are over. "Wrong" is the share of releases that people reported
     as wrong. Covers whole hours only, and no single booking can be told from it, but for series that
     nobody comes to any more: each is named with what ending it would return. Below stands what a room's
-    policy asks for and the history of its sensors speaks against (`sensors quality` has the figures).
+    policy asks for and the history of its sensors speaks against (`sensors quality` has the figures), and
+    what is wrong around Exchange now, such as series that have lost dates.
 
     Examples:
       occupancy-gateway report --since 2026-09-01 --until 2026-10-01
@@ -359,12 +363,13 @@ def report(
         unsupported = {name: flags[name] for name in rooms if flags.get(name)}
         office.note_if_stale(reader)
         end = min(end, reader.newest_instant() or end)
+        quiet = _quiet_troubles(reader, office, room)
     try:
         result = rooms_report(found, start, end, office.zone, rooms)
     except ValueError as error:
         raise WrongUsage(f"--since {since!r} --until {until!r}: {error}, with something recorded.") from None
     if json or form == "json":
-        print_json(as_json(result, office.zone) | {"unsupported": unsupported})
+        print_json(as_json(result, office.zone) | {"unsupported": unsupported, "findings": quiet})
     elif form == "csv":
         typer.echo(as_csv(result), nl=False)
     else:
@@ -372,8 +377,19 @@ def report(
         period = (
             f"{times.clock(result.since)} to {times.clock(result.until)} ({office.settings.site.time_zone})"
         )
-        paint_report(console(), as_table(result, office.names), period)
+        findings = [each["sentence"] for group in quiet for each in group["each"]]
+        paint_report(console(), as_table(result, office.names), period, findings)
         paint_unsupported(console(), unsupported, office.names)
+
+
+def _quiet_troubles(reader: LedgerReader, office: Office, room: str) -> list[dict[str, Any]]:
+    """What goes wrong around Exchange now, as far as facilities staff settle it with organizers and IT."""
+    standing = told_before(reader.notes().get(ALERTS_NOTE, ""))
+    groups = standing_json([group for group in standing if KINDS[group.kind].in_report], office.times.iso)
+    if room:
+        own = [(group, [one for one in group["each"] if one["room"] == room]) for group in groups]
+        groups = [group | {"each": each, "count": len(each)} for group, each in own if each]
+    return groups
 
 
 def _for_report(

@@ -104,7 +104,7 @@ class CalendarReader:
         Raises what `read` would raise.
         """
         if isinstance(answer, ItemGoneError):
-            raise _no_calendar(answer) from answer
+            raise no_calendar(answer) from answer
         if isinstance(answer, ExchangeError):
             raise answer
         kept = self._known(mailbox, zone)
@@ -114,7 +114,7 @@ class CalendarReader:
         first = answer.json()
         if first.get("@odata.nextLink") is not None:
             return None
-        bookings = one_per_key(self.bookings([parse_event(item) for item in _items(first)], zone))
+        bookings = one_per_key(self.bookings([parse_event(item) for item in items_of(first)], zone))
         self._kept = _Kept(mailbox, zone, digest, bookings)
         return bookings
 
@@ -139,7 +139,7 @@ class CalendarReader:
         try:
             return await self._complete(url, start, end, urgent=urgent, known=known)
         except ItemGoneError as error:
-            raise _no_calendar(error) from error
+            raise no_calendar(error) from error
 
     async def event(self, mailbox: str, event_id: str) -> GraphEvent:
         """One item by its id. ItemGoneError if the mailbox does not have it."""
@@ -173,12 +173,19 @@ class CalendarReader:
         return Wording(str(told.get("subject") or ""), str(mail.get("address") or ""))
 
     async def instances(
-        self, mailbox: str, zone: tzinfo, series_id: str, start: Instant, end: Instant
+        self,
+        mailbox: str,
+        zone: tzinfo,
+        series_id: str,
+        start: Instant,
+        end: Instant,
+        *,
+        urgent: bool = True,
     ) -> tuple[Booking, ...]:
         """The occurrences of one series that overlap the window; none if the series is gone."""
         url = self._client.url("users", mailbox, "events", series_id, "instances")
         try:
-            listing = await self._complete(url, start, end, urgent=True)
+            listing = await self._complete(url, start, end, urgent=urgent)
         except ItemGoneError:
             return ()
         return one_per_key(self.bookings(listing.events, zone))
@@ -209,7 +216,7 @@ class CalendarReader:
             if known and digest == known:
                 return _Listing((), digest, is_known=True)
             page = answer.json()
-            events += (parse_event(item) for item in _items(page))
+            events += (parse_event(item) for item in items_of(page))
             link = page.get("@odata.nextLink")
             if link is None:
                 return _Listing(tuple(events), digest)
@@ -221,8 +228,8 @@ class CalendarReader:
 
     def _parameters(self, start: Instant, end: Instant) -> dict[str, str]:
         return {
-            "startDateTime": _graph_time(start),
-            "endDateTime": _graph_time(end),
+            "startDateTime": graph_moment(start),
+            "endDateTime": graph_moment(end),
             "$select": self.exemptions.select,
             "$top": str(self._page_size),
         }
@@ -251,19 +258,21 @@ def _digest(answer: Answer) -> bytes:
     return blake2b(answer.body, digest_size=16).digest()
 
 
-def _no_calendar(error: ItemGoneError) -> MailboxError:
+def no_calendar(error: ItemGoneError) -> MailboxError:
     """What "not found" means when it is said of a whole calendar."""
     return MailboxError(MAILBOX_ADVICE, status=error.status, code=error.code)
 
 
-def _items(page: dict[str, Any]) -> list[Any]:
+def items_of(page: dict[str, Any]) -> list[Any]:
+    """The items of a page. MalformedError where it has none."""
     items = page.get("value")
     if not isinstance(items, list):
         raise MalformedError("a page without a list of items")
     return items
 
 
-def _graph_time(moment: Instant) -> str:
+def graph_moment(moment: Instant) -> str:
+    """An instant as Graph's parameters have it."""
     return as_datetime(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from gateway.core.booking import Booking, Breach, Mark, Response, ShowAs, booking_key
 from gateway.core.units import Instant
@@ -59,6 +59,26 @@ FIELDS: Final = (
     "changeKey",
 )
 """What is asked for. No subject, no body, no location; the organizer only where it can exempt."""
+
+HORIZON_FIELDS: Final = (
+    "id",
+    "iCalUId",
+    "type",
+    "seriesMasterId",
+    "originalStart",
+    "start",
+    "end",
+    "isAllDay",
+    "isCancelled",
+    "isOrganizer",
+    "responseStatus",
+    "showAs",
+    "categories",
+)
+"""What is asked of the months to come: when the room is taken, and nothing of by whom."""
+
+MASTER_FIELDS: Final = ("id", "type", "start", "end", "isAllDay", "originalStartTimeZone", "recurrence")
+"""What is asked of a series master."""
 
 
 HOLD_CATEGORY: Final = "Given back"
@@ -139,6 +159,45 @@ class Moment(_Model):
         return instant(local if local.tzinfo else local.replace(tzinfo=zone_named(self.time_zone)))
 
 
+class RecurrencePattern(_Model):
+    """Graph's recurrencePattern, as it comes: `gateway.exchange.recurrence` judges it."""
+
+    type: str = ""
+    interval: int = 1
+    month: int = 0
+    day_of_month: int = Field(alias="dayOfMonth", default=0)
+    days: tuple[str, ...] = Field(alias="daysOfWeek", default=())
+    week_starts: str = Field(alias="firstDayOfWeek", default="sunday")
+    index: str = "first"
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: Any) -> Any:
+        return () if value is None else value
+
+    @field_validator("week_starts", "index", mode="before")
+    @classmethod
+    def _none_is_usual(cls, value: Any, info: ValidationInfo) -> Any:
+        return {"week_starts": "sunday", "index": "first"}[str(info.field_name)] if value is None else value
+
+
+class RecurrenceRange(_Model):
+    """Graph's recurrenceRange."""
+
+    type: str = ""
+    start: str | None = Field(alias="startDate", default=None)
+    end: str | None = Field(alias="endDate", default=None)
+    zone: str | None = Field(alias="recurrenceTimeZone", default=None)
+    occurrences: int | None = Field(alias="numberOfOccurrences", default=None)
+
+
+class PatternedRecurrence(_Model):
+    """Graph's patternedRecurrence: only series masters have one."""
+
+    pattern: RecurrencePattern | None = None
+    range: RecurrenceRange | None = None
+
+
 class GraphEvent(_Model):
     """A calendar item: what of it bears on a booking. Fields that $select left out are None or empty."""
 
@@ -162,6 +221,8 @@ class GraphEvent(_Model):
     transaction_id: str | None = Field(alias="transactionId", default=None)
     """What the request that created it called itself; Graph tells it of events that were created so."""
     change_key: str = Field(alias="changeKey", default="")
+    recurrence: PatternedRecurrence | None = None
+    original_zone: str = Field(alias="originalStartTimeZone", default="UTC")
 
     @field_validator("response", mode="before")
     @classmethod

@@ -1,8 +1,8 @@
 """What is known goes out on MQTT: each room's state, retained, for panels, Home Assistant and the like.
 
-Topics (docs/topics.md): ``<prefix>/<room>/state``, ``<prefix>/gateway/availability`` and
-``<prefix>/gateway/health``; with Home Assistant's discovery also ``<prefix>/<room>/summary`` and a
-configuration for each device.
+Topics (docs/topics.md): ``<prefix>/<room>/state``, ``<prefix>/gateway/availability``,
+``<prefix>/gateway/health`` and ``<prefix>/gateway/alerts``; with Home Assistant's discovery also
+``<prefix>/<room>/summary`` and a configuration for each device.
 What people see may be shown before it is committed; writes to Exchange may not.
 """
 
@@ -32,6 +32,11 @@ def availability_topic(prefix: str) -> str:
 def state_topic(prefix: str, room: str) -> str:
     """Where a room's state is retained."""
     return f"{prefix}/{room}/state"
+
+
+def alerts_topic(prefix: str) -> str:
+    """Where the list of what is wrong is retained."""
+    return f"{prefix}/gateway/alerts"
 
 
 class Announcer:
@@ -102,7 +107,11 @@ class Announcer:
         """Publish the gateway's own health where it differs from what was published last."""
         self._tell(self._topics.health, health)
 
-    def _tell(self, topic: str, what: Json) -> None:
+    def publish_alerts(self, alerts: list[Json]) -> None:
+        """Publish all that is wrong where it differs from what was published last; an empty list: nothing."""
+        self._tell(alerts_topic(self._prefix), alerts)
+
+    def _tell(self, topic: str, what: Json | list[Json]) -> None:
         payload = msgspec.json.encode(what)
         if self._published.get(topic) != payload:
             self._published[topic] = payload

@@ -49,6 +49,8 @@ class Sync:
         self._told: dict[str, str] = {}
         self.read_at: dict[str, Instant] = {}
         """When each calendar was last read, journaled or not."""
+        self.errors: dict[str, ExchangeError] = {}
+        """Of the calendars that could not be read the last time."""
         self._looking: set[str] = set()
         self._again: set[str] = set()
         """Hinted at while being looked at: what that look sees may be older than the hint."""
@@ -131,6 +133,7 @@ class Sync:
     ) -> None:
         self._trouble(room, "")
         self._told.pop(room, None)
+        self.errors.pop(room, None)
         self.read_at[room] = self._brain.now()
         if self._brain.paused_because:
             return  # read again when facts can be recorded
@@ -142,6 +145,7 @@ class Sync:
 
     def _fail(self, room: str, error: ExchangeError) -> None:
         why = str(error)
+        self.errors[room] = error
         self._trouble(room, why)
         if self._told.get(room) == why:
             return

@@ -9,8 +9,11 @@ from gateway.reports.text import Table
 from gateway.shown.paint import NAME, QUIET, grid, listing, text
 
 
-def paint_report(console: Console, table: Table, period: str) -> None:
-    """Hours by room, then what the bookings came to, then why ghost hours were not given back."""
+def paint_report(console: Console, table: Table, period: str, findings: Sequence[str] = ()) -> None:
+    """Hours by room, what the bookings came to, why ghost hours were not given back; then `findings`.
+
+    `findings`: sentences on what is wrong around Exchange now, whatever the period.
+    """
     console.print(text("Booked against used, in hours", NAME))
     console.print(text(period, QUIET))
     console.print()
@@ -37,6 +40,11 @@ def paint_report(console: Console, table: Table, period: str) -> None:
         for row in table.series:
             series.add_row(*(text(cell) for cell in row))
         console.print(series)
+    if findings:
+        console.print()
+        console.print(text("What is wrong around Exchange now", QUIET))
+        for finding in findings:
+            console.print(text(finding))
     if table.notes:
         console.print()
         for note in table.notes:

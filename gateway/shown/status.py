@@ -44,6 +44,16 @@ STANDSTILLS: Final = (
 """What in the gateway's own state stands still, in which case `status` begins with why."""
 
 
+TOLD_ABOVE: Final = {
+    "paused": "not_recording",
+    "writing_halted": "writing_halted",
+    "clock": "clock_untrusted",
+    "breaker": "breaker_open",
+    "calendars_in_trouble": "calendar_unreadable",
+}
+"""Alerts that a line of the gateway's own state makes unnecessary."""
+
+
 def _heading(console: Console, picture: Json, site: str) -> None:
     gateway = picture["gateway"]
     console.print(text(site, NAME), text(_moment(picture["at"])), sep="  ")
@@ -58,9 +68,28 @@ def _heading(console: Console, picture: Json, site: str) -> None:
                 console.print(text(f"{words}: {gateway[key]}", BAD))
         for room, why in gateway.get("calendars_in_trouble", {}).items():
             console.print(text(f"Calendar of {room}: {why}", WARN))
+    _alerts(console, picture)
     if picture["wrong_releases"]:
         console.print(text(f"Releases reported as wrong, in all rooms: {picture['wrong_releases']}", WARN))
     console.print()
+
+
+SHOWN_OF_EACH: Final = 5
+"""So many alerts of a kind are shown one by one; `status --json` has more."""
+
+
+def _alerts(console: Console, picture: Json) -> None:
+    """What people have been told and what is not over, unless a line above says so already."""
+    gateway = picture["gateway"]
+    above = {kind for key, kind in TOLD_ABOVE.items() if gateway["running"] and gateway.get(key)}
+    for group in picture.get("alerts", ()):
+        if group["kind"] in above:
+            continue
+        style = BAD if group["severity"] == "problem" else WARN
+        console.print(text(f"Since {_moment(group['since'])}: {group['sentence']}", style))
+        if group["count"] > 1:
+            for one in group["each"][:SHOWN_OF_EACH]:
+                console.print(text(f"  {one['sentence']}"))
 
 
 def _as_of(picture: Json) -> str:

@@ -112,7 +112,11 @@ def test_it_is_off_by_default(tmp_path: Path) -> None:
 
     async def story(world: World) -> None:
         await world.until("08:10")
-        assert sorted(world.link.published) == ["occupancy/gateway/health", "occupancy/orion/state"]
+        assert sorted(world.link.published) == [
+            "occupancy/gateway/alerts",
+            "occupancy/gateway/health",
+            "occupancy/orion/state",
+        ]
         assert world.link._topics == {"orion/radar"}
 
     in_world(tmp_path, story)

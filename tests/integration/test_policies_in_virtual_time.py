@@ -89,7 +89,7 @@ def test_who_comes_back_before_the_write_keeps_the_booking(tmp_path: Path) -> No
     async def story(world: World) -> None:
         world.exchange.book(ANA, ORION, at("09:00"), at("11:00"))
         await left_at_twenty_past(world)
-        await world.until("09:44")
+        await world.until("09:45:30")
         world.exchange.faults.add(Refuse(503), path="/users/", times=None)
         await world.until("09:48:10")
         assert world.decisions("release")
