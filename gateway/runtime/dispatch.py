@@ -7,6 +7,8 @@ Theory of operation
   next begins, so a process that dies anywhere knows what it must read back.
 * An unclear answer is settled by reading back. Sending again has the same end state and is done only
   after a read that shows no effect.
+* A row that was sent and is unwanted by now is looked at for some minutes more, and not sent again: its
+  effect may be there and not be shown yet.
 * A row ends as exactly one of applied, superseded, expired; that end is an event for the core, in
   the same transaction as the row's last step.
 * The first release of one occurrence of a series in a tenant is watched: if other occurrences vanish
@@ -25,7 +27,7 @@ import structlog
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision, Write
 from gateway.core.events import WITHDRAWN, WriteOutcome
-from gateway.core.units import DAY_MS, Instant
+from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, Duration, Instant
 from gateway.exchange.comment import release_comment
 from gateway.exchange.errors import ExchangeError
 from gateway.exchange.writer import (
@@ -50,6 +52,10 @@ AT_ONCE: Final = 2
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses between attempts, the last one repeating (wall time: Exchange's own pace)."""
 
+SHOWN_AFTER_MS: Final[Duration] = 4 * MINUTE_MS
+"""How long after a request its effect may not be seen yet. Exchange's own reads lag behind its writes, and
+nobody says by how much; until then a row that was sent does not end as not done."""
+
 SERIES_NOTE: Final = "series_release_watched"
 HALT_NOTE: Final = "writing_halted"
 SERIES_WINDOW_MS: Final = 60 * DAY_MS
@@ -66,6 +72,8 @@ class _Progress:
     sent: bool
     """A request may have reached Exchange: only reading back tells."""
     attempts: int
+    sent_at: Instant = NEVER
+    """When the last such request ended."""
     asked_pause_s: float | None = None
     """How long Exchange asked to wait."""
 
@@ -166,7 +174,8 @@ class Dispatch:
 
     async def _carry_out(self, row: OutboxRow) -> None:
         """Take one row to its end, however often Exchange has to be asked."""
-        progress = _Progress(row, sent=row.state in ("sending", "unclear"), attempts=row.attempts)
+        sent = row.state in ("sending", "unclear")
+        progress = _Progress(row, sent, row.attempts, row.changed_at if sent else NEVER)
         for attempt in itertools.count():
             try:
                 async with self._slots, self._alone(row):
@@ -202,7 +211,7 @@ class Dispatch:
             return ended, getattr(verified, "why", "")
         refusal = self._unwanted(row)
         if refusal is not None:
-            return refusal
+            return (None, "its effect may yet be seen") if self._may_show(progress) else refusal
         if not self._needs_watching(write):
             return await self._send(progress, place, verified)
         async with self._series:
@@ -218,6 +227,10 @@ class Dispatch:
             return "expired", self.halted
         return None
 
+    def _may_show(self, progress: "_Progress") -> bool:
+        """Whether a request that Exchange may have carried out is too young to be given up."""
+        return progress.sent and self._brain.now() - progress.sent_at <= SHOWN_AFTER_MS
+
     async def _send(self, progress: "_Progress", place: Place, verified: Verified) -> tuple[End | None, str]:
         row, write = progress.row, progress.row.write
         progress.attempts += 1
@@ -231,7 +244,8 @@ class Dispatch:
             still_wanted=lambda: self._unwanted(row) is None,
         )
         # From here on, whatever fails, an effect that shows up later is taken for our own.
-        progress.sent |= isinstance(result, Sent | Gone | Unclear)
+        if isinstance(result, Sent | Gone | Unclear):
+            progress.sent, progress.sent_at = True, self._brain.now()
         self._checkpoint("after_send")
         match result:
             case Sent() | Gone():
