@@ -53,6 +53,10 @@ class Superseded(msgspec.Struct, frozen=True):
     why: str
 
 
+NOT_FREE: Final = Superseded("not_free")
+"""The room is held by something else in the time that the write would take."""
+
+
 class AlreadyDone(msgspec.Struct, frozen=True):
     """Exchange shows the effect."""
 
@@ -158,7 +162,7 @@ class Writer:
         if write.removes and not await self._is_listed(mailbox, write):
             return "gone"  # an immutable id still opens what somebody has moved to Deleted Items
         if write.action == "extend" and not await self._is_free(mailbox, zone, write):
-            return "not_free"
+            return NOT_FREE.why
         return ""
 
     async def _verify_creation(
@@ -169,7 +173,7 @@ class Writer:
         if await self._created(mailbox, write):
             return AlreadyDone()
         if not await self._is_free(mailbox, zone, write):
-            return Superseded("not_free")
+            return NOT_FREE
         return Verified(write.id, read_at_ms)
 
     async def _created(self, mailbox: str, write: Write) -> bool:

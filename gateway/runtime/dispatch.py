@@ -31,11 +31,13 @@ from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, Duration, Instant
 from gateway.exchange.comment import release_comment
 from gateway.exchange.errors import ExchangeError
 from gateway.exchange.writer import (
+    NOT_FREE,
     AlreadyDone,
     Gone,
     NotSent,
     Refused,
     Sent,
+    Superseded,
     Unclear,
     Verified,
     vanished,
@@ -207,8 +209,7 @@ class Dispatch:
             await self._remember(progress, "verifying")
         verified = await place.writer.verify(place.mailbox, place.zone, write, sent_before=progress.sent)
         if not isinstance(verified, Verified):
-            ended: End = "applied" if isinstance(verified, AlreadyDone) else "superseded"
-            return ended, getattr(verified, "why", "")
+            return self._looked_up(progress, verified)
         refusal = self._unwanted(row)
         if refusal is not None:
             return (None, "its effect may yet be seen") if self._may_show(progress) else refusal
@@ -216,6 +217,14 @@ class Dispatch:
             return await self._send(progress, place, verified)
         async with self._series:
             return await self._send_watched(progress, place, verified)
+
+    def _looked_up(self, progress: "_Progress", found: Superseded | AlreadyDone) -> tuple[End | None, str]:
+        """What a read that leaves nothing to send means for the row."""
+        if isinstance(found, AlreadyDone):
+            return "applied", ""
+        if found == NOT_FREE and self._may_show(progress):
+            return None, "the room is taken, perhaps by what was sent"
+        return "superseded", found.why
 
     def _unwanted(self, row: OutboxRow) -> tuple[End, str] | None:
         """Why the row must not be sent any more, if so."""

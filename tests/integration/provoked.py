@@ -35,6 +35,8 @@ class Provoked:
     shows: Callable[[World], int]
     """How many effects the mailbox shows."""
     more: dict[str, Any] = field(default_factory=dict)
+    repeats: bool = False
+    """While people stay it is done again, each time for the time after."""
 
 
 def items(world: World) -> list[CalendarItem]:
@@ -190,7 +192,7 @@ WRITES: Final = {
         Provoked("shorten", "shorten", "08:54", _ended, "09:17", _shortened),
         Provoked("end_early", "end_early", "08:54", _deserted, "09:48", _shortened, _EARLY),
         Provoked("walk_up", "walk_up", "08:29", _people, "08:50", _booked, _WALK_UP),
-        Provoked("extend", "extend", "08:29", _people_stay, "09:14", _extended, _WALK_UP),
+        Provoked("extend", "extend", "08:29", _people_stay, "09:14", _extended, _WALK_UP, repeats=True),
         Provoked("free", "shorten", "08:29", _people_leave, "09:10", _freed, _WALK_UP),
         Provoked("hold", "hold", "08:50", _thrown_out, "09:27", _booked),
         Provoked("refuse", "refuse", "09:00", _too_long, "09:16", _refused, _RULES),
