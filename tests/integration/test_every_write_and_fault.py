@@ -77,7 +77,7 @@ def sort_of(fault: str) -> str:
     """The family that a fault belongs to."""
     struck = FAULTS[fault]
     if isinstance(struck, Refuse):
-        return _SORTS.get(struck.status, "failing" if struck.status >= 500 else "refused")  # noqa: PLR2004 - 5xx
+        return _SORTS.get(struck.status, "failing" if struck.status >= 500 else "refused")
     return "lost" if isinstance(struck, Silence | Drop) else "old, slow or in pieces"
 
 
