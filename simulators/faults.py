@@ -106,8 +106,8 @@ KINDS: Final[tuple[FaultKind, ...]] = (
     FaultKind("exchange_says_when", 0.30, 20 * _S, 10 * _M),
     FaultKind("connection_reset", 0.40, 20 * _S, 10 * _M),
     FaultKind("body_drips", 0.30, 1 * _M, 10 * _M),
-    FaultKind("changed_meanwhile", 0.40, 2 * _M, 60 * _M),
-    FaultKind("claims_challenge", 0.30, 20 * _S, 5 * _M),
+    FaultKind("changed_meanwhile", 0.60, 2 * _M, 120 * _M),
+    FaultKind("claims_challenge", 0.40, 1 * _M, 20 * _M),
     FaultKind("permission_lost", 0.15, 2 * _M, 40 * _M, "room"),
     FaultKind("mailbox_missing", 0.10, 2 * _M, 40 * _M, "room"),
     # Other hands.

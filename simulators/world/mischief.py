@@ -136,7 +136,7 @@ class StormyWeather:
             return Plight(status=int(active.one_of("500", "502", "503", "504")))
         if active.bites("exchange_says_when", share=0.6):
             return Plight(status=429, retry_after=active.one_of(*SAYS_WHEN))
-        if active.bites("claims_challenge", share=0.2):
+        if active.bites("claims_challenge", share=0.4):
             return Plight(status=401, challenged=True)
         return None
 

@@ -213,6 +213,22 @@ def test_a_write_has_one_effect_whatever_exchange_answers(tmp_path: Path, case: 
     run(case, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("decline", "very-stale", "after", lasting=True),
+        Case("decline", "stale", "settling", lasting=False),
+        Case("check_in", "item-gone", "settling", lasting=False),
+        Case("walk_up", "stale", "settling", lasting=False),
+        Case("hold", "very-stale", "settling", lasting=True),
+    ],
+    ids=lambda case: case.id,
+)
+def test_an_effect_that_is_shown_late_is_still_its_own(tmp_path: Path, case: Case) -> None:
+    """Reads that lag behind a write never make its row end as not done, or as somebody else's."""
+    run(case, tmp_path)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("fault", FAULTS)
