@@ -38,7 +38,7 @@ class Series(NamedTuple):
     """Quarters of an hour after nine."""
     length: int
     """In quarters of an hour."""
-    count: int
+    times: int
     """1: a single meeting."""
     by_week: bool
 
@@ -95,7 +95,7 @@ def _edits() -> dict[str, Callable[[World, OrganizerEvent, Series], None]]:
 
 
 def _one(series: Series) -> Instant | None:
-    return series.start if series.count > 1 else None
+    return series.start if series.times > 1 else None
 
 
 EDITS: Final = _edits()
@@ -149,8 +149,8 @@ async def _live_through(
     exchange.faults.silence_s = 30.0
     events: list[tuple[OrganizerEvent, Series]] = []
     for one in series:
-        rule = weekly("monday", count=one.count) if one.by_week else daily(count=one.count)
-        recurrence = rule if one.count > 1 else None
+        rule = weekly("monday", count=one.times) if one.by_week else daily(count=one.times)
+        recurrence = rule if one.times > 1 else None
         events.append((exchange.book(ANA, ORION, one.start, one.end, recurrence=recurrence), one))
 
     def edit(what: Edit) -> None:
