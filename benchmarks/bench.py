@@ -7,6 +7,7 @@ starts ends with it.
 import argparse
 import asyncio
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -16,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import core, disk, ingest, office, sensors, startup
+import structlog
+
+from benchmarks import core, disk, graph, ingest, office, sensors, startup
 from benchmarks.processes import file_system
 
 RESULT: Final = Path("bench.json")
@@ -32,13 +35,30 @@ class Size:
     sensor_messages: int
     core_readings: int
     events: int
+    workdays: int
+    weekend: int
+    """Days that are lived through in virtual time (`benchmarks.graph`)."""
 
 
 FULL: Final = Size(
-    messages=20_000, rounds=11, disk_s=40.0, sensor_messages=20_000, core_readings=600_000, events=1_000_000
+    messages=20_000,
+    rounds=11,
+    disk_s=40.0,
+    sensor_messages=20_000,
+    core_readings=600_000,
+    events=1_000_000,
+    workdays=2,
+    weekend=1,
 )
 QUICK: Final = Size(
-    messages=5_000, rounds=2, disk_s=8.0, sensor_messages=2_000, core_readings=300_000, events=100_000
+    messages=5_000,
+    rounds=2,
+    disk_s=8.0,
+    sensor_messages=2_000,
+    core_readings=300_000,
+    events=100_000,
+    workdays=1,
+    weekend=1,
 )
 CORE_RUNS: Final = 30
 
@@ -74,6 +94,9 @@ GOALS: Final = (
     Goal("disk_mb_per_day", "disk writes at 33 readings/s", "MB/day", 1_000, False),  # noqa: FBT003 - as above
     Goal("core_events_per_s", "the core alone, ten sensors a room", "1/s", 200_000, True),  # noqa: FBT003 - as above
     Goal("startup_s_at_1m_events", "start with a ledger of a million events", "s", 2, False, 2),  # noqa: FBT003 - as above
+    Goal("graph_http_per_room_day", "HTTP requests to Graph, a room and day", "1/day", 150, False, 1),  # noqa: FBT003 - as above
+    Goal("oldest_calendar_s", "oldest calendar in working hours", "s", 75, False, 1),  # noqa: FBT003 - as above
+    Goal("due_to_written_p95_s", "from due to written, 95 % of releases", "s", 2, False, 2),  # noqa: FBT003 - as above
 )
 
 
@@ -87,6 +110,7 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as name:
         figures = asyncio.run(_measure(Path(name), size))
+        figures |= _graph(_made(Path(name) / "graph"), size)
     RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     say("")
     for goal in GOALS:
@@ -119,6 +143,28 @@ async def _measure(folder: Path, size: Size) -> dict[str, float]:
     say(f"start: {events:,} events in the ledger")
     figures["startup_s_at_1m_events"] = round(started_s, 3)
     return figures
+
+
+def _graph(folder: Path, size: Size) -> dict[str, float]:
+    """What polling costs, how old calendars become, how late releases are written: in virtual time."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    lived = graph.measure(folder, size.workdays, size.weekend)
+    say(
+        f"Graph: {size.workdays} workday(s) and {size.weekend} of a weekend stand for the week; "
+        f"{lived.inner:.0f} inner requests a room and day, {lived.throttled} throttled"
+    )
+    say(
+        f"Graph: {len(lived.lags_s)} releases, from due to written: median {lived.lag(0.5):.2f} s, "
+        f"95 % within {lived.lag(0.95):.2f} s, all within {max(lived.lags_s):.2f} s"
+    )
+    return {
+        "graph_http_per_room_day": round(lived.http, 1),
+        "graph_inner_per_room_day": round(lived.inner, 1),
+        "oldest_calendar_s": round(lived.oldest_s, 1),
+        "due_to_written_median_s": round(lived.lag(0.5), 3),
+        "due_to_written_p95_s": round(lived.lag(0.95), 3),
+        "due_to_written_max_s": round(max(lived.lags_s), 3),
+    }
 
 
 def _core(what: str, size: Size, changes: float) -> float:

@@ -63,6 +63,10 @@ class Superseded(msgspec.Struct, frozen=True):
     why: str
 
 
+NOT_FREE: Final = Superseded("not_free")
+"""The room is held by something else in the time that the write would take."""
+
+
 class AlreadyDone(msgspec.Struct, frozen=True):
     """Exchange shows the effect."""
 
@@ -136,8 +140,8 @@ class Writer:
         read_at_ms = self._clock.monotonic_ms()
         if write.removes and sent_before and await self.confirm(mailbox, zone, write):
             return AlreadyDone()
-        event = await self._occurrence(mailbox, write)
-        if isinstance(event, Superseded):
+        event = await self._occurrence(mailbox, write, sent_before=sent_before)
+        if isinstance(event, Superseded | AlreadyDone):
             return event
         booking = to_booking(event, zone, self._reader.exemptions)
         if self._visible(write, event, booking):
@@ -145,12 +149,22 @@ class Writer:
         why = superseded_by(write, booking) or await self._objection(mailbox, zone, write)
         return Superseded(why) if why else Verified(write.id, read_at_ms, event.categories)
 
-    async def _occurrence(self, mailbox: str, write: Write) -> GraphEvent | Superseded:
-        """The item that is to be written to, and never a whole series."""
+    async def _occurrence(
+        self, mailbox: str, write: Write, *, sent_before: bool
+    ) -> GraphEvent | Superseded | AlreadyDone:
+        """The item that is to be written to, and never a whole series.
+
+        Raises RetryableError where the calendar lists what is not there: one of the two answers is old, and
+        after a request that may have had its effect the row must not end by the wrong one.
+        """
         try:
             event = await self._reader.event(mailbox, write.event_id)
         except ItemGoneError:
-            return Superseded("gone")
+            if not sent_before:
+                return Superseded("gone")
+            if await self._is_listed(mailbox, write):
+                raise RetryableError("the calendar lists an item that is not there") from None
+            return AlreadyDone() if write.removes else Superseded("gone")
         return Superseded("series_master") if event.type == "seriesMaster" else event
 
     async def _objection(self, mailbox: str, zone: tzinfo, write: Write) -> str:
@@ -158,7 +172,7 @@ class Writer:
         if write.removes and not await self._is_listed(mailbox, write):
             return "gone"  # an immutable id still opens what somebody has moved to Deleted Items
         if write.action == "extend" and not await self._is_free(mailbox, zone, write):
-            return "not_free"
+            return NOT_FREE.why
         return ""
 
     async def _verify_creation(
@@ -169,7 +183,7 @@ class Writer:
         if await self._created(mailbox, write):
             return AlreadyDone()
         if not await self._is_free(mailbox, zone, write):
-            return Superseded("not_free")
+            return NOT_FREE
         return Verified(write.id, read_at_ms)
 
     async def _created(self, mailbox: str, write: Write) -> bool:

@@ -7,6 +7,8 @@ Theory of operation
   next begins, so a process that dies anywhere knows what it must read back.
 * An unclear answer is settled by reading back. Sending again has the same end state and is done only
   after a read that shows no effect.
+* A row that was sent and is unwanted by now is looked at for some minutes more, and not sent again: its
+  effect may be there and not be shown yet.
 * A row ends as exactly one of applied, superseded, expired; that end is an event for the core, in
   the same transaction as the row's last step.
 * The first release of one occurrence of a series in a tenant is watched: if other occurrences vanish
@@ -25,11 +27,12 @@ import structlog
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision, Write
 from gateway.core.events import WITHDRAWN, WriteOutcome
-from gateway.core.units import DAY_MS, Instant
+from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, Duration, Instant
 from gateway.exchange.comment import release_comment
 from gateway.exchange.errors import ExchangeError
 from gateway.exchange.own import NO_WORDING, Wording
 from gateway.exchange.writer import (
+    NOT_FREE,
     AlreadyDone,
     Gone,
     NotSent,
@@ -52,6 +55,10 @@ AT_ONCE: Final = 2
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses between attempts, the last one repeating (wall time: Exchange's own pace)."""
 
+SHOWN_AFTER_MS: Final[Duration] = 4 * MINUTE_MS
+"""How long after a request its effect may not be seen yet. Exchange's own reads lag behind its writes, and
+nobody says by how much; until then a row that was sent does not end as not done."""
+
 SERIES_NOTE: Final = "series_release_watched"
 HALT_NOTE: Final = "writing_halted"
 SERIES_WINDOW_MS: Final = 60 * DAY_MS
@@ -73,6 +80,8 @@ class _Progress:
     sent: bool
     """A request may have reached Exchange: only reading back tells."""
     attempts: int
+    sent_at: Instant = NEVER
+    """When the last such request ended."""
     asked_pause_s: float | None = None
     """How long Exchange asked to wait."""
     ties: int = 0
@@ -187,7 +196,8 @@ class Dispatch:
 
     async def _carry_out(self, row: OutboxRow) -> Ended:
         """Take one row to its end, however often Exchange has to be asked; returns that end."""
-        progress = _Progress(row, sent=row.state in ("sending", "unclear"), attempts=row.attempts)
+        sent = row.state in ("sending", "unclear")
+        progress = _Progress(row, sent, row.attempts, row.changed_at if sent else NEVER)
         pauses = itertools.chain(RETRY_S, itertools.repeat(RETRY_S[-1]))
         while True:
             try:
@@ -231,19 +241,28 @@ class Dispatch:
         match verified:
             case AlreadyDone():
                 return await self._settle(progress, place)
-            case Superseded(why):
-                return "superseded", why
+            case Superseded():
+                return self._looked_up(progress, verified)
             case Verified():
-                return self._unwanted(row) or await self._send_verified(progress, place, verified)
+                return await self._send_verified(progress, place, verified)
 
     async def _send_verified(
         self, progress: "_Progress", place: Place, verified: Verified
     ) -> tuple[End | None, str]:
-        """Send it, watched where it is the first of its kind."""
+        """Send it if it is still wanted, watched where it is the first of its kind."""
+        refusal = self._unwanted(progress.row)
+        if refusal is not None:
+            return (None, "its effect may yet be seen") if self._may_show(progress) else refusal
         if not self._needs_watching(progress.row.write):
             return await self._send(progress, place, verified)
         async with self._series:
             return await self._send_watched(progress, place, verified)
+
+    def _looked_up(self, progress: "_Progress", found: Superseded) -> tuple[End | None, str]:
+        """What a read that leaves nothing to send means for the row."""
+        if found == NOT_FREE and self._may_show(progress):
+            return None, "the room is taken, perhaps by what was sent"
+        return "superseded", found.why
 
     def _unwanted(self, row: OutboxRow) -> tuple[End, str] | None:
         """Why the row must not be sent any more, if so."""
@@ -254,6 +273,10 @@ class Dispatch:
         if self.halted:
             return "expired", self.halted
         return None
+
+    def _may_show(self, progress: "_Progress") -> bool:
+        """Whether a request that Exchange may have carried out is too young to be given up."""
+        return progress.sent and self._brain.now() - progress.sent_at <= SHOWN_AFTER_MS
 
     async def _send(self, progress: "_Progress", place: Place, verified: Verified) -> tuple[End | None, str]:
         row, write = progress.row, progress.row.write
@@ -269,7 +292,8 @@ class Dispatch:
             wording=self._wordings.get(write.linked, NO_WORDING),
         )
         # From here on, whatever fails, an effect that shows up later is taken for our own.
-        progress.sent |= isinstance(result, Sent | Gone | Unclear)
+        if isinstance(result, Sent | Gone | Unclear):
+            progress.sent, progress.sent_at = True, self._brain.now()
         self._checkpoint("after_send")
         match result:
             case Sent() | Gone():

@@ -249,7 +249,14 @@ class FaultScript:
 
     def _dated(self, fault: Fault) -> Fault:
         """With `date:30` made a date."""
-        if not isinstance(fault, Refuse) or not fault.retry_after.startswith("date:"):
+        if not isinstance(fault, Refuse) or not fault.retry_after:
             return fault
-        moment = to_utc(self._now()) + timedelta(seconds=float(fault.retry_after.removeprefix("date:")))
-        return msgspec.structs.replace(fault, retry_after=format_datetime(moment, usegmt=True))
+        return msgspec.structs.replace(fault, retry_after=http_date_of(fault.retry_after, self._now()))
+
+
+def http_date_of(retry_after: str, now: Instant) -> str:
+    """A Retry-After as it is sent: `date:30` is made the HTTP date 30 s after `now`."""
+    if not retry_after.startswith("date:"):
+        return retry_after
+    moment = to_utc(now) + timedelta(seconds=float(retry_after.removeprefix("date:")))
+    return format_datetime(moment, usegmt=True)

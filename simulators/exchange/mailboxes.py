@@ -357,7 +357,8 @@ class Mailboxes:
                 item if item.day is None else msgspec.structs.replace(item, told=(item.start_ms, item.end_ms))
             )
             box.declined[item.uid, item.day] = was
-            take_out(box, item)
+            series = box.calendar.series_of(item)
+            take_out(box, series if series and self.variants.decline_takes == "series" else item)
         else:
             changes: dict[str, Any] = {"response": answer, "responded_ms": self._now()}
             if answer == "accepted" and item.show_as == "tentative":

@@ -35,6 +35,9 @@ class Variants(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     the organizer's next update; `sticky`: until the organizer changes the time; `refused`: 400."""
     room_delete: Literal["silent", "declines"] = "silent"
     """DELETE of the room's copy: whether the organizer hears of it."""
+    decline_takes: Literal["occurrence", "series"] = "occurrence"
+    """What a decline of one occurrence takes out of the room's calendar. Documented: that occurrence; no
+    gateway may go on releasing where it is the whole series."""
     if_match: Literal["writes", "patch_and_delete", "ignored"] = "writes"
     """Which writes `If-Match` guards; actions (decline, cancel) are among `writes`."""
     rbac_covers_subscriptions: bool = True
@@ -65,6 +68,7 @@ PLAUSIBLE: Final[Mapping[str, tuple[Any, ...]]] = {
     "update_keeps_categories": (False,),
     "room_patch": ("sticky", "refused"),
     "room_delete": ("declines",),
+    "decline_takes": ("series",),
     "if_match": ("patch_and_delete", "ignored"),
     "rbac_covers_subscriptions": (False,),
     "rbac_covers_schedules": (False,),

@@ -46,6 +46,7 @@ from simulators.world.cast import (
 from simulators.world.host import Host, ProcessKilled
 from simulators.world.house import settings_text, truly_inside
 from simulators.world.judge import Judge
+from simulators.world.manners import MANNERS, drawn
 from simulators.world.mischief import Active, Airwaves, StormyWeather
 from simulators.world.sight import MachineClock, Sight, WatchedLink
 from simulators.world.strikes import Strikes
@@ -80,6 +81,8 @@ class Options:
     lose_nth_packet: int = 0
     die_at: tuple[str, int] | None = None
     """A point (`simulators.world.host.POINTS`) and how often it is passed before the process is killed."""
+    variant: str = ""
+    """How Exchange behaves (`simulators.world.manners.MANNERS`); empty: drawn by the seed."""
     steps: bool = True
     """Whether the invariants are checked at every step, or only at the end."""
 
@@ -97,7 +100,9 @@ class Engine:
         self.folder = folder
         self.machine = MachineClock(clock, loop, first)
         self.observed = Observed(first, {}, now=first)
+        self.variant = options.variant or drawn(options.seed)
         self.exchange = ExchangeSimulator(
+            variants=MANNERS[self.variant],
             rooms=[Person(room.id.capitalize(), room.mailbox) for room in booked_rooms(plan)],
             now=clock.now,
             seed=options.seed,
@@ -347,7 +352,13 @@ class Engine:
         self._revivals.add(task)
         task.add_done_callback(self._revivals.discard)
 
+    def settle(self) -> None:
+        """Rooms answer what has waited for them: that is what people brought about."""
+        self.exchange.mailboxes.settle()
+        self.calendars.note("person")
+
     def _show_calendars(self) -> None:
+        self.settle()
         now = self.true.now()
         rooms = booked_rooms(self.plan)
         self.observed.calendars = {room.id: self.calendars.bookings(room.id, now) for room in rooms}
@@ -380,6 +391,7 @@ class GatewayWitness:
     def before_effect(self, request: Request, target: Target) -> None:  # noqa: ARG002 - the interface names it
         """Between the gateway's last look and its deed."""
         engine = self._engine
+        engine.settle()
         if engine.active.of("organizer_races") and target.route in _REMOVALS:
             engine.strikes.meddle("organizer_races", engine.room_of(target.user), target.event_id)
 
@@ -389,6 +401,7 @@ class GatewayWitness:
         room = engine.room_of(target.user)
         now = engine.true.now()
         if request.method == "GET":
+            engine.calendars.note("person")  # who reads may find that rooms have answered
             if target.route == "GET event" and answer.status == HTTPStatus.OK and self._hand == "gateway":
                 if fresh or engine.calendars.stands_as(room, target.event_id, answer.body or b""):
                     engine.observed.reads.append(Read(now, room, target.event_id))

@@ -27,6 +27,9 @@ WILL_S: Final = 20.0
 
 SLOW_S: Final = (2.0, 25.0)
 RETRY_AFTER: Final = ("5", "17", "120", "")
+SAYS_WHEN: Final = ("2.128", "0.5", "date:20", "date:-5", "")
+"""Of `exchange_says_when`; `date:20` is the HTTP date 20 s from now."""
+DRIPS_S: Final = (1.0, 90.0)
 
 
 class Active:
@@ -119,6 +122,9 @@ class StormyWeather:
             return Plight(lost_before=True)
         if is_write and active.bites("answer_lost", share=0.7):
             return Plight(lost_after=True)
+        if active.bites("connection_reset", share=0.5):
+            before = active.between(0, 1) < 0.5  # noqa: PLR2004 - half of them
+            return Plight(lost_before=before, lost_after=not before, told=True)
         return None
 
     def _turned_away(self) -> Plight | None:
@@ -128,6 +134,10 @@ class StormyWeather:
             return Plight(status=429, retry_after=active.one_of(*RETRY_AFTER))
         if active.bites("exchange_fails", share=0.6):
             return Plight(status=int(active.one_of("500", "502", "503", "504")))
+        if active.bites("exchange_says_when", share=0.6):
+            return Plight(status=429, retry_after=active.one_of(*SAYS_WHEN))
+        if active.bites("claims_challenge", share=0.4):
+            return Plight(status=401, challenged=True)
         return None
 
     def _denied(self, room: str) -> Plight | None:
@@ -141,6 +151,10 @@ class StormyWeather:
         active, plight = self._active, Plight()
         if active.bites("exchange_slow"):
             plight.latency_s = active.between(*SLOW_S)
+        if active.bites("body_drips", share=0.4):
+            plight.drip_s = active.between(*DRIPS_S)
+        if is_write and active.bites("changed_meanwhile", share=0.5):
+            plight.status = 412
         if not is_write and active.bites("stale_reads", share=0.5):
             plight.age_ms = round(active.between(10, 240)) * SECOND_MS
         if not is_write and active.bites("partial_pages", share=0.7):

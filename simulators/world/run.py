@@ -6,6 +6,7 @@ import dataclasses
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +42,8 @@ class Outcome(msgspec.Struct):
     """How often each point in the gateway's life was passed."""
     commits: int = 0
     packets: int = 0
+    variant: str = ""
+    """How Exchange behaved (`simulators.world.manners`)."""
     digest: str = ""
     """Of the ledger at the end: the same for the same options, on any machine."""
 
@@ -104,6 +107,7 @@ def _outcome(engine: Engine) -> Outcome:
         points=dict(engine.host.passed),
         commits=engine.host.disk.commits,
         packets=engine.air.packets,
+        variant=engine.variant,
         digest=engine.sight.digest(),
     )
 
@@ -119,12 +123,15 @@ class Sum:
     seeds: list[int] = dataclasses.field(default_factory=list)
     failing: list[Outcome] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    variants: Counter[str] = dataclasses.field(default_factory=Counter)
+    """How often Exchange behaved in which way."""
 
     def add(self, outcome: Outcome) -> None:
         """Add one run."""
         self.seeds.append(outcome.seed)
         self.figures.add(outcome.figures)
         self.seconds += outcome.seconds
+        self.variants[outcome.variant] += 1
         if outcome.failed:
             self.failing.append(outcome)
 
@@ -159,6 +166,7 @@ class Sum:
             "invariant_violations": violations,
             "faults_struck": {name: figures.faults_struck.get(name, 0) for name in sorted(self.faults)},
             "faults_never_struck": self.never_struck,
+            "variants": dict(sorted(self.variants.items())),
             "releases": figures.releases,
             "withheld": figures.withheld,
             "came_after_release": figures.came_after_release,

@@ -98,7 +98,8 @@ def _coverage(total: Sum) -> Table:
 
 def failure(outcome: Outcome, smallest: Options) -> Iterable[str]:
     """A failing run: what broke, and the command that shows it again."""
-    yield f"[bold red]seed {outcome.seed} fails[/]"
+    manner = "" if outcome.variant == "default" else f", where Exchange has {outcome.variant}"
+    yield f"[bold red]seed {outcome.seed} fails[/]{manner}"
     for violated in outcome.violations[:VIOLATIONS_SHOWN]:
         yield f"  {violated.invariant}  {_moment(violated.at)}  {violated.what}"
     if len(outcome.violations) > VIOLATIONS_SHOWN:

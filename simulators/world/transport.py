@@ -5,8 +5,8 @@ Every request is answered by the simulated Graph itself. What may go wrong on th
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Final, NoReturn, Protocol
 
 import httpx
 import msgspec
@@ -15,6 +15,7 @@ from gateway.core.units import Duration
 from simulators.exchange import ExchangeSimulator
 from simulators.exchange.asgi import BATCH
 from simulators.exchange.batch import answer_batch
+from simulators.exchange.faults import http_date_of
 from simulators.exchange.graph import Graph, Target, target_of
 from simulators.exchange.wire import Answer, Request
 
@@ -24,6 +25,17 @@ SILENT_S: Final = 30.0
 
 ARRIVES_S: Final = 0.5
 """A slow service takes its time to answer: what is asked of it is done soon after it was sent."""
+
+DRIPS: Final = 4
+"""Pieces of a body that drips."""
+
+CHALLENGE: Final = (
+    'Bearer realm="", error="insufficient_claims", claims="'
+    "eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNzkwMDAwMDAwIn19fQ"
+    '"'
+)
+"""A claims challenge of continuous access evaluation
+(https://learn.microsoft.com/entra/identity-platform/claims-challenge)."""
 
 CONNECT_S: Final = 10.0
 TOKEN_S: Final = 3_000.0
@@ -39,15 +51,22 @@ class Plight(msgspec.Struct):
     """It never arrives, and the sender is not told."""
     lost_after: bool = False
     """It is done, and the answer never arrives."""
+    told: bool = False
+    """The loss is seen at once: the connection breaks."""
     status: int = 0
     """Refused with this status, without effect."""
     retry_after: str = ""
+    """As in the header; `date:20` is made the HTTP date 20 s from the simulated now."""
+    challenged: bool = False
+    """A refusal carries a claims challenge."""
     age_ms: Duration = 0
     """A read is answered with the calendar as it was so long ago."""
     page: int = 0
     """A listing has at most so many items on a page."""
     keep: float = 1.0
     """Share of the body that arrives."""
+    drip_s: float = 0.0
+    """How long the body takes, in pieces, after the head has come."""
 
 
 class Weather(Protocol):
@@ -81,6 +100,7 @@ class WorldTransport(httpx.AsyncBaseTransport):
         alive: Callable[[], bool],
         point: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._now = exchange.now
         self._graph = Graph(exchange.mailboxes, exchange.identity.check, exchange.now)
         self._weather = weather
         self._witness = witness
@@ -104,18 +124,27 @@ class WorldTransport(httpx.AsyncBaseTransport):
         if not self._alive():
             raise httpx.ConnectError("the process that asked is dead", request=request)
         if plight.lost_before:
-            await asyncio.sleep(SILENT_S)
-            raise httpx.ReadTimeout("the simulated service never heard of it", request=request)
+            await self._lose(request, plight)
         answer = self._batch(asked, plight) if is_batch else self._answer(asked, target, plight)
         if plight.lost_after:
-            await asyncio.sleep(SILENT_S)
-            raise httpx.ReadTimeout("the simulated answer was lost", request=request)
+            await self._lose(request, plight)
         if plight.latency_s > there_s:
             await asyncio.sleep(plight.latency_s - there_s)
         body = answer.body or b""
         if plight.keep < 1.0:
             body = body[: int(len(body) * plight.keep)]
-        return httpx.Response(answer.status, headers=dict(answer.headers), content=body, request=request)
+        headers = dict(answer.headers)
+        if plight.drip_s:
+            drip = _Drip(body, plight.drip_s)
+            return httpx.Response(answer.status, headers=headers, stream=drip, request=request)
+        return httpx.Response(answer.status, headers=headers, content=body, request=request)
+
+    async def _lose(self, request: httpx.Request, plight: Plight) -> NoReturn:
+        """No answer comes: after a long silence, or because the connection broke."""
+        if plight.told:
+            raise httpx.ReadError("the simulated connection was reset", request=request)
+        await asyncio.sleep(SILENT_S)
+        raise httpx.ReadTimeout("the simulated answer was lost", request=request)
 
     def _batch(self, request: Request, plight: Plight) -> Answer:
         """Each inner request has a plight of its own; what can only befall a connection, it cannot show."""
@@ -149,11 +178,26 @@ class WorldTransport(httpx.AsyncBaseTransport):
 
     def _refused(self, request: Request, plight: Plight) -> Answer:
         refused = self._graph.refusal(request, plight.status, "Unavailable", "The simulated service refuses.")
-        if not plight.retry_after:
-            return refused
-        return msgspec.structs.replace(
-            refused, headers={**refused.headers, "retry-after": plight.retry_after}
-        )
+        more: dict[str, str] = {}
+        if plight.retry_after:
+            more["retry-after"] = http_date_of(plight.retry_after, self._now())
+        if plight.challenged:
+            more["www-authenticate"] = CHALLENGE
+        return msgspec.structs.replace(refused, headers={**refused.headers, **more}) if more else refused
+
+
+class _Drip(httpx.AsyncByteStream):
+    """A body in pieces, so many seconds from the first to the last."""
+
+    def __init__(self, body: bytes, lasts_s: float) -> None:
+        self._body = body
+        self._lasts_s = lasts_s
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = max(1, -(-len(self._body) // DRIPS))
+        for at in range(0, max(1, len(self._body)), size):
+            await asyncio.sleep(self._lasts_s / DRIPS)
+            yield self._body[at : at + size]
 
 
 class WorldTokens:

@@ -13,7 +13,7 @@ from gateway.ledger import LedgerReader
 from gateway.service import Service
 from gateway.settings import Settings, parse
 from simulators.clock import VirtualClock, run_virtual
-from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSimulator
+from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSimulator, Variants
 from simulators.in_process import surroundings
 from simulators.link import MemoryLink
 
@@ -208,14 +208,19 @@ def at(clock: str) -> Instant:
 
 
 def in_world(
-    folder: Path, story: Callable[[World], Awaitable[None]], start: Instant = EIGHT, **more: Any
+    folder: Path,
+    story: Callable[[World], Awaitable[None]],
+    start: Instant = EIGHT,
+    variants: Variants | None = None,
+    **more: Any,
 ) -> None:
-    """Run a story in a fresh world, in virtual time."""
+    """Run a story in a fresh world, in virtual time. `variants`: how its Exchange behaves."""
 
     async def main(clock: VirtualClock) -> None:
         settings = configuration(folder, **more)
         rooms = [room.mailbox for room in settings.rooms]
-        world = World(folder, clock, ExchangeSimulator(rooms=rooms, now=clock.now), MemoryLink(), settings)
+        exchange = ExchangeSimulator(rooms=rooms, now=clock.now, variants=variants)
+        world = World(folder, clock, exchange, MemoryLink(), settings)
         radars = {sensor.topic for room in settings.rooms for sensor in room.sensors}
         world.states = {room.id: "OFF" for room in settings.rooms if f"{room.id}/radar" in radars}
         try:
