@@ -49,6 +49,18 @@ class Counts:
     last_sample: str = ""
     last_error_at: Instant = 0
 
+    def plus(self, later: "Counts") -> "Counts":
+        """Both together; of errors the later one is kept."""
+        newest = later if later.rejected else self
+        return Counts(
+            self.accepted + later.accepted,
+            self.folded + later.folded,
+            self.rejected + later.rejected,
+            newest.last_error,
+            newest.last_sample,
+            newest.last_error_at,
+        )
+
 
 @dataclass
 class Batch:

@@ -88,6 +88,9 @@ class Brain:
         self._batch = Batch()
         self._receipts: list[object] = []
         self._counts: dict[str, Counts] = {}
+        """Of messages that are not acknowledged yet: if something fails they come and are counted again."""
+        self._settled: dict[str, Counts] = {}
+        """Of acknowledged ones, until they are written."""
         self._counts_due = 0.0
         self._waiting: list[asyncio.Future[None]] = []
         self._committing: asyncio.Task[None] | None = None
@@ -135,7 +138,6 @@ class Brain:
             await asyncio.wait([self._committing])
         if not self.paused_because:
             self._since_snapshot = self._snapshot_every
-            self._add_counts(self._batch)
             self._commit_soon(urgent=True)
             if self._committing is not None:
                 await asyncio.wait([self._committing])
@@ -303,7 +305,7 @@ class Brain:
     async def _commit_once(self) -> bool:
         batch, receipts, waiting = self._batch, self._receipts, self._waiting
         self._batch, self._receipts, self._waiting = Batch(), [], []
-        self._add_counts(batch)
+        counted = self._take_counts(batch)
         self._since_snapshot += len(batch.events)
         if self._since_snapshot >= self._snapshot_every and batch.events:
             batch.snapshot = self.site.snapshot()
@@ -319,6 +321,7 @@ class Brain:
             self._pause(str(error), self._pause_s)
             self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
             return False
+        self._settled = {} if batch.counts else counted
         self._pause_s = PAUSE_MIN_S
         for future in waiting:
             if not future.done():
@@ -331,13 +334,19 @@ class Brain:
             self._listener.committed([decision for _, decision in batch.decisions])
         return bool(self._waiting) or len(self._receipts) >= self._half_window or self._holds_write()
 
-    def _add_counts(self, batch: Batch) -> None:
-        """Put the counts into the batch when it is time, at the end, or when a message was refused."""
+    def _take_counts(self, batch: Batch) -> dict[str, Counts]:
+        """All that was counted up to this batch; it is put into it when it is time, or at the end."""
+        counted, self._counts = self._counts, {}
+        together = dict(self._settled)
+        for sensor, counts in counted.items():
+            known = together.get(sensor)
+            together[sensor] = counts if known is None else known.plus(counts)
         now = asyncio.get_running_loop().time()
-        refused = any(counts.rejected for counts in self._counts.values())
-        if self._counts and (refused or self._closing or now >= self._counts_due):
-            batch.counts, self._counts = self._counts, {}
+        refused = any(counts.rejected for counts in counted.values())
+        if together and (refused or self._closing or now >= self._counts_due):
+            batch.counts = together
             self._counts_due = now + COUNTS_EVERY_S
+        return together
 
     def _holds_write(self) -> bool:
         return any(d.write is not None or d.withdraws is not None for _, d in self._batch.decisions)

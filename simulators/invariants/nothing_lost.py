@@ -31,8 +31,8 @@ LOOK_BACK_EVERY: Final = 60
 DEVICE_MADE: Final = "device made"
 FULL: Final = 100
 """Percent: a battery that nothing was said of yet."""
-COUNTS_WAIT_MS: Final[Duration] = 65 * SECOND_MS
-"""Counts are written once a minute; those of the last one die with the process."""
+COUNTS_WAIT_MS: Final[Duration] = 125 * SECOND_MS
+"""Counts are written once a minute, with the commit that comes next; later ones die with the process."""
 
 FINAL: Final = ("applied", "superseded", "expired")
 

@@ -243,3 +243,11 @@ def test_reading_beside_a_running_writer_sees_what_is_committed(tmp_path: Path) 
         ledger.commit(events(2, start=100))
         assert len(list(reader.events())) == 9
     ledger.close()
+
+
+def test_counts_add_up_and_keep_the_later_error() -> None:
+    """What was counted before and after a failed write is one sum."""
+    before, after = Counts(1, 2, 1, "old", "x", 5), Counts(10, 20)
+    assert before.plus(after) == Counts(11, 22, 1, "old", "x", 5)
+    assert after.plus(before) == Counts(11, 22, 1, "old", "x", 5)
+    assert before.plus(Counts(0, 0, 2, "new", "y", 9)) == Counts(1, 2, 3, "new", "y", 9)
