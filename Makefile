@@ -29,7 +29,7 @@ test: $(VENV)/dev.stamp  ## Lint, types, architecture, tests with coverage
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) --quiet -m thorough
+	$(PYTEST) --quiet -m "thorough and not soak"
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -m "not soak and not thorough" $(TESTS)
 	$(BIN)/coverage combine --quiet

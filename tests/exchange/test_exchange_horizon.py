@@ -15,6 +15,7 @@ from gateway.exchange.errors import ItemGoneError, MailboxError, MalformedError
 from gateway.exchange.horizon import HorizonReader, horizon_window
 from gateway.exchange.moments import instant
 from simulators.exchange import ExchangeSimulator, weekly
+from simulators.exchange.mailbox import Processing
 from simulators.in_process import InProcessTokens, InProcessTransport
 
 ROOM = "orion@contoso.com"
@@ -75,6 +76,7 @@ def test_a_mailbox_that_is_none_is_an_error_and_not_an_empty_calendar() -> None:
 def test_a_series_is_read_from_its_master_in_the_rooms_mailbox() -> None:
     """Its zone comes with Windows' name or IANA's; a master that is not there is told as gone."""
     exchange = ExchangeSimulator(rooms=[ROOM], now=lambda: NOW)
+    exchange.mailboxes.mailbox(ROOM).processing = Processing(booking_window_in_days=0)
     start = NOW + 2 * DAY_MS
     exchange.book(
         "person-001@contoso.com",

@@ -38,6 +38,8 @@ Send = Callable[[httpx.Request], Any]
 Twist = Callable[[httpx.Request, "Tenant"], httpx.Request | httpx.Response | None]
 """What becomes of a request on its way: another one, an answer at once, or (None) itself."""
 
+pytestmark = pytest.mark.thorough  # outside of coverage: its virtual days take long with it
+
 
 class OneToken:
     """Asks once."""
@@ -194,7 +196,21 @@ USUAL: dict[str, dict[str, object]] = {
 """What the other questions show: a variant shows in its own question alone."""
 
 
-@pytest.mark.parametrize(("name", "variant"), list(variants()))
+TAKES_ALL = "decline_takes=series"
+
+
+def test_an_exchange_whose_declines_take_whole_series_stops_everything() -> None:
+    """The one way of behaving under which no room may ever go live."""
+
+    async def story(tenant: Tenant) -> Record:
+        return await tenant.rehearsal().run()
+
+    record: Record = in_tenant(story, dict(variants())[TAKES_ALL])
+    assert record.verdict == "stop"
+    assert "decline_occurrence" in record.stops
+
+
+@pytest.mark.parametrize(("name", "variant"), [one for one in variants() if one[0] != TAKES_ALL])
 def test_each_way_of_exchange_is_told_as_it_is(name: str, variant: Variants) -> None:
     """Under every variant: its question is answered by it, all others as usual, and nothing is left."""
 

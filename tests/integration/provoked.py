@@ -178,7 +178,10 @@ def _refused(world: World) -> int:
 
 
 _WALK_UP: Final = {"policy": "walk_up = true"}
-_EARLY: Final = {"policy": "end_early = true", "more": PIR.format(room="orion")}
+_EARLY: Final = {
+    "policy": "end_early = true\nend_early_needs_history = false",
+    "more": PIR.format(room="orion"),
+}
 _RULES: Final = {"policy": 'rules = { too_long = "decline" }\nlongest = "2h"'}
 
 WRITES: Final = {

@@ -43,6 +43,8 @@ FAULTS: Final[dict[str, Fault]] = {
 ONLY_READS: Final = (Stale, Repage)
 """What a write cannot show."""
 
+pytestmark = pytest.mark.thorough
+
 
 _SORTS: Final = {429: "throttled", 401: "denied", 403: "denied", 404: "missing", 410: "missing"}
 """Of refusals, by status."""

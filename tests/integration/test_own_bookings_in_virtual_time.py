@@ -14,6 +14,8 @@ from gateway.ledger import LedgerReader
 from simulators.exchange import CalendarItem
 from simulators.exchange.faults import Drop, Fault, Refuse, Silence
 
+pytestmark = pytest.mark.thorough  # outside of coverage: its virtual days take long with it
+
 ORION = "orion@contoso.com"
 ANA = "person-001@contoso.com"
 WALK_UP = "walk_up = true"

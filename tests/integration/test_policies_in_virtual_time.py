@@ -13,6 +13,8 @@ from gateway.exchange.moments import instant
 from simulators.exchange import CalendarItem, daily
 from simulators.exchange.faults import Drop, Fault, Refuse, Silence
 
+pytestmark = pytest.mark.thorough  # outside of coverage: its virtual days take long with it
+
 ORION = "orion@contoso.com"
 HALL = "hall@contoso.com"
 ANA = "person-001@contoso.com"

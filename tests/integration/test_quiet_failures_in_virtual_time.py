@@ -19,6 +19,8 @@ from simulators.exchange import OrganizerEvent, Processing, daily, weekly
 from simulators.exchange.faults import Refuse
 from simulators.exchange.times import same_wall_time
 
+pytestmark = pytest.mark.thorough  # outside of coverage: its virtual days take long with it
+
 ANA = "person-001@contoso.com"
 BEN = "person-002@contoso.com"
 ORION = "orion@contoso.com"

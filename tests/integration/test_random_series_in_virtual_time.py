@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import pytest
 from harness import World, at, in_world
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,8 @@ BEGIN: Final = "08:40"
 MENDED_MINUTE: Final = 130
 END: Final = "11:20"
 FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
+
+pytestmark = pytest.mark.thorough
 
 
 class Series(NamedTuple):

@@ -18,6 +18,8 @@ from gateway.ledger import LedgerReader
 from gateway.runtime.pace import Budget, Pace
 from simulators.exchange.faults import Refuse
 
+pytestmark = pytest.mark.thorough  # outside of coverage: its virtual days take long with it
+
 NO_HORIZON = 'horizon = "0s"'
 """Requests are counted here, and the months to come have theirs."""
 ANA = "person-001@contoso.com"

@@ -24,6 +24,8 @@ ANA = "person-001@contoso.com"
 BEN = "person-002@contoso.com"
 CARLA = "person-003@contoso.com"
 
+pytestmark = pytest.mark.thorough
+
 
 class Day:
     """What was booked, and what was to be seen on the way."""

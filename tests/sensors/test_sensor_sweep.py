@@ -359,9 +359,15 @@ HUGE = [
 ]
 
 
+BOUND_S = 20.0
+
+
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_huge_messages_take_bounded_time_and_memory(family: str) -> None:
-    """256 KiB of the worst that comes to mind: under a second and 64 MB each, even without the limit."""
+    """256 KiB of the worst that comes to mind: nothing that grows faster than it, and 64 MB at the most.
+
+    The bound in seconds is some ten times what a slow machine takes; what is quadratic takes minutes.
+    """
     read = FAMILIES[family].reader(None)
     for payload in HUGE:
         tracemalloc.start()
@@ -370,7 +376,7 @@ def test_huge_messages_take_bounded_time_and_memory(family: str) -> None:
             check(read("zigbee2mqtt/orion", payload))
         took, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert took < 1.0, payload[:40]
+        assert took < BOUND_S, payload[:40]
         assert peak < 64 * 1024 * 1024, payload[:40]
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from simulators.exchange.wire import Answer, Request
 ADA, ORION = "ada@contoso.com", "orion@contoso.com"
 NOW: Instant = 1_795_392_000_000
 """2026-11-23T00:00:00Z."""
+
+pytestmark = pytest.mark.thorough  # outside of coverage: its virtual days take long with it
 
 KEYS = [
     "subject", "body", "start", "end", "location", "locations", "attendees", "recurrence", "categories",
