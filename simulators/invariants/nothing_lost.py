@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from gateway.core.events import AnyEvent, Availability, BridgeState, Reading, Tick, WriteOutcome
-from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
+from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
 from gateway.ledger import OutboxRow
 from simulators.invariants.base import Checker, EffectChecker, Violation, is_release
 from simulators.invariants.hearsay import PRESENCE
@@ -24,8 +24,11 @@ SLACK_MS: Final[Duration] = 3 * SECOND_MS
 """By so much the instants of a message and of its entry may differ (steps under 2 s are not noticed)."""
 
 RECENT: Final = 200
-LOOK_BACK_EVERY: Final = 60
+LOOK_BACK_EVERY: Final = 600
 """Steps (simulated minutes) between two looks at messages that have waited for long."""
+SET_ASIDE_EVERY: Final = 10
+OLD_MS: Final[Duration] = 3 * HOUR_MS
+"""Longer than any outage after which a broker delivers again: the order in which facts are found matters."""
 """An acknowledgement waits for no more entries of one sensor than this."""
 
 DEVICE_MADE: Final = "device made"
@@ -86,9 +89,10 @@ class AcknowledgedIsJournaled(Checker):
         self._steps += 1
         if self._steps % LOOK_BACK_EVERY == 0:
             self._waiting, self._old = self._old + self._waiting, []
-        elif len(self._waiting) > RECENT:  # most of what waits for long died with its session
-            self._old += self._waiting[:-RECENT]
-            del self._waiting[:-RECENT]
+        elif self._steps % SET_ASIDE_EVERY == 0:  # most of what waits for hours died with its session
+            before = seen.now - OLD_MS
+            self._old += [i for i in self._waiting if seen.deliveries[i].delivered_at < before]
+            self._waiting = [i for i in self._waiting if seen.deliveries[i].delivered_at >= before]
         yield from self._look_at_waiting(seen, story)
 
     def end(self, seen: Observed, story: Story) -> Iterator[Violation]:
