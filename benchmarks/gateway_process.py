@@ -47,11 +47,21 @@ class Calendars(httpx.AsyncBaseTransport):
         self._answers: dict[str, bytes] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """GET .../users/<room>@contoso.com/calendarView."""
-        room = request.url.path.split("/users/")[1].split("@")[0]
+        """A calendar, or a batch of them."""
+        if not request.url.path.endswith("/$batch"):
+            return httpx.Response(200, content=self._calendar(request.url.path), request=request)
+        asked = msgspec.json.decode(request.content)["requests"]
+        told = [
+            {"id": one["id"], "status": 200, "body": msgspec.Raw(self._calendar(one["url"]))} for one in asked
+        ]
+        return httpx.Response(200, content=msgspec.json.encode({"responses": told}), request=request)
+
+    def _calendar(self, path: str) -> bytes:
+        """Of .../users/<room>@contoso.com/calendarView."""
+        room = path.split("/users/")[1].split("@", maxsplit=1)[0]
         if room not in self._answers:
             self._answers[room] = office.calendar_view(room, self._now)
-        return httpx.Response(200, content=self._answers[room], request=request)
+        return self._answers[room]
 
 
 class Tokens:
