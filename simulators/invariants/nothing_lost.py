@@ -23,10 +23,9 @@ SPARSE_MS: Final[Duration] = MINUTE_MS
 SLACK_MS: Final[Duration] = 3 * SECOND_MS
 """By so much the instants of a message and of its entry may differ (steps under 2 s are not noticed)."""
 
-RECENT: Final = 200
-"""An acknowledgement waits for no more entries of one sensor than this."""
-AFTER_AN_OUTAGE: Final = 5_000
-"""Facts of a sensor among which a message may be that waited for long: a flapping one says much meanwhile."""
+RECENT: Final = 2_000
+"""An acknowledgement waits for no more entries of one sensor than this: after a full disk all that a flapping
+sensor has said meanwhile comes in one instant."""
 LOOK_BACK_EVERY: Final = 600
 """Steps (simulated minutes) between two looks at messages that have waited for long."""
 SET_ASIDE_EVERY: Final = 10
@@ -140,9 +139,7 @@ class AcknowledgedIsJournaled(Checker):
     def _durable(self, facts: list[Fact], delivery: Delivery) -> list[Fact]:
         """The newest of these facts that were durable when the message was acknowledged."""
         end = bisect_right(facts, delivery.journal_at_ack, key=lambda fact: fact.seq)
-        waited_ms = (delivery.acknowledged_at or delivery.delivered_at) - delivery.delivered_at
-        recent = RECENT if waited_ms < MINUTE_MS else AFTER_AN_OUTAGE
-        return facts[max(0, end - recent) : end]
+        return facts[max(0, end - RECENT) : end]
 
     def _newest(self, sensor: str, kind: str, delivery: Delivery, slack: Duration) -> Fact | None:
         """The newest reading of a kind that was durable then and is not younger than the message."""
