@@ -183,7 +183,7 @@ def histories(
             released.add(begins)
         elif fate == "moved":
             entries.append(occurrence(begins, begins + 3 * HOUR_MS))
-            if begins + 3 * HOUR_MS >= end:  # out of sight: a second look would find it
+            if within and begins + 3 * HOUR_MS >= end:  # out of sight: a second look would find it
                 missing.append(begins)
         elif fate in ("there", "cancelled"):
             entries.append(occurrence(begins, cancelled=fate == "cancelled"))
