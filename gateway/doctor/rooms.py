@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import httpx
 
@@ -21,6 +21,7 @@ from gateway.exchange.errors import (
     UntrustedError,
 )
 from gateway.exchange.moments import as_datetime
+from gateway.exchange.zones import zone_of
 
 READABLE: Final = "room readable"
 WRITABLE: Final = "room writable"
@@ -50,38 +51,6 @@ NO_MAILBOX: Final = (
     "it to "
     "Exchange Online), deleted, or a user account without a licence instead of a room mailbox"
 )
-
-# The Windows names most likely to be met, and their IANA zones (Unicode CLDR, windowsZones).
-WINDOWS_ZONES: Final = {
-    "AUS Eastern Standard Time": "Australia/Sydney",
-    "Arabian Standard Time": "Asia/Dubai",
-    "Canada Central Standard Time": "America/Regina",
-    "Central Europe Standard Time": "Europe/Budapest",
-    "Central European Standard Time": "Europe/Warsaw",
-    "Central Standard Time": "America/Chicago",
-    "China Standard Time": "Asia/Shanghai",
-    "E. Europe Standard Time": "Europe/Chisinau",
-    "E. South America Standard Time": "America/Sao_Paulo",
-    "Eastern Standard Time": "America/New_York",
-    "FLE Standard Time": "Europe/Kyiv",
-    "GMT Standard Time": "Europe/London",
-    "GTB Standard Time": "Europe/Bucharest",
-    "Greenwich Standard Time": "Atlantic/Reykjavik",
-    "India Standard Time": "Asia/Kolkata",
-    "Israel Standard Time": "Asia/Jerusalem",
-    "Mountain Standard Time": "America/Denver",
-    "New Zealand Standard Time": "Pacific/Auckland",
-    "Pacific Standard Time": "America/Los_Angeles",
-    "Romance Standard Time": "Europe/Paris",
-    "Russian Standard Time": "Europe/Moscow",
-    "Singapore Standard Time": "Asia/Singapore",
-    "South Africa Standard Time": "Africa/Johannesburg",
-    "Tokyo Standard Time": "Asia/Tokyo",
-    "Turkey Standard Time": "Europe/Istanbul",
-    "US Mountain Standard Time": "America/Phoenix",
-    "UTC": "UTC",
-    "W. Europe Standard Time": "Europe/Berlin",
-}
 
 
 class Overhearing(httpx.AsyncBaseTransport):
@@ -240,7 +209,7 @@ def mailbox_finding(room: str, mailbox: str, zone: ZoneInfo, told: dict[str, Any
     purpose = told.get("userPurpose")
     purpose = purpose.get("value") if isinstance(purpose, dict) else purpose  # both forms are documented
     name = told.get("timeZone")
-    theirs = _zone(name) if isinstance(name, str) else None
+    theirs = zone_of(name) if isinstance(name, str) else None
     if isinstance(purpose, str) and purpose not in {"room", "unknownFutureValue"}:
         return Finding(
             step=MAILBOX,
@@ -259,13 +228,6 @@ def mailbox_finding(room: str, mailbox: str, zone: ZoneInfo, told: dict[str, Any
             room=room,
         )
     return Finding(step=MAILBOX, verdict="ok", what=f"time zone {name or 'not told'}", room=room)
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(WINDOWS_ZONES.get(name, name))
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a rare Windows name, a custom zone
-        return None
 
 
 def _same_time(one: ZoneInfo, other: ZoneInfo, now: Instant) -> bool:

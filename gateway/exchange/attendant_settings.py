@@ -9,13 +9,14 @@ enumerations as numbers, durations as text or as objects. All of them are unders
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
+
+from gateway.whole_file import keep_json
 
 FORMAT: Final = 1
 """Of the file that `save` writes."""
@@ -446,12 +447,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 def save(path: Path, kept: Kept) -> None:
     """Write the file whole or not at all. Raises OSError."""
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(kept), indent=2) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    keep_json(path, kept)
 
 
 def load(path: Path) -> Kept | None:

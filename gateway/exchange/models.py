@@ -40,26 +40,6 @@ SHOW_AS: Final[Mapping[str, ShowAs]] = {
     "workingElsewhere": "elsewhere",
 }
 
-FIELDS: Final = (
-    "id",
-    "iCalUId",
-    "type",
-    "seriesMasterId",
-    "originalStart",
-    "start",
-    "end",
-    "isAllDay",
-    "isCancelled",
-    "isOrganizer",
-    "responseStatus",
-    "showAs",
-    "categories",
-    "attendees",
-    "transactionId",
-    "changeKey",
-)
-"""What is asked for. No subject, no body, no location; the organizer only where it can exempt."""
-
 HORIZON_FIELDS: Final = (
     "id",
     "iCalUId",
@@ -76,6 +56,9 @@ HORIZON_FIELDS: Final = (
     "categories",
 )
 """What is asked of the months to come: when the room is taken, and nothing of by whom."""
+
+FIELDS: Final = (*HORIZON_FIELDS, "attendees", "transactionId", "changeKey")
+"""What is asked for. No subject, no body, no location; the organizer only where it can exempt."""
 
 MASTER_FIELDS: Final = ("id", "type", "start", "end", "isAllDay", "originalStartTimeZone", "recurrence")
 """What is asked of a series master."""

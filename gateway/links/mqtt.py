@@ -22,16 +22,14 @@ from gateway.links import LinkListener
 from gateway.links.connection import MID_BITS, Connection, MqttSettings, Subscriptions
 from gateway.links.errors import ConnectionLostError, LinkError
 from gateway.links.filters import check_filter, without_overlap
-from gateway.links.wire import Wire, open_wire
+from gateway.links.opening import backoff_s, open_apart
+from gateway.links.wire import Wire
 
 __all__ = ["MqttLink", "MqttSettings"]
 
 log = structlog.get_logger(__name__)
 
 END_OF_MIDS: Final = 1 << MID_BITS
-
-MAX_DOUBLINGS: Final = 16
-"""Keeps the back-off's exponent small; every sensible maximum is reached long before."""
 
 
 class MqttLink:
@@ -105,25 +103,7 @@ class MqttLink:
             )
 
     async def _open(self) -> Wire:
-        settings = self._settings
-
-        def connect() -> Wire:
-            return open_wire(
-                settings.host,
-                settings.port,
-                timeout_s=settings.connect_timeout_s,
-                tls=settings.tls,
-                ca_file=settings.ca_file,
-                cert_file=settings.cert_file,
-                key_file=settings.key_file,
-            )
-
-        opening = asyncio.get_running_loop().run_in_executor(None, connect)
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_unused)
-            raise
+        return await open_apart(self._settings)
 
     def _connect(self, wire: Wire, listener: LinkListener) -> Connection:
         self._generation += 1
@@ -155,11 +135,4 @@ class MqttLink:
     def _delay_s(self, failures: int) -> float:
         """Doubles with each failure in a row, of which up to half is taken off at random."""
         settings = self._settings
-        doubled = settings.backoff_min_s * 2.0 ** min(failures - 1, MAX_DOUBLINGS)
-        return min(settings.backoff_max_s, doubled) * (1 - self._jitter() / 2)
-
-
-def _close_unused(opening: "asyncio.Future[Wire]") -> None:
-    """The link was stopped while this socket was being opened."""
-    if opening.exception() is None:
-        opening.result().close()
+        return backoff_s(failures, settings.backoff_min_s, settings.backoff_max_s) * (1 - self._jitter() / 2)

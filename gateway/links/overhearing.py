@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
 
 import structlog
 
@@ -18,11 +17,9 @@ from gateway.links import LinkListener
 from gateway.links.connection import Connection, MqttSettings, Subscriptions
 from gateway.links.errors import LinkError, RefusedError, SubscriptionError
 from gateway.links.filters import without_overlap
-from gateway.links.wire import Wire, open_wire
+from gateway.links.opening import backoff_s, open_apart
 
 log = structlog.get_logger(__name__)
-
-MAX_DOUBLINGS: Final = 16
 
 
 class OverhearingLink:
@@ -76,7 +73,7 @@ class OverhearingLink:
 
     async def _listen(self, listener: LinkListener) -> None:
         """One connection, to its end. Raises LinkError with the reason."""
-        wire = await self._open()
+        wire = await open_apart(self._settings)
         connection = Connection(
             self._settings, wire, generation=1, subscriptions=self._subscriptions, listener=listener
         )
@@ -92,32 +89,6 @@ class OverhearingLink:
             self._connection = None
         raise error
 
-    async def _open(self) -> Wire:
-        settings = self._settings
-        opening = asyncio.get_running_loop().run_in_executor(
-            None,
-            lambda: open_wire(
-                settings.host,
-                settings.port,
-                timeout_s=settings.connect_timeout_s,
-                tls=settings.tls,
-                ca_file=settings.ca_file,
-                cert_file=settings.cert_file,
-                key_file=settings.key_file,
-            ),
-        )
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_unused)
-            raise
-
     def _delay_s(self, failures: int) -> float:
         settings = self._settings
-        doubled = settings.backoff_min_s * 2.0 ** min(failures - 1, MAX_DOUBLINGS)
-        return min(settings.backoff_max_s, doubled) * (1 - self._jitter() / 2)
-
-
-def _close_unused(opening: "asyncio.Future[Wire]") -> None:
-    if opening.exception() is None:
-        opening.result().close()
+        return backoff_s(failures, settings.backoff_min_s, settings.backoff_max_s) * (1 - self._jitter() / 2)

@@ -21,13 +21,13 @@ import structlog
 
 from gateway.links import Message
 from gateway.links.errors import ConnectionLostError, LinkError, UnreachableError
+from gateway.links.opening import backoff_s
 
 log = structlog.get_logger(__name__)
 
 NO_RECEIPT: Final = object()
 """There is nothing to acknowledge and nobody to acknowledge it to."""
 READ_BYTES: Final = 4_096
-MAX_DOUBLINGS: Final = 16
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
 
@@ -201,8 +201,7 @@ class SerialLink:
         listener.message(Message(topic, payload, retained=False, receipt=NO_RECEIPT))
 
     def _delay_s(self, failures: int) -> float:
-        doubled: float = self._settings.backoff_min_s * 2 ** min(failures - 1, MAX_DOUBLINGS)
-        return min(doubled, self._settings.backoff_max_s)
+        return backoff_s(failures, self._settings.backoff_min_s, self._settings.backoff_max_s)
 
 
 def _read(descriptor: int) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.core.units import Instant
 from gateway.placing.walk import Phases, RoomVerdict, Walked
+from gateway.whole_file import keep_json
 
 FOLDER: Final = "walk-tests"
 VERSION: Final = 1
@@ -45,9 +46,7 @@ def keep(test: WalkTest, beside: Path) -> Path:
     folder.mkdir(mode=0o750, exist_ok=True)
     moment = datetime.fromtimestamp(test.at / 1000, UTC)
     path = folder / f"{test.room}.{moment:%Y%m%dT%H%M%S}{test.at % 1000:03d}Z.json"
-    new = folder / f".{path.name}.new"
-    new.write_bytes(msgspec.json.format(msgspec.json.encode(test), indent=2) + b"\n")
-    new.replace(path)
+    keep_json(path, test)
     return path
 
 

@@ -18,6 +18,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from gateway.rooms.changes import Changed, Changes
 from gateway.settings import SettingsError, parse
+from gateway.whole_file import write_durably
 
 HEADING: Final = "# Imported rooms. Add their sensors: a [[room.sensor]] after the room that it hangs in."
 """Above the rooms that an import adds; not put there twice in a row."""
@@ -194,9 +195,9 @@ def write(path: Path, before: str, after: str, backup: Path) -> None:
     if content.decode() != before:
         raise EditError(f"{path} was changed by somebody else meanwhile; nothing was written. Try again.")
     state = target.stat()
-    _whole(backup, content, state.st_mode & 0o777)
+    write_durably(backup, content, state.st_mode & 0o777)
     beside = target.with_name(f".{target.name}.new")
-    _whole(beside, after.encode(), state.st_mode & 0o777)
+    write_durably(beside, after.encode(), state.st_mode & 0o777)
     try:
         if os.geteuid() == 0:
             os.chown(beside, state.st_uid, state.st_gid)
@@ -204,11 +205,3 @@ def write(path: Path, before: str, after: str, backup: Path) -> None:
     except OSError:
         beside.unlink(missing_ok=True)
         raise
-
-
-def _whole(path: Path, content: bytes, mode: int) -> None:
-    with path.open("wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -26,6 +26,7 @@ from gateway.exchange.auth import from_token_error
 from gateway.exchange.credentials import Material
 from gateway.exchange.errors import AuthError, RetryableError
 from gateway.exchange.moments import instant
+from gateway.exchange.zones import WINDOWS
 from gateway.settings import Settings, parse
 
 NOW = instant(datetime(2026, 9, 22, 9, 0, tzinfo=UTC))
@@ -305,7 +306,7 @@ def test_a_mailbox_that_is_no_room_or_lives_elsewhere_is_told(
 
 def test_the_known_windows_zones_exist() -> None:
     """Each has a zone of IANA behind it."""
-    for zone in rooms.WINDOWS_ZONES.values():
+    for zone in WINDOWS.values():
         ZoneInfo(zone)
 
 

@@ -61,18 +61,9 @@ at_qos1 = true
 """
 
 
-def configuration(
-    folder: Path,
-    rooms: tuple[str, ...] = ("orion",),
-    mode: str = "live",
-    policy: str = "",
-    exchange: str = "",
-    site: str = "",
-    room: str = "",
-    more: str = "",
-) -> Settings:
-    """Settings with a radar in each room. `room`: what each says besides; `more`: what follows the last."""
-    return parse(configuration_text(folder, rooms, mode, policy, exchange, site, room, more), base=folder)
+def configuration(folder: Path, rooms: tuple[str, ...] = ("orion",), **more: Any) -> Settings:
+    """Settings with a radar in each room; `more` as `configuration_text` takes it."""
+    return parse(configuration_text(folder, rooms, **more), base=folder)
 
 
 def configuration_text(
@@ -85,7 +76,7 @@ def configuration_text(
     room: str = "",
     more: str = "",
 ) -> str:
-    """The text of `configuration`, for those who want it in a file."""
+    """A file with a radar in each room. `room`: what each says besides; `more`: what follows the last."""
     (folder / "secret").write_text(CLIENT_SECRET)
     (folder / "secret").chmod(0o600)
     text = CONFIGURATION.format(

@@ -3,12 +3,13 @@
 RecordError    the kept record cannot be read
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+
+from gateway.whole_file import keep_json
 
 FORMAT: Final = 1
 MAX_FILE_BYTES: Final = 1024 * 1024
@@ -94,12 +95,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 def save(path: Path, record: Record) -> None:
     """Write the file whole or not at all. Raises OSError."""
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    keep_json(path, record)
 
 
 def load(path: Path) -> Record | None:
