@@ -159,7 +159,7 @@ class Discovery:
         known = len(self._heard.topics)
         try:
             self._heard.hear(message.topic, message.payload, retained=message.retained, now=self._now())
-        except Exception:
+        except Exception:  # what no room has may say anything, and must not cost the rooms' sensors anything
             log.warning("a message could not be looked at", topic=message.topic[:200], exc_info=True)
         if len(self._heard.topics) != known and self._following is None:
             self._following = asyncio.get_running_loop().call_later(FOLLOW_S, self._follow)

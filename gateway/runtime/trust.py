@@ -59,7 +59,7 @@ class Trust:
             history = kept(await self._ledger.run(lambda ledger: ledger.note(NOTE)))
             if history.seq:
                 self.rooms = site_quality(site, history, {}, self._clock)
-        except Exception:
+        except Exception:  # a look back may take nothing down: whatever asks for history waits for it
             log.exception("the sensors' history cannot be used")
 
     async def look(self, site: SiteConfig, today: date) -> bool:
@@ -70,7 +70,7 @@ class Trust:
             history = await self._gather(site)
             text = await self._ledger.run(lambda _: msgspec.json.encode(history).decode())
             rooms = site_quality(site, history, {}, self._clock)
-        except Exception:
+        except Exception:  # as above
             log.exception("the sensors' history could not be gathered; the next attempt follows in an hour")
             return False
         self._looked_on, self.rooms = today, rooms

@@ -34,9 +34,7 @@ class Ld2410:
 
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
         """The topic under which the serial link delivers reports. Raises OptionError."""
-        topic = check_topic(source.topic, "the topic")
-        state = Route(topic, decode_with(source, self.reader(None)), source.sensor)
-        return (state, *availability_routes(source, status_topic(topic)))
+        return _routes(source, self.reader(None))
 
     def describe(self, _device: Device) -> Description:
         """What its reports have."""
@@ -58,9 +56,7 @@ class Ld2450:
 
     def routes(self, source: SensorSource) -> tuple[Route, ...]:
         """The topic under which the serial link delivers frames. Raises OptionError."""
-        topic = check_topic(source.topic, "the topic")
-        state = Route(topic, decode_with(source, self.reader(None)), source.sensor)
-        return (state, *availability_routes(source, status_topic(topic)))
+        return _routes(source, self.reader(None))
 
     def describe(self, _device: Device) -> Description:
         """What its frames have."""
@@ -69,6 +65,12 @@ class Ld2450:
     def reader(self, _device: Device | None) -> Reader:
         """Frames say everything themselves."""
         return lambda _topic, payload: _targets(_last(payload, ld2450_framer, "LD2450"))
+
+
+def _routes(source: SensorSource, read: Reader) -> tuple[Route, ...]:
+    topic = check_topic(source.topic, "the topic")
+    state = Route(topic, decode_with(source, read), source.sensor)
+    return (state, *availability_routes(source, status_topic(topic)))
 
 
 def _last(payload: bytes, framer: Callable[[], Framer], module: str) -> bytes:
