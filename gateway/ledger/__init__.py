@@ -9,7 +9,7 @@
 
 from gateway.ledger.batch import Batch, Counts, OutboxChange, OutboxRow, OutboxState
 from gateway.ledger.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerTooNew, LedgerUnwritable
-from gateway.ledger.reader import Anchor, Extent, LedgerReader, Recorded
+from gateway.ledger.reader import Anchor, Extent, GivenBack, LedgerReader, Recorded
 from gateway.ledger.store import Ledger
 from gateway.ledger.worker import LedgerWorker
 
@@ -18,6 +18,7 @@ __all__ = [
     "Batch",
     "Counts",
     "Extent",
+    "GivenBack",
     "Ledger",
     "LedgerDamaged",
     "LedgerError",

@@ -38,6 +38,15 @@ class Recorded(NamedTuple):
     decision: Decision
 
 
+class GivenBack(NamedTuple):
+    """A write of the gateway itself that took time from a booking and came to pass, decided at `at`."""
+
+    room: str
+    booking: str
+    at: Instant
+    write: Write
+
+
 class Extent(NamedTuple):
     """What a journal holds: its first and last event. All 0 if it is empty."""
 
@@ -223,6 +232,14 @@ class LedgerReader:
         """Intended writes and what became of them, oldest first."""
         where = "WHERE (? = '' OR room = ?) AND (? = '' OR booking = ?)"
         return _rows(self._db, where, (room, room, booking, booking))
+
+    def given_back(self) -> list[GivenBack]:
+        """The releases and early ends that Exchange confirmed, oldest first."""
+        rows = self._db.execute(
+            "SELECT room, booking, created_at, body FROM outbox WHERE state = 'applied'"
+            " AND json_extract(body, '$.action') IN ('release', 'end_early') ORDER BY created_at, room, write"
+        )
+        return [GivenBack(room, booking, at, _WRITE.decode(body)) for room, booking, at, body in rows]
 
     def counts(self) -> dict[str, Counts]:
         """Messages per sensor since the ledger began, with the last one that was refused."""
