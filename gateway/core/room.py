@@ -488,6 +488,8 @@ class Room:
             state.dirty = True
 
     def _is_doubtful(self, event: CalendarRead, now: Instant) -> bool:
+        if len(event.removed) < DOUBTED_AT_LEAST:
+            return False
         state = self.state
         held = [b for b in state.calendar.values() if b.is_decided_on and b.end > now]
         dropped = [b for b in held if b.key in event.removed]

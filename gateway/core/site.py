@@ -87,6 +87,8 @@ class Site:
         """Per room: before this instant only a sensor's silence can bring a conclusion."""
         self._alarms: dict[str, Instant] = {}
         """Per room: before this instant nothing can; it may lie early, never late."""
+        self._next: Instant = FOREVER
+        """Before this instant no alarm goes off. It may lie early too, and saves looking at every room."""
         self._index()
 
     # -- memory ---------------------------------------------------------------------------------------
@@ -112,7 +114,7 @@ class Site:
             for bridge in sorted({p.bridge for p in room.profiles if p.bridge}):
                 self._rooms_of_bridge.setdefault(bridge, []).append(room)
         self._dirty = {name: room for name, room in self.rooms.items() if room.state.dirty}
-        self._firm, self._alarms = {}, {}
+        self._firm, self._alarms, self._next = {}, {}, FOREVER
         self.breaker.forget(self.rooms)
         for name, room in self.rooms.items():
             self._set_alarm(name, room)
@@ -143,6 +145,7 @@ class Site:
                 elif wake_at < self._firm[name]:
                     self._firm[name] = wake_at
                     self._alarms[name] = min(wake_at, self._alarms[name])
+                    self._next = min(wake_at, self._next)
             self.state.now = now
             return []
         if type(event) is Tick:
@@ -266,9 +269,10 @@ class Site:
         due = set(self._dirty)
         self._dirty = {}
         due |= {r.state.config.id for name in due for r in self.rooms[name].relatives}
-        for name in [name for name, at in self._alarms.items() if at <= now and name not in due]:
-            if self._is_due(name, now):
-                due.add(name)
+        if self._next <= now:
+            for name in [name for name, at in self._alarms.items() if at <= now and name not in due]:
+                if self._is_due(name, now):
+                    due.add(name)
         holiday = self.state.config.is_holiday(now)
         decisions = self._watch_for_silence(due, now, holiday=holiday)
         objection = self.breaker.objection
@@ -306,7 +310,8 @@ class Site:
     def _set_alarm(self, name: str, room: Room, proof: Proof | None = None) -> None:
         settled_at = room.state.settled_at
         firm = self._firm[name] = firm_deadline(room, settled_at, proof)
-        self._alarms[name] = min(firm, health_deadline(room, settled_at))
+        alarm = self._alarms[name] = min(firm, health_deadline(room, settled_at))
+        self._next = min(alarm, self._next)
 
     def _is_due(self, name: str, now: Instant) -> bool:
         """Whether an alarm that has gone off means it. One that a heartbeat has put off is set anew."""
@@ -327,9 +332,11 @@ class Site:
         now = self.state.now
         if self._dirty:
             return now
+        if self._next > now:
+            return self._next if self._next < FOREVER else None
         while self._alarms:
             name = min(self._alarms, key=self._alarms.__getitem__)
-            at = self._alarms[name]
+            at = self._next = self._alarms[name]
             if at > now:
                 return at if at < FOREVER else None
             if self._is_due(name, now):
