@@ -1,6 +1,7 @@
 """The site: all rooms, one memory, one way in. Everything the gateway decides is decided here."""
 
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from typing import Final
 
 import msgspec
@@ -87,8 +88,8 @@ class Site:
         """Per room: before this instant only a sensor's silence can bring a conclusion."""
         self._alarms: dict[str, Instant] = {}
         """Per room: before this instant nothing can; it may lie early, never late."""
-        self._next: Instant = FOREVER
-        """Before this instant no alarm goes off. It may lie early too, and saves looking at every room."""
+        self._queue: list[tuple[Instant, str]] = []
+        """The alarms as a heap. One that has been set anew since is in it twice; `_alarms` tells which holds."""
         self._index()
 
     # -- memory ---------------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ class Site:
             for bridge in sorted({p.bridge for p in room.profiles if p.bridge}):
                 self._rooms_of_bridge.setdefault(bridge, []).append(room)
         self._dirty = {name: room for name, room in self.rooms.items() if room.state.dirty}
-        self._firm, self._alarms, self._next = {}, {}, FOREVER
+        self._firm, self._alarms, self._queue = {}, {}, []
         self.breaker.forget(self.rooms)
         for name, room in self.rooms.items():
             self._set_alarm(name, room)
@@ -144,8 +145,8 @@ class Site:
                     self._dirty[name] = room
                 elif wake_at < self._firm[name]:
                     self._firm[name] = wake_at
-                    self._alarms[name] = min(wake_at, self._alarms[name])
-                    self._next = min(wake_at, self._next)
+                    if wake_at < self._alarms[name]:
+                        self._ring(name, wake_at)
             self.state.now = now
             return []
         if type(event) is Tick:
@@ -269,10 +270,10 @@ class Site:
         due = set(self._dirty)
         self._dirty = {}
         due |= {r.state.config.id for name in due for r in self.rooms[name].relatives}
-        if self._next <= now:
-            for name in [name for name, at in self._alarms.items() if at <= now and name not in due]:
-                if self._is_due(name, now):
-                    due.add(name)
+        while self._queue and self._queue[0][0] <= now:
+            at, name = heappop(self._queue)
+            if self._alarms[name] == at and name not in due and self._is_due(name, now):
+                due.add(name)
         holiday = self.state.config.is_holiday(now)
         decisions = self._watch_for_silence(due, now, holiday=holiday)
         objection = self.breaker.objection
@@ -310,8 +311,13 @@ class Site:
     def _set_alarm(self, name: str, room: Room, proof: Proof | None = None) -> None:
         settled_at = room.state.settled_at
         firm = self._firm[name] = firm_deadline(room, settled_at, proof)
-        alarm = self._alarms[name] = min(firm, health_deadline(room, settled_at))
-        self._next = min(alarm, self._next)
+        self._ring(name, min(firm, health_deadline(room, settled_at)))
+
+    def _ring(self, name: str, at: Instant) -> None:
+        """Set a room's alarm."""
+        self._alarms[name] = at
+        if at < FOREVER:
+            heappush(self._queue, (at, name))
 
     def _is_due(self, name: str, now: Instant) -> bool:
         """Whether an alarm that has gone off means it. One that a heartbeat has put off is set anew."""
@@ -321,7 +327,7 @@ class Site:
                 return True
             self._set_alarm(name, room)
         else:
-            self._alarms[name] = min(self._firm[name], health_deadline(room, room.state.settled_at))
+            self._ring(name, min(self._firm[name], health_deadline(room, room.state.settled_at)))
         return self._alarms[name] <= now
 
     def next_deadline(self) -> Instant | None:
@@ -332,14 +338,14 @@ class Site:
         now = self.state.now
         if self._dirty:
             return now
-        if self._next > now:
-            return self._next if self._next < FOREVER else None
-        while self._alarms:
-            name = min(self._alarms, key=self._alarms.__getitem__)
-            at = self._next = self._alarms[name]
-            if at > now:
-                return at if at < FOREVER else None
-            if self._is_due(name, now):
+        queue = self._queue
+        while queue:
+            at, name = queue[0]
+            if self._alarms[name] != at:
+                heappop(queue)  # it has been set anew
+            elif at > now:
+                return at
+            elif self._is_due(name, now):
                 return now
         return None
 
