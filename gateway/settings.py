@@ -281,6 +281,31 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     Relative paths in the file start at its own folder. `environ`: where systemd names its folder of
     credentials (CREDENTIALS_DIRECTORY).
     """
+    return parse(_text(path), file=str(path), base=path.absolute().parent, environ=environ)
+
+
+def load_policies(path: Path) -> dict[str, PolicySettings]:
+    """The policies of a configuration, or of a file with nothing else in it, by name.
+
+    Each is complete: what it leaves out comes from the file's own ``default``. Only those that the file names
+    are given. Raises `SettingsError`; what is wrong elsewhere in a configuration is not looked at.
+    """
+    text = _text(path)
+    data = _toml(str(path), text)
+    reader = _Reader({"base": path.absolute().parent, "environ": {}})
+    for key in data:
+        if key not in SECTIONS and key not in SEVERAL:
+            reader.problems.append(unknown_key((key,), [*SECTIONS, *SEVERAL]))
+    draft = reader.read_policies(data.get("policy", {}))
+    problems = [*reader.problems, *(problem for check in CHECKS for problem in check(draft))]
+    if not problems and not data.get("policy"):
+        raise SettingsError([f"{path}: expected at least one [policy.NAME], found none"])
+    if problems:
+        raise SettingsError(located(problems, path, Places(text)))
+    return {name: policy for name, policy in draft.policies.items() if name in data["policy"]}
+
+
+def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
@@ -289,21 +314,24 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     if len(raw) > MAX_FILE_BYTES:
         raise SettingsError([f"{path}: larger than {MAX_FILE_BYTES} bytes, so it is no configuration"])
     try:
-        text = raw.decode()
+        return raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SettingsError([f"{path}:{line}: a TOML file must be UTF-8 text"]) from error
-    return parse(text, file=str(path), base=path.absolute().parent, environ=environ)
+
+
+def _toml(file: str, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([_syntax_problem(file, text, error)]) from error
 
 
 def parse(
     text: str, *, file: str = "gateway.toml", base: Path = Path(), environ: Mapping[str, str] = os.environ
 ) -> Settings:
     """As `load`, from the text itself. `file` is its name in messages, `base` where relative paths start."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([_syntax_problem(file, text, error)]) from error
+    data = _toml(file, text)
     places = Places(text)
     reader = _Reader({"base": base, "environ": environ})
     draft = reader.read(data)
@@ -360,7 +388,7 @@ class _Reader:
         for key in data:
             if key not in SECTIONS and key not in SEVERAL:
                 self.problems.append(unknown_key((key,), [*SECTIONS, *SEVERAL]))
-        policies = self._policies(data.get("policy", {}))
+        base = self.read_policies(data.get("policy", {}))
         rooms: dict[KeyPath, RoomSettings] = {}
         sensors: dict[KeyPath, SensorSettings] = {}
         for path, table in self._tables(data.get("room", []), ("room",)):
@@ -379,8 +407,7 @@ class _Reader:
             for path, raw in self._tables(data.get("serial", []), ("serial",))
             if (line := self._section(SerialSettings, raw, path)) is not None
         }
-        named = _tables_in(data.get("policy"))
-        return Draft(
+        return base._replace(
             site=self._one(SiteSettings, data, "site"),
             breaker=self._one(BreakerSettings, data, "breaker"),
             ledger=self._one(LedgerSettings, data, "ledger"),
@@ -391,11 +418,30 @@ class _Reader:
             alerts=self._one(AlertsSettings, data, "alerts"),
             control=self._one(ControlSettings, data, "control"),
             log=self._one(LogSettings, data, "log"),
-            policies=policies,
-            policy_keys={"default": frozenset()} | {name: frozenset(table) for name, table in named.items()},
             rooms=rooms,
             sensors=sensors,
             serial=lines,
+        )
+
+    def read_policies(self, raw: object) -> Draft:
+        """A draft of nothing but policies."""
+        named = _tables_in(raw)
+        return Draft(
+            site=None,
+            breaker=None,
+            ledger=None,
+            mqtt=None,
+            exchange=None,
+            home_assistant=None,
+            discovery=None,
+            alerts=None,
+            control=None,
+            log=None,
+            policies=self._policies(raw),
+            policy_keys={"default": frozenset()} | {name: frozenset(table) for name, table in named.items()},
+            rooms={},
+            sensors={},
+            serial={},
         )
 
     def _one(self, model: type[_S], data: Mapping[str, Any], name: str) -> _S | None:

@@ -18,6 +18,7 @@ from gateway.commands import (
     rooms,
     sensors,
     walk,
+    what_if,
 )
 from gateway.commands.base import CONFIG, Commands, ConfigOption
 
@@ -89,6 +90,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     look.explain,
     look.decisions,
     look.report,
+    what_if.what_if,
     act.check_in,
     act.keep,
     act.end,

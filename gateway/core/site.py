@@ -89,7 +89,7 @@ class Site:
         self._alarms: dict[str, Instant] = {}
         """Per room: before this instant nothing can; it may lie early, never late."""
         self._queue: list[tuple[Instant, str]] = []
-        """The alarms as a heap. One that has been set anew since is in it twice; `_alarms` tells which holds."""
+        """The alarms as a heap, with some that have been set anew since: `_alarms` tells which hold."""
         self._index()
 
     # -- memory ---------------------------------------------------------------------------------------

@@ -64,10 +64,15 @@ class Run:
             self._take(decision, self.site)
 
     def give(self, event: AnyEvent, now: Instant) -> None:
-        """One fact; what it brings is concluded later."""
+        """One fact, after the conclusions that are due before it; what it brings is concluded later."""
+        site = self.site
+        if now != site.state.now:
+            deadline = site.next_deadline()
+            if deadline is not None and deadline < now:
+                self.conclude(now)
         if type(event) is Configured:
             event = Configured(self.variant.site(event.site))
-        self.site.handle(event, now)
+        site.handle(event, now)
 
 
 def begin(site: Site, variant: Variant, take: Take) -> Run:
@@ -75,7 +80,7 @@ def begin(site: Site, variant: Variant, take: Take) -> Run:
     for room in site.state.rooms.values():
         _forget_deeds(room)
     run = Run(Site(site.state), variant, take)
-    if site.state.now != NEVER:
+    if site.state.now != NEVER:  # not before the first event
         run.give(Configured(site.state.config), site.state.now)
     return run
 
@@ -107,23 +112,19 @@ def relive(
     note_word: Callable[[WereHere, Instant], None] = lambda _event, _now: None,
 ) -> None:
     """Lead every run through these events, in order; `note_word` hears of each "we were here"."""
-    now: Instant = NEVER
     for at, event in events:
+        told: AnyEvent | None = event
         kind = type(event)
-        if kind is Tick:
-            for run in runs:
-                run.conclude_at(at)
-        elif kind is not ModeSet and kind is not WriteOutcome:
-            if at != now:
-                for run in runs:
-                    run.conclude(at)
-            told = event
-            if isinstance(event, CalendarRead):
-                told = put_back.read(event, at)
-            elif isinstance(event, WereHere):
-                note_word(event, at)
-            for run in runs:
+        if kind is Tick or kind is ModeSet or kind is WriteOutcome:
+            told = None
+        elif isinstance(event, CalendarRead):
+            told = put_back.read(event, at)
+        elif isinstance(event, WereHere):
+            note_word(event, at)
+        for run in runs:
+            if told is not None:
                 run.give(told, at)
-        now = at
+            elif kind is Tick:
+                run.conclude_at(at)
     for run in runs:
-        run.conclude(now + 1)
+        run.conclude_at(run.site.state.now)

@@ -64,28 +64,18 @@ class PutBack:
     def _keeps(self, room: str, key: str, shown: Booking | None, now: Instant) -> bool:
         """Whether the booking stays as it was, whatever the calendar shows of it (None: nothing)."""
         known, kept = self._known[room], self._kept[room]
-        if key in kept:
-            if (
-                shown is None
-                or not shown.is_decided_on
-                or _is_rest(shown, kept[key], self._newest(room, key))
-            ):
-                return True
-            given = self._newest(room, key)
-            same = shown.event_id == kept[key].event_id
-            if given is not None and same and now - given.at <= STALE_READ_MS:
-                return True  # Exchange may show it for a while
-            del kept[key]  # it is back by itself, and from now on as history has it
-            self._given.pop((room, key), None)
-            self.ends.pop((room, key), None)
-            return False
-        before = known.pop(key, None)
         given = self._newest(room, key)
-        if before is None or given is None or not given.at <= now < before.end:
+        if key in kept:
+            stays = _is_taken(shown, kept[key], given) or _is_stale(shown, kept[key], given, now)
+            if not stays:  # it is back by itself, and from now on as history has it
+                del kept[key]
+                self._given.pop((room, key), None)
+                self.ends.pop((room, key), None)
+            return stays
+        before = known.pop(key, None)
+        if before is None or given is None or not (given.at <= now < before.end and before.is_decided_on):
             return False
-        if before.start != given.write.start or not before.is_decided_on:
-            return False
-        if shown is not None and shown.is_decided_on and not _is_rest(shown, before, given):
+        if before.start != given.write.start or not _is_taken(shown, before, given):
             return False
         kept[key] = before
         return True
@@ -112,7 +102,15 @@ def _overlap(one: Booking, other: Booking) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-def _is_rest(shown: Booking, before: Booking, given: GivenBack | None) -> bool:
-    """What the calendar shows is what an early end of the gateway's left of it."""
+def _is_taken(shown: Booking | None, before: Booking, given: GivenBack | None) -> bool:
+    """What the calendar shows is what a release (nothing) or an early end (the time before it) leaves."""
+    if shown is None or not shown.is_decided_on:
+        return True
     new_end = None if given is None else given.write.new_end
     return new_end is not None and shown.start == before.start and shown.end <= new_end + MINUTE_MS
+
+
+def _is_stale(shown: Booking | None, before: Booking, given: GivenBack | None, now: Instant) -> bool:
+    """Exchange may go on showing it for a while, as the same item."""
+    same = shown is not None and shown.event_id == before.event_id
+    return same and given is not None and now - given.at <= STALE_READ_MS

@@ -9,6 +9,7 @@ Where the pieces lie depends on the ledger and the asked period alone, never on 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from gateway.core.units import DAY_MS, Duration, Instant
@@ -25,8 +26,10 @@ WAITS_MS: Final[Duration] = 3 * DAY_MS
 
 
 class Stretch(NamedTuple):
-    """Run from the snapshot of event `seq` (0: from the beginning), taken at `begins`; counts what is
-    concluded after `since`, up to `until`."""
+    """Run from the snapshot of event `seq`, taken at `begins`; 0: from the beginning.
+
+    What is concluded after `since`, up to `until`, counts.
+    """
 
     seq: int
     begins: Instant
@@ -44,7 +47,7 @@ def stretches(reader: LedgerReader, since: Instant | None, until: Instant | None
         raise LedgerError(f"{reader.path}: nothing is recorded in this period.")
     cuts = [first, *_cuts(known, first, last), last]
     found = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         point = _point_before(known, start) or known[0]
         # What came before the first event, or in the very millisecond of a snapshot, is nothing to lose.
         found.append(Stretch(point.seq, point.at, start if point.at < start else start - 1, end))

@@ -22,7 +22,7 @@ class Variant(msgspec.Struct, frozen=True):
     """By the name that rooms know them under."""
 
     def site(self, recorded: SiteConfig) -> SiteConfig:
-        """The site as this variant has it: rooms, sensors, breaker and holidays stay, every room in shadow."""
+        """The site under this variant: rooms, sensors, breaker and holidays stay; every room in shadow."""
         return msgspec.structs.replace(recorded, rooms=tuple(self._room(room) for room in recorded.rooms))
 
     def _room(self, room: RoomConfig) -> RoomConfig:

@@ -1,0 +1,216 @@
+"""`what-if`: what other policies would have done with the history in a ledger."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+from rich.console import Console
+
+from gateway.commands.base import JsonOption, NotFound, WrongUsage, present, print_json, tell
+from gateway.commands.moments import parse_moment
+from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration
+from gateway.durations import DurationError, format_duration, parse_duration
+from gateway.ledger import LedgerError, LedgerReader
+from gateway.replay import what_if as replay
+from gateway.replay.estimate import Estimate, estimates
+from gateway.replay.variants import AS_CONFIGURED, Variant, grid
+from gateway.replay.what_if import Asked, WhatIf
+from gateway.settings import load_policies
+from gateway.settings_checks import core_policy
+from gateway.shown.paint import DASH, Times, console
+from gateway.shown.plot import risk_plot
+from gateway.shown.what_if import Bar, paint_what_if, plot_points, what_if_json
+
+MOST_VARIANTS: Final = 40
+"""More could be told apart neither in the picture nor by their intervals."""
+
+MOST_JOBS: Final = 256
+
+OUTSIDE_OF_THE_CORE: Final = (
+    "hours",
+    "exempt_organizers",
+    "exempt_categories",
+    "rules",
+    "blackouts",
+    "allowed_organizers",
+    "fewest",
+    "learn",
+    "end_early_needs_history",
+)
+"""Settings applied where names may be read, or by the service: the ledger has only what came of them."""
+
+_LIMITS: Final = {
+    "--grace": (MINUTE_MS, 4 * HOUR_MS),
+    "--hold": (SECOND_MS, 4 * HOUR_MS),
+    "--vacate": (MINUTE_MS, 4 * HOUR_MS),
+}
+
+
+def what_if(
+    ledger: Annotated[
+        Path, typer.Argument(metavar="LEDGER", help="The ledger's file, or a copy of it.", show_default=False)
+    ],
+    *,
+    policy: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--policy",
+            metavar="FILE",
+            help="A configuration, or a file of [policy.NAME] tables: they replace those of the same name. "
+            "May be given several times.",
+        ),
+    ] = None,
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="LIST", help='Grace periods to try, such as "5m,10m,15m".')
+    ] = "",
+    hold: Annotated[str, typer.Option("--hold", metavar="LIST", help="Holds of motion sensors to try.")] = "",
+    vacate: Annotated[
+        str, typer.Option("--vacate", metavar="LIST", help="How long an emptiness ends a brief visit.")
+    ] = "",
+    room: Annotated[
+        list[str] | None,
+        typer.Option("--room", metavar="ROOM", help="Count only this room (its id); may be given again."),
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--from", metavar="TIME", help='From when on: "90d" (ago), "2026-09-01".')
+    ] = "",
+    until: Annotated[str, typer.Option("--to", metavar="TIME", help="Until when, in the same forms.")] = "",
+    time_zone: Annotated[
+        str, typer.Option("--time-zone", metavar="ZONE", help='Whose days: "Europe/Berlin".')
+    ] = "UTC",
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE.svg", help="Also draw hours against risk into this file."),
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", min=0, max=MOST_JOBS, metavar="N", help="Processes at once; 0: one per processor."
+        ),
+    ] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Run history under other policies, and tell hours given back against releases that were wrong.
+
+    Everything that a ledger recorded (sensors, calendars, people's words) is given to the rules again, with
+    other policies; what the gateway itself released is put back first, so that each is judged on the same
+    bookings. The first row is as it was configured. Several lists are combined; each --policy is a row.
+
+    A release counts as probably wrong if people show within 15 minutes after it, before the booking's end.
+    The ledger is only read; the gateway may go on running. What cannot be known of a history in which rooms
+    were really given back stands below the table.
+
+    Examples:
+      occupancy-gateway what-if ledger.db --grace 5m,10m,15m --hold 5m,10m
+      occupancy-gateway what-if ledger.db --policy new.toml --from 90d --plot risk.svg
+    """
+    notes: list[str] = []
+    variants = [AS_CONFIGURED, *(_from_file(path, notes) for path in policy or [])]
+    variants += grid(*(_list(option, given) for option, given in _lists(grace, hold, vacate)))
+    _check(variants, plot)
+    zone = _zone(time_zone)
+    now = present()
+    asked = Asked(
+        since=parse_moment("--from", since, now, zone) if since else None,
+        until=parse_moment("--to", until, now, zone) if until else None,
+        zone=time_zone,
+        rooms=frozenset(room or ()),
+    )
+    if asked.since is not None and asked.until is not None and asked.since >= asked.until:
+        raise WrongUsage(f"--from {since!r} --to {until!r}: the end lies before the beginning.")
+    try:
+        _check_names(ledger, asked.rooms, variants)
+        with Bar(Console(stderr=True)) as progress:
+            tried = replay.what_if(ledger, variants, asked, jobs, progress)
+    except PermissionError:
+        raise LedgerError(f"{ledger}: not allowed; run this as the gateway's user, or as root.") from None
+    found = estimates(tried.lived)
+    times = Times(zone)
+    if json:
+        print_json(what_if_json(tried, found, times, notes))
+    else:
+        paint_what_if(console(), tried, found, times, notes)
+    if plot is not None:
+        _draw(plot, tried, found, times)
+
+
+def _lists(grace: str, hold: str, vacate: str) -> list[tuple[str, str]]:
+    return [("--grace", grace), ("--hold", hold), ("--vacate", vacate)]
+
+
+def _list(option: str, given: str) -> list[Duration]:
+    """The durations of a list, each once. Raises WrongUsage."""
+    found: list[Duration] = []
+    low, high = _LIMITS[option]
+    for part in given.split(",") if given else []:
+        try:
+            value = parse_duration(part.strip())
+        except DurationError as error:
+            raise WrongUsage(f"{option} {given!r}: found {part.strip()!r}, expected {error}.") from None
+        if not low <= value <= high:
+            expected = f"{format_duration(low)} to {format_duration(high)}"
+            raise WrongUsage(f"{option} {given!r}: found {part.strip()!r}, expected {expected}.")
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _from_file(path: Path, notes: list[str]) -> Variant:
+    """The policies of a file, and a note about what of it cannot be tried. Raises SettingsError."""
+    policies = load_policies(path)
+    untried = sorted(
+        {key for own in policies.values() for key in own.model_fields_set if key in OUTSIDE_OF_THE_CORE}
+    )
+    if untried:
+        notes.append(f"{path}: not tried but left as history had it: {', '.join(untried)}.")
+    return Variant(path.name, policies={name: core_policy(name, own) for name, own in policies.items()})
+
+
+def _check(variants: Sequence[Variant], plot: Path | None) -> None:
+    if len(variants) > MOST_VARIANTS:
+        raise WrongUsage(f"{len(variants)} policies are asked for; at most {MOST_VARIANTS} can be compared.")
+    names = [variant.name for variant in variants]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise WrongUsage(f"--policy: two files are called {twice[0]!r}; the rows could not be told apart.")
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise WrongUsage(f"--plot {str(plot)!r}: expected a file that ends in .svg; only SVG is drawn.")
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise WrongUsage(f'--time-zone {name!r}: expected a zone such as "Europe/Berlin" or "UTC".') from None
+
+
+def _check_names(path: Path, rooms: frozenset[str], variants: Sequence[Variant]) -> None:
+    """Rooms and policies are known to the ledger. Raises NotFound, WrongUsage and LedgerError."""
+    with LedgerReader(path) as reader:
+        config = reader.site().state.config
+    known = {room.id for room in config.rooms}
+    for room in sorted(rooms - known):
+        raise NotFound(f"there is no room {room!r}; the rooms are: {', '.join(sorted(known))}.")
+    held = {room.policy.name for room in config.rooms}
+    for variant in variants:
+        if variant.policies and held.isdisjoint(variant.policies):
+            has = ", ".join(sorted(held))
+            raise WrongUsage(
+                f"--policy {variant.name}: no room of this ledger has one of its policies; they have: {has}."
+            )
+        for name in sorted(set(variant.policies) - held):
+            tell(f"note: {variant.name}: no room of this ledger has the policy {name!r}.")
+
+
+def _draw(path: Path, tried: WhatIf, found: Sequence[Estimate], times: Times) -> None:
+    """Write the picture. Raises WrongUsage where it cannot be written."""
+    points = plot_points(found)
+    below = f"{times.date(tried.since)} {DASH} {times.date(tried.until)}; lines: 95 % intervals"
+    try:
+        path.write_text(risk_plot(points, "Hours given back against risk", below), encoding="utf-8")
+    except OSError as error:
+        raise WrongUsage(f"--plot {str(path)!r}: cannot be written ({error.strerror or error}).") from None
+    if len(points) < len(found):
+        tell("note: policies that released nothing are not in the picture.")
