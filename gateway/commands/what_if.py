@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -80,6 +81,10 @@ def what_if(
     time_zone: Annotated[
         str, typer.Option("--time-zone", metavar="ZONE", help='Whose days: "Europe/Berlin".')
     ] = "UTC",
+    no_breaker: Annotated[
+        bool,
+        typer.Option("--no-breaker", help="As if somebody had found every common silence right at once."),
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE.svg", help="Also draw hours against risk into this file."),
@@ -110,6 +115,9 @@ def what_if(
     variants = [AS_CONFIGURED, *(_from_file(path, notes) for path in policy or [])]
     variants += grid(*(_list(option, given) for option, given in _lists(grace, hold, vacate)))
     _check(variants, plot)
+    if no_breaker:
+        variants = [msgspec.structs.replace(variant, breaker=False) for variant in variants]
+        notes.append("The breaker was left out, in every row.")
     zone = _zone(time_zone)
     now = present()
     asked = Asked(

@@ -79,6 +79,8 @@ def begin(site: Site, variant: Variant, take: Take) -> Run:
     """From a recorded state: every room in shadow, nothing under way, and configured as the variant is."""
     for room in site.state.rooms.values():
         _forget_deeds(room)
+    if not variant.breaker:
+        site.state.breaker.opened_at = NEVER
     run = Run(Site(site.state), variant, take)
     if site.state.now != NEVER:  # not before the first event
         run.give(Configured(site.state.config), site.state.now)

@@ -20,10 +20,14 @@ class Variant(msgspec.Struct, frozen=True):
     vacate_ms: Duration | None = None
     policies: Mapping[str, Policy] = {}
     """By the name that rooms know them under."""
+    breaker: bool = True
+    """False: nothing stops releases because many rooms fall silent at once."""
 
     def site(self, recorded: SiteConfig) -> SiteConfig:
         """The site under this variant: rooms, sensors, breaker and holidays stay; every room in shadow."""
-        return msgspec.structs.replace(recorded, rooms=tuple(self._room(room) for room in recorded.rooms))
+        breaker = msgspec.structs.replace(recorded.breaker, on=recorded.breaker.on and self.breaker)
+        rooms = tuple(self._room(room) for room in recorded.rooms)
+        return msgspec.structs.replace(recorded, rooms=rooms, breaker=breaker)
 
     def _room(self, room: RoomConfig) -> RoomConfig:
         policy = self.policies.get(room.policy.name, room.policy)

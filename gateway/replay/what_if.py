@@ -100,7 +100,7 @@ def what_if(
     for number, cells in _worked(tasks, min(jobs, len(tasks)), lambda done: tell(done, whole)):
         for variant, own in zip(tasks[number].variants, cells, strict=True):
             _add(by_name[variant.name], own, asked.rooms)
-    return WhatIf(pieces[0].since, pieces[-1].until, results)
+    return WhatIf(pieces[0].since + 1, pieces[-1].until, results)
 
 
 def _tasks(

@@ -5,30 +5,34 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from gateway.core.units import HOUR_MS, Duration
 from gateway.replay.estimate import Estimate, Span
-from gateway.replay.judging import Missed
 from gateway.replay.what_if import Tell, WhatIf
 from gateway.reports.causes import cause_of
-from gateway.shown.paint import DASH, NAME, QUIET, Times, grid, listing, text
+from gateway.reports.text import hours
+from gateway.shown.paint import DASH, NAME, QUIET, Times, listing, text
 from gateway.shown.plot import Point
 
-LIMITS: Final = tuple(
-    " ".join(words.split())
-    for words in (
-        """\
-Probably wrong: within 15 min after the release, and before the booking's end, a sensor showed people or somebody
-said that they were here. Given back: until the booking's end or the next sign of people.""",
-        """\
-Brackets hold 95 %: of the share wrong exactly, of the hours by drawing the days anew.""",
-        """\
-What history cannot tell: people who found their room given away were perhaps not seen in it again, and whoever
-came into a room that had become free counts as if it was theirs. Where releases were live, a policy that waits
-longer than the one of then is therefore judged on what is left; one that waits less is judged well.""",
-    )
+LIMITS: Final = (
+    (
+        "Probably wrong: within 15 min after the release, and before the booking's end, a sensor showed "
+        "people or somebody said: we are here. Given back: until the booking's end or the next sign of "
+        "people."
+    ),
+    "Brackets hold 95 %: of the share wrong exactly, of the hours by drawing the days anew.",
+    (
+        "History cannot tell of people who found their room given away and were not seen in it, and "
+        "whoever came into a room that had become free counts as if it was theirs. So where releases were "
+        "live, a policy that waits longer than the one of then is judged on what is left; one that waits "
+        "less is judged well."
+    ),
+    (
+        "Nobody looks when another policy opens the breaker: it closes when people show, as ever. --no- "
+        "breaker tells what would come of it without."
+    ),
 )
+"""Each a paragraph below the table."""
 
 
 def paint_what_if(
@@ -39,9 +43,10 @@ def paint_what_if(
     console.print(text(times.span(tried.since, tried.until), QUIET))
     console.print()
     table = listing(
-        "", "Policy", "Releases", "Probably wrong", "of 100", "Hours given back", "more", "of ghosts",
-        right=(2, 3, 4, 5, 6, 7),
-    )  # fmt: skip
+        "", "Policy", "Releases", "Wrong", "of 100", "Hours back", "more", "of ghosts", right=range(2, 8)
+    )
+    for column in table.columns[2:]:
+        column.no_wrap = True
     for number, one in enumerate(found, start=1):
         total = one.lived.total
         table.add_row(
@@ -49,41 +54,45 @@ def paint_what_if(
             text(one.lived.variant.name, NAME if number == 1 else ""),
             str(total.releases),
             str(total.wrong),
-            DASH if one.wrong is None else f"{one.wrong:.1f} {_within(one.wrong_within)}",
-            f"{one.hours:.1f} {_within(one.hours_within)}",
-            DASH if number == 1 else f"{one.more:+.1f} {_within(one.more_within, signed=True)}",
+            DASH if one.wrong is None else f"{one.wrong:.1f} {_within(one.wrong_within, '.1f')}",
+            f"{one.hours:.1f} {_within(one.hours_within, '.0f')}",
+            DASH if number == 1 else f"{one.more:+.1f} {_within(one.more_within, '+.0f')}",
             DASH if one.recovered is None else f"{100 * one.recovered:.0f} %",
         )
     console.print(table)
-    for number, one in enumerate(found, start=1):
-        missed = _by_words(one)
-        if missed:
-            console.print()
-            console.print(text(f"{number}  {one.lived.variant.name}: ghosts not given back, and why", QUIET))
-            lines = grid(3)
-            for words, own in missed:
-                lines.add_row(Text(f"{own.bookings:>6}"), Text(f"{own.ms / HOUR_MS:>8.1f} h"), text(words))
-            console.print(lines)
+    _paint_missed(console, found)
     console.print()
     for note in (*notes, *LIMITS):
         console.print(text(note, QUIET))
 
 
-def _by_words(one: Estimate) -> list[tuple[str, Missed]]:
-    merged: dict[str, Missed] = {}
+def _paint_missed(console: Console, found: Sequence[Estimate]) -> None:
+    """Why ghosts were not given back, in hours, a column for each policy."""
+    by_policy = [_by_words(one) for one in found]
+    largest = {words: max(own.get(words, 0) for own in by_policy) for own in by_policy for words in own}
+    if not largest:
+        return
+    console.print()
+    console.print(text("Ghost hours of bookings that were not given back, and why", QUIET))
+    numbers = [str(number) for number in range(1, len(found) + 1)]
+    table = listing(*numbers, "", right=range(len(numbers)))
+    for words in sorted(largest, key=lambda one: (-largest[one], one)):
+        table.add_row(*(hours(own.get(words, 0)) for own in by_policy), text(words))
+    console.print(table)
+
+
+def _by_words(one: Estimate) -> dict[str, Duration]:
+    merged: dict[str, Duration] = {}
     for code, missed in one.lived.total.missed.items():
-        own = merged.setdefault(cause_of(code).words, Missed())
-        own.bookings += missed.bookings
-        own.ms += missed.ms
-    return sorted(merged.items(), key=lambda item: (-item[1].ms, item[0]))
+        words = cause_of(code).words
+        merged[words] = merged.get(words, 0) + missed.ms
+    return merged
 
 
-def _within(span: Span | None, *, signed: bool = False) -> str:
+def _within(span: Span | None, form: str) -> str:
     """An interval, as short as can be."""
-    if span is None:
-        return ""
-    form = "+.1f" if signed else ".1f"
-    return f"({span[0]:{form}} {DASH} {span[1]:{form}})"
+    to = " to " if "+" in form else DASH
+    return "" if span is None else f"({span[0]:{form}}{to}{span[1]:{form}})"
 
 
 def what_if_json(
