@@ -16,7 +16,7 @@ TOP: Final = 64
 PLOT_HEIGHT: Final = 340
 AXIS: Final = 52
 """Below the plot: the ticks' figures and the axis's name."""
-LINE: Final = 20
+LINE: Final = 24
 RADIUS: Final = 10
 TICKS: Final = 6
 

@@ -1,0 +1,125 @@
+"""A release is weighed by what the sensors show afterwards; other policies change only what they name."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from timeline import PIR, RADAR, Timeline, at, booking
+
+from gateway.core.events import WereHere
+from gateway.core.policy import Policy, RoomConfig, SiteConfig
+from gateway.core.site import Site
+from gateway.core.units import MINUTE_MS, SECOND_MS
+from gateway.replay.counterfactual import begin, relive
+from gateway.replay.judging import Figures, Judge
+from gateway.replay.put_back import PutBack
+from gateway.replay.variants import AS_CONFIGURED, Variant, grid
+
+UTC = ZoneInfo("UTC")
+
+
+def judged(day: Timeline, variant: Variant = AS_CONFIGURED) -> Figures:
+    """What the timeline's facts come to under a variant."""
+    put_back = PutBack((), {})
+    judge = Judge(UTC, put_back.ends, (0, 2**62))
+    run = begin(Site(), variant, judge.take)
+    relive(((now, event) for event, now in day.log), [run], put_back, judge.note_word)
+    total = Figures()
+    for figures in judge.cells.values():
+        total.take(figures)
+    return total
+
+
+def ghost_day() -> Timeline:
+    """A booking from nine to ten that nobody has come to by a quarter past; in shadow."""
+    day = Timeline(RADAR, mode="shadow")
+    day.book(booking("09:00", "10:00"))
+    day.advance(at("09:15"))
+    return day
+
+
+def test_an_empty_room_gives_back_the_rest_of_its_ghost() -> None:
+    """Released at 09:10 and never entered: 50 minutes."""
+    day = ghost_day()
+    day.advance(at("10:05"))
+    found = judged(day)
+    assert (found.releases, found.wrong, found.returned_ms) == (1, 0, 50 * MINUTE_MS)
+    assert (found.ghosts, found.ghost_returned_ms, found.kinds) == (1, 50 * MINUTE_MS, {"no_show": 1})
+
+
+@pytest.mark.parametrize(("comes", "wrong", "minutes"), [("09:25", 1, 0), ("09:26", 0, 16)])
+def test_people_within_a_quarter_of_an_hour_make_it_wrong(comes: str, wrong: int, minutes: int) -> None:
+    """Nothing is given back then; who comes later ends what was given back."""
+    day = ghost_day()
+    day.advance(at(comes))
+    day.show("radar")
+    day.advance(at("10:05"))
+    found = judged(day)
+    assert (found.releases, found.wrong, found.returned_ms) == (1, wrong, minutes * MINUTE_MS)
+
+
+def test_a_person_s_word_counts_as_being_there() -> None:
+    """Somebody at the panel says so, and no sensor saw them."""
+    day = ghost_day()
+    day.tell(WereHere("orion"))
+    day.advance(at("10:05"))
+    assert (judged(day).wrong, judged(day).returned_ms) == (1, 0)
+
+
+def test_a_shorter_grace_is_wrong_about_those_who_are_late() -> None:
+    """They come at 09:08: under ten minutes they are in time, under five they lose their room."""
+    day = Timeline(RADAR, mode="shadow")
+    day.book(booking("09:00", "10:00"))
+    day.advance(at("09:08"))
+    day.show("radar")
+    day.advance(at("10:05"))
+    assert judged(day).releases == 0
+    hasty = judged(day, grid(grace=[5 * MINUTE_MS])[0])
+    assert (hasty.releases, hasty.wrong) == (1, 1)
+
+
+def test_what_could_not_be_released_counts_under_its_cause() -> None:
+    """A booking that is too short, with its whole time."""
+    day = Timeline(RADAR, mode="shadow", policy=Policy(min_remaining_ms=30 * MINUTE_MS))
+    day.book(booking("09:00", "09:30"))
+    day.advance(at("09:35"))
+    missed = judged(day).missed["too_short"]
+    assert (missed.bookings, missed.ms) == (1, 30 * MINUTE_MS)
+
+
+def test_a_booking_that_was_cancelled_counts_only_until_then() -> None:
+    """Released at 09:10, cancelled at 09:30: twenty minutes were given back, the rest was free anyway."""
+    day = ghost_day()
+    day.advance(at("09:30"))
+    day.book(removed=("uid-09:00",))
+    day.advance(at("10:05"))
+    assert judged(day).returned_ms == 20 * MINUTE_MS
+    kept = Timeline(RADAR, mode="shadow")
+    kept.book(booking("09:00", "10:00"))
+    kept.advance(at("09:05"))
+    kept.book(removed=("uid-09:00",))
+    kept.advance(at("10:05"))
+    assert judged(kept).bookings == 0
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else() -> None:
+    """Holds are those of motion sensors; a warning fits into its grace; every room is in shadow for good."""
+    room = RoomConfig("orion", mode="live", policy=Policy(live_after=3), sensors=(RADAR, PIR))
+    [tried] = grid([2 * MINUTE_MS], [5 * SECOND_MS])
+    assert tried.name == "grace 2m, hold 5s"
+    [changed] = tried.site(SiteConfig((room,))).rooms
+    assert changed.sensors[0] == RADAR
+    assert changed.sensors[1].hold_ms == PIR.device_hold_ms  # never shorter than the device's own
+    assert changed.policy.grace_ms == changed.policy.warn_before_release_ms == 2 * MINUTE_MS
+    assert (changed.mode, changed.policy.live_after) == ("shadow", 0)
+    [same] = AS_CONFIGURED.site(SiteConfig((room,))).rooms
+    assert (same.policy.grace_ms, same.sensors) == (room.policy.grace_ms, room.sensors)
+
+
+def test_named_policies_replace_those_of_the_same_name() -> None:
+    """Rooms of other policies stay as they were; all combinations of lists are tried."""
+    long = Policy("patient", grace_ms=30 * MINUTE_MS)
+    rooms = (RoomConfig("orion"), RoomConfig("lyra", policy=Policy("patient")))
+    changed = Variant("file", policies={"patient": long}).site(SiteConfig(rooms)).rooms
+    assert [room.policy.grace_ms for room in changed] == [10 * MINUTE_MS, 30 * MINUTE_MS]
+    assert len(grid([1, 2], [3, 4, 5])) == 6
+    assert grid() == []
