@@ -97,9 +97,9 @@ def what_if(
     ] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Run history under other policies, and tell hours given back against releases that were wrong.
+    """Tell what other policies would have come to.
 
-    Everything that a ledger recorded (sensors, calendars, people's words) is given to the rules again, with
+    Hours given back against releases that were probably wrong, from your own history. Everything that a ledger recorded (sensors, calendars, people's words) is given to the rules again, with
     other policies; what the gateway itself released is put back first, so that each is judged on the same
     bookings. The first row is as it was configured. Several lists are combined; each --policy is a row.
 

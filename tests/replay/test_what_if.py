@@ -106,13 +106,13 @@ def fortnight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_number_of_processes_changes_nothing(fortnight: Path) -> None:
-    """One at a time or three at once, in pieces: the same figures, and the work is told to its end."""
+    """One at a time or two at once, in pieces: the same figures, and the work is told to its end."""
     variants = [AS_CONFIGURED, *grid([5 * MINUTE_MS])]
     with LedgerReader(fortnight) as reader:
         assert len(stretches(reader, None, None)) > 1
     told: list[tuple[int, int]] = []
     alone = what_if(fortnight, variants, jobs=1, tell=lambda done, whole: told.append((done, whole)))
-    assert alone == what_if(fortnight, variants, jobs=3)
+    assert alone == what_if(fortnight, variants, jobs=2)
     assert alone.lived[0].total.releases > 0
     assert told[-1][0] == told[-1][1]
     assert all(one[0] <= other[0] for one, other in pairwise(told))
@@ -126,7 +126,7 @@ def test_pieces_count_every_booking_once(fortnight: Path) -> None:
     kept = [d for d in concluded if d.tally is not None and d.tally.outcome != "cancelled"]
     assert what_if(fortnight, [AS_CONFIGURED], jobs=1).lived[0].total.bookings == len(kept)
     assert all(piece.since - piece.begins >= WARM_UP_MS for piece in pieces[1:])
-    assert all(one.until == other.since for one, other in pairwise([*pieces[:1], *pieces[1:]]) if other.seq)
+    assert all(one.until == other.since for one, other in pairwise(pieces))
 
 
 def test_a_period_and_a_room_narrow_what_counts(fortnight: Path) -> None:
