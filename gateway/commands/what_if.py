@@ -99,9 +99,10 @@ def what_if(
 ) -> None:
     """Tell what other policies would have come to.
 
-    Hours given back against releases that were probably wrong, from your own history. Everything that a ledger recorded (sensors, calendars, people's words) is given to the rules again, with
-    other policies; what the gateway itself released is put back first, so that each is judged on the same
-    bookings. The first row is as it was configured. Several lists are combined; each --policy is a row.
+    Hours given back against releases that were probably wrong, from your own history. Everything that a
+    ledger recorded (sensors, calendars, people's words) is given to the rules again, with other policies;
+    what the gateway itself released is put back first, so that each is judged on the same bookings. The
+    first row is as it was configured. Several lists are combined; each --policy is a row.
 
     A release counts as probably wrong if people show within 15 minutes after it, before the booking's end.
     The ledger is only read; the gateway may go on running. What cannot be known of a history in which rooms
@@ -109,7 +110,7 @@ def what_if(
 
     Examples:
       occupancy-gateway what-if ledger.db --grace 5m,10m,15m --hold 5m,10m
-      occupancy-gateway what-if ledger.db --policy new.toml --from 90d --plot risk.svg
+      occupancy-gateway what-if ledger.db --policy new.toml --plot risk.svg
     """
     notes: list[str] = []
     variants = [AS_CONFIGURED, *(_from_file(path, notes) for path in policy or [])]

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.commands import app
-from gateway.core.units import DAY_MS, HOUR_MS
+from gateway.core.policy import Policy
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from gateway.shown.plot import Point, risk_plot
 from simulators.office import Fitting, Office
 from simulators.past import write_past
@@ -21,12 +22,12 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A morning of two rooms in shadow."""
+    """A morning of two rooms in shadow, in which hours are left alone."""
     path = tmp_path_factory.mktemp("past") / "ledger.db"
     start = 20_724 * DAY_MS + 7 * HOUR_MS
     mix: tuple[Fitting, ...] = ("radar+pir", "zigbee-pir")
     office = Office(5, 2, start_ms=start, hours=6, warm_up_ms=HOUR_MS, sensor_mix=mix)
-    write_past(path, office)
+    write_past(path, office, policy=Policy(exempt_longer_than_ms=45 * MINUTE_MS))
     return path
 
 
