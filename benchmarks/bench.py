@@ -19,7 +19,7 @@ from typing import Final
 
 import structlog
 
-from benchmarks import core, disk, graph, ingest, office, sensors, startup
+from benchmarks import core, disk, graph, ingest, office, sensors, startup, what_if
 from benchmarks.processes import file_system
 
 RESULT: Final = Path("bench.json")
@@ -38,6 +38,8 @@ class Size:
     workdays: int
     weekend: int
     """Days that are lived through in virtual time (`benchmarks.graph`)."""
+    tried_days: int
+    """Days that another policy is tried on (`benchmarks.what_if`)."""
 
 
 FULL: Final = Size(
@@ -49,6 +51,7 @@ FULL: Final = Size(
     events=1_000_000,
     workdays=2,
     weekend=1,
+    tried_days=8,
 )
 QUICK: Final = Size(
     messages=5_000,
@@ -59,6 +62,7 @@ QUICK: Final = Size(
     events=100_000,
     workdays=1,
     weekend=1,
+    tried_days=1,
 )
 CORE_RUNS: Final = 30
 
@@ -96,6 +100,7 @@ GOALS: Final = (
     Goal("startup_s_at_1m_events", "start with a ledger of a million events", "s", 2, False, 2),  # noqa: FBT003 - as above
     Goal("graph_http_per_room_day", "HTTP requests to Graph, a room and day", "1/day", 150, False, 1),  # noqa: FBT003 - as above
     Goal("oldest_calendar_s", "oldest calendar in working hours", "s", 75, False, 1),  # noqa: FBT003 - as above
+    Goal("what_if_year_s", "another policy on a year of 100 rooms", "s", 600, False),  # noqa: FBT003 - as above
     Goal("due_to_written_p95_s", "from due to written, 95 % of releases", "s", 2, False, 2),  # noqa: FBT003 - as above
 )
 
@@ -111,6 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as name:
         figures = asyncio.run(_measure(Path(name), size))
         figures |= _graph(_made(Path(name) / "graph"), size)
+        figures |= _what_if(_made(Path(name) / "what-if"), size)
     RESULT.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     say("")
     for goal in GOALS:
@@ -164,6 +170,20 @@ def _graph(folder: Path, size: Size) -> dict[str, float]:
         "due_to_written_median_s": round(lived.lag(0.5), 3),
         "due_to_written_p95_s": round(lived.lag(0.95), 3),
         "due_to_written_max_s": round(max(lived.lags_s), 3),
+    }
+
+
+def _what_if(folder: Path, size: Size) -> dict[str, float]:
+    """How long other policies take on a long history."""
+    tried = what_if.measure(folder / "ledger.db", size.tried_days)
+    say(
+        f"what-if: {tried.days} days of {what_if.ROOMS} rooms, {tried.events:,} events, {tried.policies} policies: "
+        f"{tried.wall_s:.1f} s on {os.cpu_count()} processors, {tried.cpu_us:.1f} µs an event and policy"
+    )
+    return {
+        "what_if_year_s": round(tried.year_s),
+        "what_if_cpu_us_per_event": round(tried.cpu_us, 2),
+        "what_if_events_per_day": round(tried.events / tried.days),
     }
 
 

@@ -1,0 +1,66 @@
+"""A year of 100 rooms under another policy: measured on some days, extrapolated to 365.
+
+The days are lived through by the simulated office in its usual mix of sensors (`simulators.past`), a journal
+such as a real gateway writes: about 2,500 readings, 720 looks into the calendar and 1,700 ticks a room and day.
+Every day is a workday here, which a year's weekends are not: the extrapolation is on the safe side.
+
+* *Wall*: history as it was configured and one other policy, on every processor of the machine.
+* *Processor time*: of all processes, for each event and policy.
+"""
+
+import os
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.core.policy import BreakerPolicy
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, Instant
+from gateway.replay.variants import AS_CONFIGURED, grid
+from gateway.replay.what_if import what_if
+from simulators.office import Office
+from simulators.past import write_past
+
+ROOMS: Final = 100
+START: Final[Instant] = 20_724 * DAY_MS  # Monday, 2026-09-28
+YEAR: Final = 365
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the slice took, and what a year would."""
+
+    days: int
+    events: int
+    build_s: float
+    wall_s: float
+    cpu_s: float
+    policies: int = 2
+
+    @property
+    def year_s(self) -> float:
+        """Wall time of a year on this machine."""
+        return self.wall_s * YEAR / self.days
+
+    @property
+    def cpu_us(self) -> float:
+        """Processor time of an event under one policy, in µs."""
+        return 1e6 * self.cpu_s / self.events / self.policies
+
+
+def measure(path: Path, days: int) -> Figures:
+    """Write so many days, then try another policy on them."""
+    office = Office(1, ROOMS, start_ms=START, hours=24.0 * days, warm_up_ms=8 * HOUR_MS)
+    began = time.perf_counter()
+    events = write_past(path, office, breaker=BreakerPolicy(on=False))
+    built = time.perf_counter()
+    spent = _spent()
+    what_if(path, [AS_CONFIGURED, *grid(grace=[5 * MINUTE_MS])], jobs=os.cpu_count() or 1)
+    return Figures(days, events, built - began, time.perf_counter() - built, _spent() - spent)
+
+
+def _spent() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, kinds))
