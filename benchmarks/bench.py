@@ -177,7 +177,7 @@ def _what_if(folder: Path, size: Size) -> dict[str, float]:
     """How long other policies take on a long history."""
     tried = what_if.measure(folder / "ledger.db", size.tried_days)
     say(
-        f"what-if: {tried.days} days of {what_if.ROOMS} rooms, {tried.events:,} events, {tried.policies} policies: "
+        f"what-if: {tried.days} days, {tried.events:,} events, {tried.policies} policies: "
         f"{tried.wall_s:.1f} s on {os.cpu_count()} processors, {tried.cpu_us:.1f} µs an event and policy"
     )
     return {

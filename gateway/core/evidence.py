@@ -117,12 +117,13 @@ def refresh_health(profile: SensorProfile, state: SensorState, bridge_online: bo
         and state.flapping_until == NEVER
         and state.silent_attended < SILENT_ATTENDED_LIMIT
     )
-    if not sound:
-        state.well_until = NEVER
-    elif state.showing:
-        state.well_until = min(overdue_after(profile, state), _stuck_after(state))
-    else:
-        state.well_until = overdue_after(profile, state)
+    state.well_until = well_while_sound(profile, state) if sound else NEVER
+
+
+def well_while_sound(profile: SensorProfile, state: SensorState) -> Instant:
+    """Until when a sensor is well that nothing ails but what time brings."""
+    overdue = overdue_after(profile, state)
+    return min(overdue, _stuck_after(state)) if state.showing else overdue
 
 
 def overdue_after(profile: SensorProfile, state: SensorState) -> Instant:

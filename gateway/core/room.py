@@ -37,6 +37,7 @@ from gateway.core.evidence import (
     recover,
     refresh_health,
     tells_state,
+    well_while_sound,
 )
 from gateway.core.life import Life, Previous, Released
 from gateway.core.occupancy import (
@@ -271,7 +272,7 @@ class Room:
         """
         state = self.state
         profile, sensor, bridge_online, _ = self.sensors[reading.sensor]
-        if not profile.in_service:
+        if not profile.in_service or self._hear_repeat(reading, profile, sensor, now):
             return FOREVER
         late = now < state.late_until
         proof = proof_instant(sensor, reading, now, state.heard_until if late else now)
@@ -301,6 +302,32 @@ class Room:
             sign = Sign(shown_since, now, profile.id, hit=False, healthy=was_well, late=late)
             return self._record_sign(sign, profile)
         return FOREVER
+
+    def _hear_repeat(
+        self, reading: Reading, profile: SensorProfile, sensor: SensorState, now: Instant
+    ) -> bool:
+        """A well sensor says once more what it said last: all that follows is that it lives.
+
+        Most of what is recorded is that; the long way (`hear` without this) comes to the same.
+        """
+        if (
+            reading.value != sensor.value
+            or now > sensor.well_until
+            or reading.kind != profile.senses
+            or reading.made_at is not None
+            or sensor.showing != (reading.value > 0)
+            or not (sensor.knows_state and profile.says_clear and reading.device_made)
+            or now < self.state.late_until
+        ):
+            return False
+        before = sensor.last_proof
+        if now > before:
+            sensor.proof_before, sensor.last_proof = before, now
+        sensor.told_at = now
+        sensor.well_until = well_while_sound(profile, sensor)
+        if now >= self.state.proof_wanted > before:
+            self.state.dirty = True
+        return True
 
     def _record_rise(self, reading: Reading, now: Instant, late: bool) -> Instant:
         state = self.state
