@@ -60,7 +60,7 @@ ASK_PATIENCE_MS: Final[Duration] = 45 * SECOND_MS
 
 RETRY_AFTER_MS: Final[Duration] = 2 * MINUTE_MS
 STALE_READ_MS: Final[Duration] = 2 * MINUTE_MS
-"""Exchange may show a declined occurrence for a while; only later does it count as restored."""
+"""Exchange may show what was before a write for so long; only later does it count as somebody's change."""
 
 SERIES_KEPT_MS: Final[Duration] = 60 * DAY_MS
 """A series without a counted occurrence for so long is forgotten."""
@@ -394,18 +394,18 @@ class _Conclusion:
         """A booking seen for the first time, or back after it had left."""
         state = self.state
         life = state.departed.get(booking.key)
-        if life is not None and life.ended and booking.end <= life.ended_at + MINUTE_MS:
-            life.shown_short = True
+        if life is not None:
+            life.compare_end(booking, self.now)
         if not booking.is_decided_on or booking.end <= self.now:
             return
+        if life is not None and self._stays_ended(life, booking):
+            return
         same_time = life is not None and life.booking.start == booking.start
-        if life is not None and life.ended and same_time and not _lengthened_again(life, booking):
-            return  # it was ended: our own mark on it, or its shortened end, is no new booking
         if life is None or (life.ended and not same_time) or booking.key in state.released:
             life = Life(booking, self.now, policy=state.config.policy)
         else:
             life.restored |= life.ended
-            life.ended = False
+            life.ended, life.shown_short_at = False, NEVER
             life.booking = booking
             life.gone = False
             life.first_seen_at = self.now  # its grace begins anew
@@ -422,6 +422,16 @@ class _Conclusion:
         elif not same_time and life.state != "upcoming":
             life.moved_at = self.now
             self._restart(life)
+
+    def _stays_ended(self, life: Life, booking: Booking) -> bool:
+        """It was ended, and our own mark on it, or its shortened end, is no new booking.
+
+        It is one if it was made longer since. That a read cannot show which is older than the shortened end.
+        [A stale one would end a walk-up that was over a second time, and make its past longer.]
+        """
+        cannot_be_stale = self.state.calendar_read_at - life.shown_short_at > STALE_READ_MS
+        is_new = life.booking.start != booking.start or (life.is_long_again(booking) and cannot_be_stale)
+        return life.ended and not is_new
 
     # -- rules for bookings ---------------------------------------------------------------------------
 
@@ -483,7 +493,10 @@ class _Conclusion:
         return True
 
     def _settle_restorations(self) -> None:
-        """A released booking that is still shown when no read can be stale any more is back."""
+        """What was released or ended, and is shown as if not when no read can be stale any more, is back."""
+        for key in [key for key, life in self.state.departed.items() if life.ended]:
+            if key in self.state.calendar:
+                self._meet(self.state.calendar[key])
         for life in list(self.state.lives.values()):
             if life.state == "released" and life.shown_again:
                 memory = self.state.released[life.booking.key]
@@ -976,11 +989,6 @@ def _kept_as(life: Life) -> Cause:
     if life.release_kind == "end_early":
         return "kept_checked_in"
     return "kept_seen" if life.seen_at != NEVER else "kept_unseen"
-
-
-def _lengthened_again(life: Life, booking: Booking) -> bool:
-    """Somebody has made it longer after it was ended early, and not just not shortened it yet."""
-    return life.shown_short and booking.end > life.ended_at + MINUTE_MS
 
 
 def case_of(
