@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from timeline import MIDNIGHT, PIR, RADAR, Timeline, at, booking
 
-from gateway.core.conclude import case_of
+from gateway.core.case import case_of
 from gateway.core.decisions import Reason, Write
 from gateway.core.events import Configured, ModeSet, Reviewed, WereHere, WriteOutcome
 from gateway.core.policy import Policy, SiteConfig
