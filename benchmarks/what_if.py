@@ -1,8 +1,8 @@
 """A year of 100 rooms under another policy: measured on some days, extrapolated to 365.
 
-The simulated office lives through the days in its usual mix of sensors (`simulators.past`); its journal is
-such as a real gateway writes: about 2,500 readings, 720 looks into the calendar and 1,700 ticks a room and day. Of
-eight days from a Monday on six are workdays, a little more than in a year.
+The simulated office lives through the days in its usual mix of sensors (`simulators.past`); its journal
+is such as a real gateway writes: about 2,500 readings, 720 looks into the calendar and 1,700 ticks a
+room and day. Of eight days from a Monday on six are workdays, a little more than in a year.
 
 * *Wall*: history as it was configured and one other policy, on every processor of the machine.
 * *Processor time*: of all processes, for each event and policy.

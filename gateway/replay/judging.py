@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gateway.core.conclude import RETURN_WITHIN_MS
 from gateway.core.decisions import Decision, Tally
 from gateway.core.events import WereHere
 from gateway.core.life import Life
 from gateway.core.site import Site
+from gateway.core.steps.ending import RETURN_WITHIN_MS
 from gateway.core.units import NEVER, SECOND_MS, Duration, Instant
 
 

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from gateway.core.booking import Booking
-from gateway.core.conclude import STALE_READ_MS
 from gateway.core.events import CalendarRead
+from gateway.core.steps.calendar import STALE_READ_MS
 from gateway.core.units import MINUTE_MS, Instant
 from gateway.ledger import GivenBack
 
