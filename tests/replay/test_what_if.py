@@ -33,12 +33,16 @@ def office(seed: int, rooms: int = 3, hours: float = 6.0) -> Office:
 
 
 def would_releases(path: Path, seq: int = 0) -> list[Decision]:
-    """What the run as it was configured decides, from the snapshot of event `seq` on."""
+    """What the run as it was configured decides, from the snapshot of event `seq` on.
+
+    At its end it remembers what history's gateway did, the breaker's hours among it.
+    """
     found: list[Decision] = []
     with LedgerReader(path) as reader:
         site = reader.site_at(seq) if seq else Site()
         run = begin(site, AS_CONFIGURED, lambda decision, _: found.append(decision))
         relive(((at, event) for _, at, event in reader.events(seq)), [run], PutBack((), {}))
+        assert run.site.state.breaker == reader.site().state.breaker
     return [decision for decision in found if decision.kind == "would_release"]
 
 
@@ -76,6 +80,20 @@ def test_a_live_history_is_judged_as_a_shadow_one(tmp_path: Path) -> None:
         assert (shadow.bookings, shadow.releases, shadow.wrong) == (live.bookings, live.releases, live.wrong)
         # A read that a write asked for is one more occasion: some are released a second sooner or later.
         assert abs(shadow.returned_ms - live.returned_ms) < MINUTE_MS
+
+
+def test_what_history_s_gateway_had_in_hand_is_let_go(tmp_path: Path) -> None:
+    """From the middle of a live history: nothing is released, waited for or paused, every room is in shadow."""
+    write_past(tmp_path / "live.db", office(5), mode="live", snapshot_every=2_500)
+    with LedgerReader(tmp_path / "live.db") as reader:
+        anchors = reader.snapshots()
+        sites = [reader.site_at(anchor.seq) for anchor in anchors]
+    assert any(room.released for site in sites for room in site.state.rooms.values())
+    for site in sites:
+        for room in begin(site, AS_CONFIGURED, lambda *_: None).site.state.rooms.values():
+            lives = [*room.lives.values(), *room.departed.values()]
+            assert (room.mode, room.released, room.loose_writes, room.walk_up) == ("shadow", {}, {}, None)
+            assert not [life for life in lives if life.live or life.state in ("releasing", "released")]
 
 
 def test_a_longer_grace_never_gives_back_more(tmp_path: Path) -> None:
@@ -139,9 +157,9 @@ def test_a_period_and_a_room_narrow_what_counts(fortnight: Path) -> None:
         what_if(fortnight, [AS_CONFIGURED], Asked(since=MONDAY + 99 * DAY_MS), jobs=1)
 
 
-def _lived(hours: list[int]) -> Lived:
+def _lived(hours: list[int], offset_ms: int = 0) -> Lived:
     by_day = {
-        day: Figures(releases=1, returned_ms=value * HOUR_MS, ghost_ms=8 * HOUR_MS)
+        day: Figures(releases=1, returned_ms=value * HOUR_MS + offset_ms * day**5, ghost_ms=8 * HOUR_MS)
         for day, value in enumerate(hours)
     }
     lived = Lived(AS_CONFIGURED, by_day=by_day)
@@ -159,6 +177,8 @@ def test_intervals_are_the_same_each_time_and_hold_the_figure() -> None:
     assert first.hours_within[0] < first.hours == 18 < first.hours_within[1]
     assert (second.more, second.more_within) == (6, (6, 6))
     assert first.wrong == 0 < first.wrong_within[1] < 50
+    uneven = [_lived([3] * 9, offset_ms=7)]  # no two sums are alike
+    assert estimates(uneven) == estimates(uneven)
 
 
 def test_a_few_days_have_no_interval() -> None:
