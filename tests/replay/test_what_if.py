@@ -83,7 +83,7 @@ def test_a_live_history_is_judged_as_a_shadow_one(tmp_path: Path) -> None:
 
 
 def test_what_history_s_gateway_had_in_hand_is_let_go(tmp_path: Path) -> None:
-    """From the middle of a live history: nothing is released, waited for or paused, every room is in shadow."""
+    """From the middle of a live history: nothing is released or waited for, every room is in shadow."""
     write_past(tmp_path / "live.db", office(5), mode="live", snapshot_every=2_500)
     with LedgerReader(tmp_path / "live.db") as reader:
         anchors = reader.snapshots()
