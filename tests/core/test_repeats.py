@@ -67,3 +67,16 @@ def test_alarms_that_were_set_anew_do_not_pile_up() -> None:
     timeline.book(booking("09:00", "10:00"))
     timeline.advance(at("13:00"))
     assert len(timeline.site._queue) < 20
+
+
+def test_a_repeat_that_a_conclusion_waits_for_brings_it() -> None:
+    """The first proof of life from the wanted moment on wakes the room; the one after it does not."""
+    timeline = Timeline(RADAR)
+    timeline.silence()
+    state = timeline.site.rooms["orion"].state
+    state.proof_wanted = timeline.now + SECOND_MS
+    for wakes in (True, False):
+        timeline.now += SECOND_MS
+        timeline.site.handle(Reading("radar", "presence", 0), timeline.now)
+        assert state.dirty is wakes
+        state.dirty = False
