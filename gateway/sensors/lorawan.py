@@ -71,6 +71,8 @@ class _Envelope(msgspec.Struct):
     received_at: Any = None
     deviceInfo: _Info | None = None  # noqa: N815 - ChirpStack's own key
     object: Any = None
+    objectJSON: Any = None  # noqa: N815 - the key of ChirpStack 3
+    deviceProfileName: Any = None  # noqa: N815 - the key of ChirpStack 3
     decoded_payload: Any = None
     time: Any = None
     batteryLevel: Any = None  # noqa: N815 - ChirpStack's own key
@@ -122,6 +124,8 @@ class LoraWan:
                 return _bare(payload, given)
             if message.uplink_message is not None:
                 return _things_stack(message, given)
+            if isinstance(message.objectJSON, str) and message.object is None:
+                message.object = _third(message.objectJSON)
             if message.deviceInfo is not None or isinstance(message.object, dict):
                 return _chirpstack(message, given)
             if isinstance(message.decoded_payload, dict):  # as webhooks and rules cut it out
@@ -149,7 +153,8 @@ def _things_stack(message: _Envelope, given: About | None) -> Understood:
 
 def _chirpstack(message: _Envelope, given: About | None) -> Understood:
     made_at = as_instant(message.time)
-    profile = message.deviceInfo.deviceProfileName if message.deviceInfo is not None else None
+    place = message if message.deviceInfo is None else message.deviceInfo
+    profile = place.deviceProfileName
     known = given or (_told(profile, "") if isinstance(profile, str) else UNKNOWN)
     if message.batteryLevel is not None and message.object is None:
         level = () if message.batteryLevelUnavailable else battery(message.batteryLevel, "batteryLevel")
@@ -160,6 +165,11 @@ def _chirpstack(message: _Envelope, given: About | None) -> Understood:
     if message.object is None and message.data is None:
         return Understood(refused="the message is no uplink", device_made=False, made_at=made_at)
     return _object(message.object, None, known, list(_signal(message.rxInfo)), made_at)
+
+
+def _third(text: str) -> Any:
+    """The decoded object as ChirpStack 3 writes it: JSON within a text. Raises PayloadError."""
+    return as_json(text.encode(errors="replace"))
 
 
 def _bare(payload: bytes, given: About | None) -> Understood:

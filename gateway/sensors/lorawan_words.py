@@ -18,7 +18,13 @@ from gateway.core.units import Instant
 from gateway.sensors.errors import shown
 from gateway.sensors.understood import How, Kind, Seen, battery, flag, listed
 from gateway.sensors.values import MAX_PEOPLE, as_instant, as_number
-from gateway.sensors.vocabulary import sounds_like_people
+from gateway.sensors.vocabulary import (
+    PARKING_KEYS,
+    POSITION_KEYS,
+    THERMOSTAT_KEYS,
+    sounds_like_people,
+    sure_kind,
+)
 
 
 class About(msgspec.Struct, frozen=True):
@@ -66,13 +72,10 @@ _OF_PEOPLE: Final = re.compile(
 
 _KEYS_ELSEWHERE: Final[Mapping[str, str]] = (
     dict.fromkeys(
-        listed(
-            "latitude longitude lat lon lng gps coordinates geofence_status position motion_status fix_tech"
-            " position_type location gnss_fix"
-        ),
+        POSITION_KEYS | {"position", "motion_status", "location"},
         "it tells where it is: a tracker's motion is its own",
     )
-    | dict.fromkeys(("parking_id", "parking_status", "no_beacon"), "it watches a parking bay")
+    | dict.fromkeys(PARKING_KEYS, "it watches a parking bay")
     | dict.fromkeys(("pax", "ble"), "it counts radios that it hears, not people")
     | dict.fromkeys(("angle", "tilt", "inclination", "level", "angle_x"), "it watches a thing, not a room")
 )
@@ -91,10 +94,6 @@ MOTION_KEYS: Final = listed(
     pir_detected pir_triggered pir_detection pir_motion pir_sensor movement movement_detected motion_sensor
     """
 )
-OWN_MOTION: Final = frozenset(
-    {"motion", "movement", "movement_detected", "motion_detected", "motion_event_state"}
-)
-"""Names that a device with an accelerometer gives to its own motion."""
 WORDS: Final[Mapping[str, int]] = dict.fromkeys(
     (
         "occupied",
@@ -109,6 +108,8 @@ WORDS: Final[Mapping[str, int]] = dict.fromkeys(
         "movement detected",
         "human detected",
         "detected",
+        "busy",
+        "in use",
         "true",
         "on",
         "yes",
@@ -121,6 +122,9 @@ WORDS: Final[Mapping[str, int]] = dict.fromkeys(
         "not occupied",
         "absent",
         "absence",
+        "empty",
+        "free",
+        "not in use",
         "no presence",
         "presence not detected",
         "idle",
@@ -156,6 +160,8 @@ _FAULT: Final = re.compile(r"(pir|motion|occupancy|presence|radar)_?(sensor)?_?(
 Found = tuple[list[Seen], str]
 """What was found, and why something was not taken."""
 
+NESTED: Final = listed("data measurement measurements payload values readings sensors telemetry")
+"""Keys under which decoders put all values together."""
 _STATUS: Final = frozenset({"status", "detection_status"})
 _COUNTERS: Final = frozenset({"flags", "total_counter_a", "total_counter_b"})
 """Keys that count together with others."""
@@ -203,10 +209,19 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     if any(one.value for one in faults):
         return Means(besides, "it reports a fault, so what it says of the room is not believed", final=True)
     seen, why = _of_people(decoded, lower, some, known, places)
-    nested = decoded.get("data")
-    if not seen and not why and isinstance(nested, dict) and nested and "data" not in nested:
+    nested = None if seen or why else _nested(decoded, lower)
+    if nested is not None:
         return object_means(nested, known)
     return Means((*seen, *besides), why if seen or why else _why_nothing(decoded))
+
+
+def _nested(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> dict[str, Any] | None:
+    """The object inside that holds the values, where the outer one says nothing of people."""
+    for name in NESTED:
+        inner = decoded.get(lower.get(name, ""))
+        if isinstance(inner, dict) and inner and NESTED.isdisjoint(inner):
+            return inner
+    return None
 
 
 REGION, PRESENCE, MOTION, COUNT, ENTRIES, FAULT = (1 << place for place in range(6))
@@ -228,14 +243,25 @@ def _places(name: str) -> int:
 
     Most keys of most messages bear on nothing (temperature, humidity ...), and need no closer look.
     """
+    kind = sure_kind(name)
     return (
         (REGION if _REGION.fullmatch(name) else 0)
-        | (PRESENCE if name in PRESENCE_KEYS or name in _STATUS or _NUMBERED.fullmatch(name) else 0)
-        | (MOTION if name in MOTION_KEYS else 0)
-        | (COUNT if name in COUNT_KEYS or name == "people_total_counts" else 0)
+        | (PRESENCE if _is_presence(name) or name in _STATUS else 0)
+        | (MOTION if _is_motion(name) else 0)
+        | (COUNT if name in COUNT_KEYS or kind == "count" or name == "people_total_counts" else 0)
         | (ENTRIES if name in _COUNTERS or _IN.fullmatch(name) or _LINE.fullmatch(name) else 0)
         | (FAULT if name == "flags" or _FAULT.fullmatch(name) else 0)
     )
+
+
+@lru_cache(maxsize=4_096)
+def _is_presence(name: str) -> bool:
+    return bool(name in PRESENCE_KEYS or _NUMBERED.fullmatch(name) or sure_kind(name) == "presence")
+
+
+@lru_cache(maxsize=4_096)
+def _is_motion(name: str) -> bool:
+    return name in MOTION_KEYS or sure_kind(name) == "motion"
 
 
 def _of_people(
@@ -296,7 +322,7 @@ def _presence(
     seen: list[Seen] = []
     why = ""
     for name, key in some.items():
-        if name not in PRESENCE_KEYS and not _NUMBERED.fullmatch(name):
+        if not _is_presence(name):
             continue
         value = decoded[key]
         number, not_so = _presence_value(name, value, decoded, lower, known)
@@ -315,7 +341,7 @@ def _presence(
 def _presence_value(
     name: str, value: object, decoded: Mapping[str, Any], lower: Mapping[str, str], known: About
 ) -> tuple[int | None, str]:
-    if known.thermostat and name.startswith("occup"):
+    if name.startswith("occup") and (known.thermostat or not THERMOSTAT_KEYS.isdisjoint(lower)):
         return None, "at a thermostat it may be the mode that it heats in"
     if name in {"occupied", "is_occupied"} and not (known.of_people or any("pir" in key for key in lower)):
         return None, "parking bays and bins are occupied too; give the device's vendor and model"
@@ -386,10 +412,11 @@ def _motion(
     seen: list[Seen] = []
     why = ""
     for name, key in some.items():
-        if name not in MOTION_KEYS:
+        if not _is_motion(name):
             continue
         value = decoded[key]
-        if name in OWN_MOTION and not _pirs_motion(lower, known):
+        # A device with an accelerometer gives such a name to its own motion.
+        if "pir" not in name and not _pirs_motion(lower, known):
             why = why or f"{key} may be the device's own; give its vendor and model"
             continue
         if name == "motion" and isinstance(value, int) and not isinstance(value, bool):
@@ -418,7 +445,7 @@ def _count(
     decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], _known: About
 ) -> Found:
     for name, key in some.items():
-        if name in COUNT_KEYS:
+        if name in COUNT_KEYS or sure_kind(name) == "count":
             number = _whole(decoded[key], MAX_PEOPLE)
             if number is not None:
                 return [Seen("count", number, key)], ""

@@ -21,6 +21,7 @@ from gateway.sensors.vocabulary import (
     senses_motion_only,
     senses_presence,
     sounds_like_people,
+    sure_kind,
 )
 
 NOTHING_FOUND: Final = "none of its properties tells of people"
@@ -68,6 +69,13 @@ SOMEBODY: Final = listed(
     moving_target static_target still_target stationary_target
     """
 )
+SIGNS: Final = listed(
+    """
+    presence present occupied somebody someone person human people moving movement motion static
+    stationary still breath breathing large medium small huge gigantic micro tiny sitting seated sleeping
+    """
+)
+DENIED: Final = listed("no non not none without un never off stop stopped end left leave lost fault error disabled")
 MOTION_WORDS: Final = frozenset({"motion_state", "movement", "sensor_status"})
 STILL: Final = listed(
     """
@@ -234,9 +242,9 @@ def _published(feature: Mapping[str, Any]) -> bool:
 
 def _flag(feature: Mapping[str, Any], name: str, key: str, words: str) -> Exposed | None:
     part = _PART.fullmatch(name)
-    kind = FLAGS.get(name) or (FLAGS[part["base"]] if part else None)
+    kind = FLAGS.get(name) or (FLAGS[part["base"]] if part else sure_kind(name))
     on, off = feature.get("value_on"), feature.get("value_off")
-    if kind is None or feature.get("type") != "binary" or not _published(feature):
+    if kind not in {"motion", "presence"} or feature.get("type") != "binary" or not _published(feature):
         return None
     if not isinstance(on, str | bool | int) or not isinstance(off, str | bool | int) or on == off:
         return None
@@ -263,10 +271,17 @@ def word_form(value: str) -> str:
     return value.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
-def state_values(words: object) -> dict[object, int] | None:
+def _tells_somebody(form: str) -> bool:
+    """A word that is in no list, and of which one part says that somebody is there or moves."""
+    parts = set(form.split("_"))
+    return bool(parts & SIGNS) and not parts & DENIED
+
+
+def state_values(words: object, *, of_people: bool = False) -> dict[object, int] | None:
     """From the words of an enumeration to 1 and 0; None unless it tells nobody from somebody.
 
-    Words that tell neither ("disabled", "far") are left out: they are refused when they come.
+    Words that tell neither ("disabled", "far") are left out: they are refused when they come. `of_people`:
+    its name is about people and nothing else, so that words of no list count by their parts.
     """
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         return None
@@ -275,24 +290,27 @@ def state_values(words: object) -> dict[object, int] | None:
         form = word_form(word)
         if form in NOBODY:
             table[_typed(word)] = 0
-        elif form in SOMEBODY:
+        elif form in SOMEBODY or (of_people and _tells_somebody(form)):
             table[_typed(word)] = 1
     return table if set(table.values()) == {0, 1} else None
 
 
 def _state(feature: Mapping[str, Any], name: str, key: str) -> Exposed | None:
-    if name not in STATE_WORDS or feature.get("type") != "enum" or not _published(feature):
+    if feature.get("type") != "enum" or not _published(feature):
         return None
-    table = state_values(feature.get("values"))
+    sure = sure_kind(name)
+    if name not in STATE_WORDS and sure not in {"motion", "presence"}:
+        return None
+    table = state_values(feature.get("values"), of_people=sure is not None)
     if table is None:
         return None
-    if name in MOTION_WORDS and not any(word_form(str(word[1])) in STILL for word in table):  # type: ignore[index] # typed keys
+    if (name in MOTION_WORDS or (sure == "motion" and name not in STATE_WORDS)) and not any(word_form(str(word[1])) in STILL for word in table):  # type: ignore[index] # typed keys
         return Exposed(Property(key, "motion", "state", "its words tell motion from none"), table)
     return Exposed(Property(key, "presence", "state", "its words tell nobody from somebody"), table)
 
 
 def _people(feature: Mapping[str, Any], name: str) -> Exposed | None:
-    if name not in COUNTS or feature.get("type") != "numeric":
+    if feature.get("type") != "numeric" or not (name in COUNTS or sure_kind(name) == "count"):
         return None
     unit = feature.get("unit")
     if unit not in (None, "", "people", "persons"):
