@@ -19,9 +19,12 @@ from gateway.sensors.errors import shown
 from gateway.sensors.understood import How, Kind, Seen, battery, flag, listed
 from gateway.sensors.values import MAX_PEOPLE, as_instant, as_number
 from gateway.sensors.vocabulary import (
+    INWARDS,
+    OUTWARDS,
     PARKING_KEYS,
     POSITION_KEYS,
     THERMOSTAT_KEYS,
+    plain_name,
     sounds_like_people,
     sure_kind,
 )
@@ -148,11 +151,14 @@ COUNT_KEYS: Final = listed(
     current_people current_people_count current_total people_in_room
     """
 )
-_IN: Final = re.compile(
-    r"(?P<line>line_?\d{1,2}_)?(?P<form>((people|persons|visitors|total|period|count|counter|current)_){0,3})in"
-    r"(?P<after>_total|_count|_period)?"
+_PASSAGE: Final = (
+    r"(?P<line>line_?\d{1,2}_)?"
+    r"(?P<form>((people|persons|visitors|person|total|period|count|counter|current)_){0,3})"
 )
+_AFTER: Final = r"(?P<after>_total|_count|_counter|_period)?"
+_IN: Final = re.compile(rf"{_PASSAGE}(?P<way>{INWARDS}){_AFTER}")
 """Names of passages inwards; a lone `in`, with neither a line nor a word that says what of, is none."""
+_OUT: Final = re.compile(rf"{_PASSAGE}{OUTWARDS}{_AFTER}")
 _LINE: Final = re.compile(r"line_?\d{1,2}(_total|_period)?")
 _REGION: Final = re.compile(r"region_(\d{1,2})")
 _INDOORS: Final = re.compile(r"humi|co2|light|lux|illum|pir|occup|presen|voc|sound")
@@ -193,7 +199,7 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     samples = decoded if isinstance(decoded, list) else decoded.get("samples")
     if isinstance(decoded, list) or isinstance(samples, list):
         return _samples(samples if isinstance(samples, list) else [], known)
-    lower = {plain(key): key for key in list(decoded)[:MAX_KEYS]}
+    lower = {plain_name(key): key for key in list(decoded)[:MAX_KEYS]}
     why = _elsewhere(decoded, lower)
     if why:
         return Means(refused=why, final=True)
@@ -226,15 +232,6 @@ def _nested(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> dict[str, A
 
 REGION, PRESENCE, MOTION, COUNT, ENTRIES, FAULT = (1 << place for place in range(6))
 """What a key may bear on: bits, so that a message's keys together say where to look."""
-
-
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
-
-@lru_cache(maxsize=4_096)
-def plain(key: str) -> str:
-    """A key in the form in which the words are listed: `roomPresence`, `Room_Presence`: room_presence."""
-    return _HUMP.sub("_", key[:80]).lower()
 
 
 @lru_cache(maxsize=4_096)
@@ -455,27 +452,40 @@ def _count(
 
 
 def _entries(
-    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], _known: About
+    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], known: About
 ) -> Found:
     flags = decoded.get("flags")
     if isinstance(flags, dict) and as_flag(flags.get("TPC_STOPPED")) == 1:
         return [], "the counter has stopped"
-    seen = list(_passages(decoded, some))
+    seen = list(_passages(decoded, lower, some, of_people=known.of_people))
     for name, key in some.items():
         if _LINE.fullmatch(name) and isinstance(decoded[key], dict):
             nested = list(_flat(decoded[key], name, key, 2))
             values = {path: value for _, path, value in nested}
-            seen += _passages(values, {inner: path for inner, path, _ in nested})
+            inner = {name: path for name, path, _ in nested}
+            seen += _passages(values, inner, inner, of_people=known.of_people)
     if not seen and {"total_counter_a", "total_counter_b"} <= lower.keys():
         return [], "which of the counters a and b counts inwards is not in the message"
     return seen, ""
 
 
-def _passages(decoded: Mapping[str, Any], some: Mapping[str, str]) -> Iterator[Seen]:
-    """People who went in, by key; a period's are told apart from a total's."""
+def _passages(
+    decoded: Mapping[str, Any],
+    lower: Mapping[str, str],
+    some: Mapping[str, str],
+    *,
+    of_people: bool,
+) -> Iterator[Seen]:
+    """People who went in, by key; a period's are told apart from a total's.
+
+    Weaker names (`in`, `entries`) need a partner outwards, and a device that senses people.
+    """
     for name, key in some.items():
         match = _IN.fullmatch(name)
-        if match is None or not (match["line"] or match["form"] or match["after"]):
+        if match is None:
+            continue
+        plainly = match["way"] == "in" and (match["line"] or match["form"] or match["after"])
+        if not plainly and not (of_people and any(_OUT.fullmatch(other) for other in lower)):
             continue
         number = _whole(decoded[key], MAX_TOTAL)
         if number is not None:
@@ -486,9 +496,9 @@ def _flat(value: Mapping[str, Any], name: str, key: str, depth: int) -> Iterator
     """Nested counters as if they were flat: name, path and value of each."""
     for inner, item in list(value.items())[:MAX_KEYS]:
         if isinstance(item, dict) and depth > 1:
-            yield from _flat(item, f"{name}_{plain(inner)}", f"{key}.{inner}", depth - 1)
+            yield from _flat(item, f"{name}_{plain_name(inner)}", f"{key}.{inner}", depth - 1)
         else:
-            yield f"{name}_{plain(inner)}", f"{key}.{inner}", item
+            yield f"{name}_{plain_name(inner)}", f"{key}.{inner}", item
 
 
 def _whole(value: object, most: int) -> int | None:

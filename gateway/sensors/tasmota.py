@@ -177,6 +177,8 @@ def _switch(
     if kind is None:
         whys.append(f"{key} may be a PIR or a wall switch; say which in the device")
         return
+    if isinstance(value, dict):  # detached from the relay (SetOption114): {"Switch1": {"Action": "ON"}}
+        value = value.get("Action")
     number = ON_OFF.get(value) if isinstance(value, str) else None
     if number is None:
         whys.append(f"{key} is {shown(value)}: neither ON nor OFF")

@@ -1,16 +1,17 @@
 """The common part of Home Assistant's value templates, read by a parser of its own: no code is ever run.
 
-Understood are texts with `{{ expression }}` and `{% if %} ... {% elif %} ... {% else %} ... {% endif %}`; in
-expressions `value`, `value_json` with `.key`, `['key']` and `[0]`, texts, numbers, true, false, none,
-comparisons, `in`, `and`, `or`, `not`, `a if b else c`, and a few filters. Anything else is refused
-when the template is read, so a device with an odd template is refused and never misread.
+Understood are texts with `{{ expression }}`, `{% if %} ... {% elif %} ... {% else %} ... {% endif %}` and
+`{% set name = expression %}`; in expressions `value`, `value_json` with `.key`, `['key']`, `.get('key')` and
+`[0]`, texts, numbers, lists, objects, true, false, none, comparisons, `in`, `and`, `or`, `not`,
+`a if b else c`, `iif`, and a few tests, filters and methods of texts. Anything else is refused when the
+template is read, so a device with an odd template is refused and never misread.
 Source of the forms: Home Assistant's documentation of MQTT templates; Jinja's rules for precedence.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from gateway.sensors.errors import OptionError, PayloadError, shown
@@ -20,6 +21,8 @@ MAX_TEMPLATE_CHARACTERS: Final = 2_000
 MAX_DEPTH: Final = 24
 MAX_TEXT: Final = 4_096
 """A rendered value is not longer than this."""
+MAX_ARGUMENT: Final = 200
+"""What a text is searched for, or replaced by, is not longer than this."""
 
 Scope = dict[str, Any]
 Node = Callable[[Scope], Any]
@@ -40,8 +43,10 @@ UNDEFINED: Final = _Undefined()
 _PART: Final = re.compile(r"\{\{-?(.*?)-?\}\}|\{%-?(.*?)-?%\}|\{#.*?#\}", re.DOTALL)
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<number>\d+\.\d+|\d+)|(?P<text>'[^'\\]*'|"[^"\\]*")|(?P<name>[A-Za-z_]\w*)"""
-    r"""|(?P<sign>==|!=|<=|>=|[<>()\[\].,|+\-*]))"""
+    r"""|(?P<sign>==|!=|<=|>=|[<>()\[\]{}:.,|+\-*]))"""
 )
+_KEY: Final = r"""value_json(?:\.get\(\s*['"]([^'"]+)['"]|\.(?!get\()(\w+)|\[['"]([^'"]+)['"]\])"""
+_SET: Final = re.compile(r"set\s+([A-Za-z_]\w*)\s*=(?!=)(.*)", re.DOTALL)
 _CONSTANTS: Final[Mapping[str, Any]] = {
     "true": True,
     "True": True,
@@ -50,6 +55,10 @@ _CONSTANTS: Final[Mapping[str, Any]] = {
     "none": None,
     "None": None,
 }
+
+
+RESERVED: Final = frozenset({"value", "value_json", "iif", *_CONSTANTS})
+"""Names that a template cannot set."""
 
 
 class Template:
@@ -61,14 +70,14 @@ class Template:
             raise OptionError("the template is too long to be understood")
         parts = _split(text)
         try:
-            self._node, rest = _block(parts, 0, depth=0)
+            self._node, rest = _block(parts, 0, 0, set())
         except RecursionError:
             raise OptionError(f"the template {shown(text)} is too deep to be understood") from None
         if rest != len(parts):
             raise OptionError(f"the template {shown(text)} has an end without a beginning")
         self.needs_json = "value_json" in text
-        names = re.findall(r"value_json(?:\.(\w+)|\[['\"]([^'\"]+)['\"]\])", text)
-        self.keys = tuple(dict.fromkeys(one or other for one, other in names))
+        names = re.findall(_KEY, text)
+        self.keys = tuple(dict.fromkeys("".join(one) for one in names))
         """The keys of the message that it looks at."""
 
     def render(self, payload: bytes, text: str) -> str:
@@ -117,8 +126,11 @@ def _split(text: str) -> list[tuple[str, str]]:
     return parts
 
 
-def _block(parts: list[tuple[str, str]], place: int, depth: int) -> tuple[Node, int]:
-    """What stands up to the end, or up to an elif, else or endif that belongs to somebody else."""
+def _block(parts: list[tuple[str, str]], place: int, depth: int, names: set[str]) -> tuple[Node, int]:
+    """What stands up to the end, or up to an elif, else or endif that belongs to somebody else.
+
+    `names`: what was set so far.
+    """
     if depth > MAX_DEPTH:
         raise OptionError("the template is too deep to be understood")
     nodes: list[Node] = []
@@ -128,11 +140,15 @@ def _block(parts: list[tuple[str, str]], place: int, depth: int) -> tuple[Node, 
             nodes.append(_constant(text))
             place += 1
         elif kind == "expression":
-            nodes.append(Expression(text).node)
+            nodes.append(Expression(text, names).node)
             place += 1
         elif text.startswith(("if ", "if(")):
-            node, place = _if(parts, place, depth)
+            node, place = _if(parts, place, depth, names)
             nodes.append(node)
+        elif (match := _SET.fullmatch(text)) and match[1] not in RESERVED:
+            nodes.append(_assignment(match[1], Expression(match[2], names).node))
+            names.add(match[1])
+            place += 1
         elif text in {"else", "endif"} or text.startswith("elif"):
             break
         else:
@@ -142,19 +158,27 @@ def _block(parts: list[tuple[str, str]], place: int, depth: int) -> tuple[Node, 
     return (lambda scope: "".join(written(node(scope)) for node in nodes)), place
 
 
-def _if(parts: list[tuple[str, str]], place: int, depth: int) -> tuple[Node, int]:
+def _assignment(name: str, node: Node) -> Node:
+    def assign(scope: Scope) -> str:
+        scope["set " + name] = node(scope)
+        return ""
+
+    return assign
+
+
+def _if(parts: list[tuple[str, str]], place: int, depth: int, names: set[str]) -> tuple[Node, int]:
     text = parts[place][1]
-    condition = Expression(text.removeprefix("elif").removeprefix("if")).node
-    then, place = _block(parts, place + 1, depth + 1)
+    condition = Expression(text.removeprefix("elif").removeprefix("if"), names).node
+    then, place = _block(parts, place + 1, depth + 1, names)
     otherwise: Node = _constant("")
     if place >= len(parts):
         raise OptionError("the template has an if without an endif")
     word = parts[place][1]
     if word.startswith("elif"):
-        otherwise, place = _if(parts, place, depth + 1)
+        otherwise, place = _if(parts, place, depth + 1, names)
         return (lambda scope: then(scope) if condition(scope) else otherwise(scope)), place
     if word == "else":
-        otherwise, place = _block(parts, place + 1, depth + 1)
+        otherwise, place = _block(parts, place + 1, depth + 1, names)
         if place >= len(parts) or parts[place][1] != "endif":
             raise OptionError("the template has an if without an endif")
     return (lambda scope: then(scope) if condition(scope) else otherwise(scope)), place + 1
@@ -167,9 +191,10 @@ def _constant(value: Any) -> Node:
 class Expression:
     """A recursive descent over one expression; `node` evaluates it."""
 
-    def __init__(self, text: str) -> None:
-        """Raises OptionError."""
+    def __init__(self, text: str, names: Collection[str] = ()) -> None:
+        """`names`: what was set before. Raises OptionError."""
         self._source = text
+        self._names = frozenset(names)
         self._tokens: list[tuple[str, str]] = []
         position, end = 0, len(text.rstrip())
         while position < end:
@@ -238,9 +263,7 @@ class Expression:
         left = self._signed()
         if self._take("is"):
             wanted = not self._take("not")
-            if not self._take("defined"):
-                raise self._odd(self._peek())
-            return lambda scope: (left(scope) is not UNDEFINED) is wanted
+            return self._test(left, wanted=wanted)
         negated = bool(self._take("not"))
         sign = self._take("in") if negated else self._take("==", "!=", "<", ">", "<=", ">=", "in")
         if negated and not sign:
@@ -248,6 +271,17 @@ class Expression:
         if not sign:
             return left
         return _comparison(sign, left, self._signed(), negated=negated)
+
+    def _test(self, left: Node, *, wanted: bool) -> Node:
+        if self._take("defined"):
+            return lambda scope: (left(scope) is not UNDEFINED) is wanted
+        if self._take("sameas", "eq", "equalto"):
+            other = self._signed()
+            return lambda scope: _same(left(scope), other(scope)) is wanted
+        word = self._take("true", "false", "none", "True", "False", "None")
+        if not word:
+            raise self._odd(self._peek())
+        return lambda scope: (left(scope) is _CONSTANTS[word]) is wanted
 
     def _signed(self) -> Node:
         if self._take("-"):
@@ -265,23 +299,49 @@ class Expression:
             node = self._filter(name, node)
         return node
 
-    def _filter(self, name: str, node: Node) -> Node:
+    def _arguments(self) -> list[Node]:
+        """What stands in parentheses, where any do."""
         arguments: list[Node] = []
         if self._take("("):
             while not self._take(")"):
                 arguments.append(self._choice())
                 if not self._take(",") and self._peek() != ")":
                     raise self._odd(self._peek())
+        return arguments
+
+    def _filter(self, name: str, node: Node) -> Node:
+        arguments = self._arguments()
         if name in {"default", "d"} and len(arguments) in {1, 2}:
             other = arguments[0]
             return lambda scope: other(scope) if (found := node(scope)) is UNDEFINED else found
         if name in {"int", "float"} and len(arguments) <= 1:
             fallback = arguments[0] if arguments else None
             return lambda scope: _converted(name, node(scope), fallback, scope)
+        if name == "iif":
+            return self._choose(node, arguments)
+        if name == "replace" and len(arguments) == 2:  # noqa: PLR2004 - old and new
+            return _method("replace", node, arguments)
+        if name == "round" and len(arguments) == 1:
+            places = arguments[0]
+            return lambda scope: round(_number(node(scope)), _places(places(scope)))
         simple = _FILTERS.get(name)
         if simple is None or arguments:
             raise self._odd(name)
         return lambda scope: simple(node(scope))
+
+    def _choose(self, node: Node, arguments: list[Node]) -> Node:
+        """Home Assistant's iif: what stands for true, false and none; by itself True and False."""
+        if len(arguments) > 3:  # noqa: PLR2004 - see above
+            raise self._odd("iif")
+        then = arguments[0] if arguments else _constant(True)
+        otherwise = arguments[1] if len(arguments) > 1 else _constant(False)
+        nothing = arguments[2] if len(arguments) > 2 else otherwise  # noqa: PLR2004 - see above
+
+        def choose(scope: Scope) -> Any:
+            value = node(scope)
+            return nothing(scope) if value is None else then(scope) if value else otherwise(scope)
+
+        return choose
 
     def _reached(self) -> Node:
         node = self._atom()
@@ -290,16 +350,30 @@ class Expression:
             if sign == ".":
                 if self._place >= len(self._tokens) or self._tokens[self._place][0] not in {"name", "number"}:
                     raise self._odd(self._peek())
-                key: Node = _constant(self._tokens[self._place][1])
+                name = self._tokens[self._place][1]
+                key: Node = _constant(name)
                 self._place += 1
                 if self._peek() == "(":
-                    raise self._odd("(")
+                    node = self._called(name, _noted(node) if reaches and name != "get" else node)
+                    reaches = False
+                    continue
             else:
                 key = self._choice()
                 self._expect("]")
             node = _reach(node, key)
             reaches = True
         return _noted(node) if reaches else node
+
+    def _called(self, name: str, node: Node) -> Node:
+        """`value_json.get('key', 'other')`, and methods of texts."""
+        arguments = self._arguments()
+        if name == "get" and len(arguments) in {1, 2}:
+            found = _noted(_reach(node, arguments[0]))
+            other = arguments[1] if len(arguments) > 1 else _constant(None)
+            return lambda scope: other(scope) if (value := found(scope)) is UNDEFINED else value
+        if len(arguments) not in _METHODS.get(name, ()):
+            raise self._odd(name)
+        return _method(name, node, arguments)
 
     def _atom(self) -> Node:
         if self._take("("):
@@ -313,6 +387,8 @@ class Expression:
                 if not self._take(",") and self._peek() != "]":
                     raise self._odd(self._peek())
             return lambda scope: [item(scope) for item in items]
+        if self._take("{"):
+            return self._object()
         if self._place >= len(self._tokens):
             raise self._odd("its end")
         kind, text = self._tokens[self._place]
@@ -325,7 +401,23 @@ class Expression:
             return _constant(_CONSTANTS[text])
         if kind == "name" and text in {"value", "value_json"}:
             return lambda scope: scope[text]
+        if kind == "name" and text in self._names:
+            return lambda scope: scope.get("set " + text, UNDEFINED)
+        if kind == "name" and text == "iif" and self._peek() == "(":
+            arguments = self._arguments()
+            if arguments:
+                return self._choose(arguments[0], arguments[1:])
         raise self._odd(text)
+
+    def _object(self) -> Node:
+        pairs: list[tuple[Node, Node]] = []
+        while not self._take("}"):
+            key = self._choice()
+            self._expect(":")
+            pairs.append((key, self._choice()))
+            if not self._take(",") and self._peek() != "}":
+                raise self._odd(self._peek())
+        return lambda scope: {key(scope): value(scope) for key, value in pairs}
 
 
 def _either(left: Node, right: Node) -> Node:
@@ -371,13 +463,49 @@ def _reach(node: Node, key: Node) -> Node:
     def reach(scope: Scope) -> Any:
         container, wanted = node(scope), key(scope)
         if isinstance(container, dict):
-            return container.get(wanted, UNDEFINED) if isinstance(wanted, str) else UNDEFINED
+            return container.get(wanted, UNDEFINED) if isinstance(wanted, str | int) else UNDEFINED
         if isinstance(container, list):
             index = int(wanted) if isinstance(wanted, int) or str(wanted).isdecimal() else -1
             return container[index] if 0 <= index < len(container) else UNDEFINED
         return UNDEFINED
 
     return reach
+
+
+_METHODS: Final[Mapping[str, tuple[int, ...]]] = {
+    "lower": (0,),
+    "upper": (0,),
+    "strip": (0,),
+    "split": (0, 1),
+    "replace": (2,),
+    "startswith": (1,),
+    "endswith": (1,),
+}
+"""Methods of texts, with the numbers of their arguments."""
+
+
+def _method(name: str, node: Node, arguments: list[Node]) -> Node:
+    def call(scope: Scope) -> Any:
+        text = node(scope)
+        given = [argument(scope) for argument in arguments]
+        if text is UNDEFINED or text is None or not all(isinstance(one, str) for one in given):
+            raise TypeError
+        if any(len(one) > MAX_ARGUMENT for one in given) or (given and not given[0]):
+            raise ValueError  # an empty text would stand between all letters
+        result = getattr(written(text), name)(*given)
+        return result[:MAX_TEXT] if isinstance(result, str | list) else result
+
+    return call
+
+
+def _same(left: Any, right: Any) -> bool:
+    return type(left) is type(right) and bool(left == right)
+
+
+def _places(places: Any) -> int:
+    if type(places) is not int or not 0 <= places <= 10:  # noqa: PLR2004 - more digits than anybody measures
+        raise ValueError
+    return places
 
 
 def _noted(node: Node) -> Node:
@@ -428,5 +556,6 @@ _FILTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "round": lambda value: round(_number(value)),
     "tojson": lambda value: json.dumps(value, separators=(",", ":")),
     "to_json": lambda value: json.dumps(value, separators=(",", ":")),
+    "from_json": lambda value: as_json(written(value).encode(errors="replace")),
     "is_defined": lambda value: value,
 }

@@ -44,6 +44,9 @@ PASSAGES: Final = listed(
     """
 )
 """Beside a number of people: they passed, and are not in the room now."""
+INWARDS: Final = r"(?:ins?|entr(?:y|ies)|enter(?:ed|ing)?|incoming|inbound)"
+OUTWARDS: Final = r"(?:outs?|exit(?:s|ed|ing)?|left|leaving|leave|outgoing|outbound)"
+"""The last words of a passage's name, for regular expressions."""
 _COUNTED: Final = frozenset({"person", "head", "human", "occupant"})
 _COUNTS: Final = frozenset({"count", "counter", "number", "num"})
 """`person_count` and `head_count` are numbers of people, though neither `person` nor `count` alone is."""
@@ -70,6 +73,15 @@ PIR: Final = re.compile(r"\bpir|pir\b|passive infrared|infrarot|infra-?red")
 def words_in(name: str) -> tuple[str, ...]:
     """The words of a name, in lower case: `roomPresence` and `room_presence` are the same two."""
     return tuple(word.lower() for word in _TOKEN.findall(name[:200]))
+
+
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@lru_cache(maxsize=4_096)
+def plain_name(key: str) -> str:
+    """A key in one form: `roomPresence`, `Room_Presence`, `Room presence`: room_presence."""
+    return _HUMP.sub("_", key[:80]).replace(" ", "_").lower()
 
 
 @lru_cache(maxsize=4_096)
@@ -220,6 +232,11 @@ def other_by_keys(keys: frozenset[str] | set[str]) -> str:
         if not keys.isdisjoint(known):
             return reason
     return ""
+
+
+def spaced(topic: str) -> str:
+    """The words of a topic, casefolded, as a description has them."""
+    return re.sub(r"[/_\-.]+", " ", topic[:400]).casefold()
 
 
 def other_than_room(text: str) -> str:
