@@ -15,7 +15,7 @@ import msgspec
 from gateway.sensors.availability import as_state, online_words
 from gateway.sensors.base import OptionError, check_topic, shown
 from gateway.sensors.templates import Template
-from gateway.sensors.understood import Device, How, Kind, Property, text_of
+from gateway.sensors.understood import Device, How, Kind, Property, listed, text_of
 from gateway.sensors.values import BLANKS, utf8
 from gateway.sensors.zigbee_exposes import STILL, state_values, word_form
 from gateway.sensors.vocabulary import (
@@ -67,6 +67,10 @@ _SOMEBODY_HOME: Final = re.compile(
 ELSEWHERE: Final = re.compile(
     r"curtain|blind|cover|shutter|valve|door|window|garage|parking|vehicle|\bcar\b|thermostat|phone|person_|pet"
 )
+THINGS: Final = listed(
+    "bed mattress crib cot dog cat bird animal bike bicycle package parcel mailbox litter charger machine trap"
+)
+"""In a name: of these the state tells, whatever its class says."""
 CONFIG_TOPIC: Final = re.compile(r"[^/]+/(?P<component>\w+)/(?:[^/]+/)?(?P<object>[^/]+)/config")
 
 
@@ -246,7 +250,7 @@ def _enum_kind(entity: Mapping[str, Any], name: str, options: list[Any]) -> tupl
     names = _names(entity, name, None)
     device = entity.get("device")
     elsewhere = other_than_room(text_of(device if isinstance(device, Mapping) else {}))
-    if elsewhere or ELSEWHERE.search(names):
+    if elsewhere or ELSEWHERE.search(names) or _of_things(names):
         raise OptionError(elsewhere or "its name says that it watches something else than a room")
     kinds = {kind for part in names.split("\n") if (kind := plain_kind(part)) in {"motion", "presence"}}
     table = state_values(options, of_people=True)
@@ -275,7 +279,10 @@ def _flag_kind(
     for wrong, why in (
         (device_class == "moving", "class moving: the thing itself moves, not people"),
         (device_class not in {None, *CLASSES}, f"device class {shown(device_class)} is not about people"),
-        (ELSEWHERE.search(names), "its name says that it watches something else than a room"),
+        (
+            ELSEWHERE.search(names) or _of_things(names),
+            "its name says that it watches something else than a room",
+        ),
         (entity.get("entity_category") == "config", "it is a setting"),
         (elsewhere, elsewhere),
     ):
@@ -287,6 +294,10 @@ def _flag_kind(
             raise OptionError("it has no device class, and its name does not say what it senses")
         return kinds.pop(), "its name"
     return _class_kind(str(device_class), names, about)
+
+
+def _of_things(names: str) -> bool:
+    return any(not THINGS.isdisjoint(words_in(part)) for part in names.split("\n"))
 
 
 def _class_kind(device_class: str, names: str, about: str) -> tuple[Kind, str]:

@@ -65,8 +65,17 @@ _ELSEWHERE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     ),
     (re.compile(r"paxcounter|wifi.?sniff"), "it counts radios that it hears, not people"),
     (
-        re.compile(r"inclin|tilt|manhole|waste|\bbin\b|dc4\d\d|leak|water ?meter|smoke|valve\b|vibration"),
+        re.compile(
+            r"inclin|tilt|manhole|waste|\bbin\b|dc4\d\d|leak|smoke|valve\b|vibration|\b(tank|silo|hive)\b"
+            r"|\b(mouse|rodent|rat)\b|\btraps?\b|(water|gas|energy|power|heat|electricity|flow) ?meter"
+            r"|pulse (counter|reader|meter|input)|current loop|4-20 ?ma"
+        ),
         "it watches a thing, not a room",
+    ),
+    (re.compile(r"vehicle|(?<!foot )traffic|\bbikes?\b|\bcars?\b"), "it watches vehicles, not people"),
+    (
+        re.compile(r"\bfob\b|\btags?\b|ibeacon|key ?ring|\bbeacon"),
+        "a tag's presence says that the tag is near, not that the room is in use",
     ),
 )
 _OF_PEOPLE: Final = re.compile(
@@ -153,7 +162,7 @@ COUNT_KEYS: Final = listed(
 )
 _PASSAGE: Final = (
     r"(?P<line>line_?\d{1,2}_)?"
-    r"(?P<form>((people|persons|visitors|person|total|period|count|counter|current)_){0,3})"
+    r"(?P<form>((people|persons|visitors|person|total|period|count|counter)_){0,3})"
 )
 _AFTER: Final = r"(?P<after>_total|_count|_counter|_period)?"
 _IN: Final = re.compile(rf"{_PASSAGE}(?P<way>{INWARDS}){_AFTER}")
@@ -162,6 +171,7 @@ _OUT: Final = re.compile(rf"{_PASSAGE}{OUTWARDS}{_AFTER}")
 _LINE: Final = re.compile(r"line_?\d{1,2}(_total|_period)?")
 _REGION: Final = re.compile(r"region_(\d{1,2})")
 _INDOORS: Final = re.compile(r"humi|co2|light|lux|illum|pir|occup|presen|voc|sound")
+_ACCELERATION: Final = re.compile(r"acc(el|eleration|elerometer|elerometry)?(_|$)|[xyz]_?axis|gyro")
 _FAULT: Final = re.compile(r"(pir|motion|occupancy|presence|radar)_?(sensor)?_?(failure|fault|error)")
 Found = tuple[list[Seen], str]
 """What was found, and why something was not taken."""
@@ -435,6 +445,8 @@ def _motion(
 def _pirs_motion(lower: Mapping[str, str], known: About) -> bool:
     if known.elsys or known.of_people:
         return True
+    if any(_ACCELERATION.match(key) for key in lower):
+        return False
     return any(_INDOORS.search(key) for key in lower)
 
 
@@ -485,7 +497,8 @@ def _passages(
         if match is None:
             continue
         plainly = match["way"] == "in" and (match["line"] or match["form"] or match["after"])
-        if not plainly and not (of_people and any(_OUT.fullmatch(other) for other in lower)):
+        tells_out = any(_OUT.fullmatch(other) for other in lower)
+        if not (of_people and tells_out or plainly and (of_people or tells_out)):
             continue
         number = _whole(decoded[key], MAX_TOTAL)
         if number is not None:
@@ -524,10 +537,10 @@ def _device(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) 
             yield from battery(decoded[lower[name]], lower[name])
             break
     else:
-        value = decoded.get("battery")
+        value = decoded.get(lower.get("battery", ""))
         # A battery of 3.6 or 36 is a voltage at some makers; Milesight's is a percentage throughout.
         if type(value) is int and (value > 40 or (known.milesight and value > 5)):  # noqa: PLR2004 - see above
-            yield from battery(value, "battery")
+            yield from battery(value, lower["battery"])
     for name in ("tamper", "tamper_status", "disassembled_alarm"):
         if name in lower and (number := as_flag(decoded[lower[name]])) is not None:
             yield Seen("tamper", number, lower[name])

@@ -28,7 +28,7 @@ ELSEWHERE: Final[frozenset[str]] = listed(
     bed bottle cage charger cradle crib cup dock drawer feeder fire flame fridge gun litter locker
     machine mail mailbox mains mattress oven package paper parcel pillow printer probe pump rain seat
     shelf sim sofa supply tank tool toilet tray truck usb vacuum voltage
-    allowed capacity expected limit planned
+    allowed capacity expected limit planned no not non without inverted inverse litterbox mouse trap
     """
 )
 """A name with one of these is a setting, a measure, a part of a room, or of another thing altogether."""
@@ -62,7 +62,7 @@ _BESIDES: Final = SOMEBODY | listed(
 
 RADAR: Final = re.compile(
     r"radar|mm ?-?wave|millimet|human (motion ?(&|and) ?)?presence|presence (sensor|detector)|breath"
-    r"|\b(24|60) ?g(hz)?\b|\b5\.8 ?g(hz)?\b|ld24\d\d|\bfp\d|ultrasonic"
+    r"|thermopile|thermal (array|imag)|\b(24|60) ?g(hz)?\b|\b5\.8 ?g(hz)?\b|ld24\d\d|\bfp\d|ultrasonic"
 )
 """In a description: it senses presence, also of people who sit still."""
 PIR: Final = re.compile(r"\bpir|pir\b|passive infrared|infrarot|infra-?red")
@@ -162,13 +162,15 @@ def sounds_like_people(name: str) -> bool:
 def senses_presence(text: str) -> bool:
     """Whether a device described so senses presence, rather than motion alone."""
     return bool(RADAR.search(text)) and not (
-        PIR.search(text) and not re.search(r"radar|mm ?-?wave|ghz|human presence", text)
+        PIR.search(text) and not re.search(r"radar|mm ?-?wave|ghz|human presence|thermopile", text)
     )
 
 
 def senses_motion_only(text: str) -> bool:
     """Whether a device is described as a PIR and as nothing more."""
-    return bool(PIR.search(text)) and not re.search(r"radar|mm ?-?wave|millimet|\dg(hz)?\b|\d ?ghz", text)
+    return bool(PIR.search(text)) and not re.search(
+        r"radar|mm ?-?wave|millimet|thermopile|\dg(hz)?\b|\d ?ghz", text
+    )
 
 
 _OTHERS: Final = (
@@ -199,6 +201,7 @@ _OTHERS: Final = (
     (
         re.compile(
             r"mail ?box|letter ?box|\blitter|feeder|\bvacuum|\bmower|\btrap\b|\bdrawer|\bfridge"
+            r"|garage door|(gate|door) opener|wall ?box|\bev\b|\bcharger|charging (station|point)"
             r"|\b(blind|blinds|shade|shades|shutter|awning|roller)\b|curtain (motor|robot|switch|controller|driver)"
         ),
         "it watches a thing, not a room",

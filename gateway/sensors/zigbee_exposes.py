@@ -75,7 +75,9 @@ SIGNS: Final = listed(
     stationary still breath breathing large medium small huge gigantic micro tiny sitting seated sleeping
     """
 )
-DENIED: Final = listed("no non not none without un never off stop stopped end left leave lost fault error disabled")
+DENIED: Final = listed(
+    "no non not none without un never off stop stopped end left leave lost fault error disabled"
+)
 MOTION_WORDS: Final = frozenset({"motion_state", "movement", "sensor_status"})
 STILL: Final = listed(
     """
@@ -304,7 +306,9 @@ def _state(feature: Mapping[str, Any], name: str, key: str) -> Exposed | None:
     table = state_values(feature.get("values"), of_people=sure is not None)
     if table is None:
         return None
-    if (name in MOTION_WORDS or (sure == "motion" and name not in STATE_WORDS)) and not any(word_form(str(word[1])) in STILL for word in table):  # type: ignore[index] # typed keys
+    if (name in MOTION_WORDS or (sure == "motion" and name not in STATE_WORDS)) and not any(
+        word_form(str(word[1])) in STILL for word in table
+    ):  # type: ignore[index] # typed keys
         return Exposed(Property(key, "motion", "state", "its words tell motion from none"), table)
     return Exposed(Property(key, "presence", "state", "its words tell nobody from somebody"), table)
 
