@@ -371,7 +371,7 @@ def _of_zigbee(base: str, name: str, device: Mapping[str, Any]) -> Candidate | N
 def _zigbee_options(chosen: Exposed, senses: Senses, device: Mapping[str, Any]) -> dict[str, str]:
     """As little as does: nothing for the usual names, the property's name for on and off, else all of it."""
     name = chosen.meaning.name
-    types = {type(key[1]) for key in chosen.values or () if isinstance(key, tuple)}
+    types = {kind for kind, _ in chosen.values or ()}
     if senses in MAIN and name in MAIN[senses] and types <= {bool}:
         return {}
     if chosen.values is None or types <= {bool}:

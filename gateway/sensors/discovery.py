@@ -17,7 +17,6 @@ from gateway.sensors.base import OptionError, check_topic, shown
 from gateway.sensors.templates import Template
 from gateway.sensors.understood import Device, How, Kind, Property, listed, text_of
 from gateway.sensors.values import BLANKS, utf8
-from gateway.sensors.zigbee_exposes import STILL, state_values, word_form
 from gateway.sensors.vocabulary import (
     other_than_room,
     plain_kind,
@@ -25,6 +24,7 @@ from gateway.sensors.vocabulary import (
     senses_presence,
     words_in,
 )
+from gateway.sensors.zigbee_exposes import STILL, state_values, word_form
 
 ABBREVIATED: Final[Mapping[str, str]] = {
     "avty": "availability",
@@ -68,7 +68,9 @@ ELSEWHERE: Final = re.compile(
     r"curtain|blind|cover|shutter|valve|door|window|garage|parking|vehicle|\bcar\b|thermostat|phone|person_|pet"
 )
 THINGS: Final = listed(
-    "bed mattress crib cot dog cat bird animal bike bicycle package parcel mailbox litter charger machine trap"
+    """
+    bed mattress crib cot dog cat bird animal bike bicycle package parcel mailbox litter charger machine trap
+    """
 )
 """In a name: of these the state tells, whatever its class says."""
 CONFIG_TOPIC: Final = re.compile(r"[^/]+/(?P<component>\w+)/(?:[^/]+/)?(?P<object>[^/]+)/config")

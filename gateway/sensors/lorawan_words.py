@@ -225,17 +225,17 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     if any(one.value for one in faults):
         return Means(besides, "it reports a fault, so what it says of the room is not believed", final=True)
     seen, why = _of_people(decoded, lower, some, known, places)
-    nested = None if seen or why else _nested(decoded, lower)
+    nested = None if seen or why else _nested(decoded)
     if nested is not None:
-        return object_means(nested, known)
+        inner = object_means(nested, known)
+        return msgspec.structs.replace(inner, seen=(*inner.seen, *besides))
     return Means((*seen, *besides), why if seen or why else _why_nothing(decoded))
 
 
-def _nested(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> dict[str, Any] | None:
+def _nested(decoded: Mapping[str, Any]) -> dict[str, Any] | None:
     """The object inside that holds the values, where the outer one says nothing of people."""
-    for name in NESTED:
-        inner = decoded.get(lower.get(name, ""))
-        if isinstance(inner, dict) and inner and NESTED.isdisjoint(inner):
+    for key, inner in list(decoded.items())[:MAX_KEYS]:
+        if isinstance(inner, dict) and inner and plain_name(key) in NESTED and NESTED.isdisjoint(inner):
             return inner
     return None
 
@@ -498,7 +498,7 @@ def _passages(
             continue
         plainly = match["way"] == "in" and (match["line"] or match["form"] or match["after"])
         tells_out = any(_OUT.fullmatch(other) for other in lower)
-        if not (of_people and tells_out or plainly and (of_people or tells_out)):
+        if not ((of_people and tells_out) or (plainly and (of_people or tells_out))):
             continue
         number = _whole(decoded[key], MAX_TOTAL)
         if number is not None:

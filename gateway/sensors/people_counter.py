@@ -12,7 +12,7 @@ Sources: the vendors' own documents of their HTTP and MQTT push.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.sensors.availability import availability_routes

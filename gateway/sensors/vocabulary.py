@@ -202,7 +202,8 @@ _OTHERS: Final = (
         re.compile(
             r"mail ?box|letter ?box|\blitter|feeder|\bvacuum|\bmower|\btrap\b|\bdrawer|\bfridge"
             r"|garage door|(gate|door) opener|wall ?box|\bev\b|\bcharger|charging (station|point)"
-            r"|\b(blind|blinds|shade|shades|shutter|awning|roller)\b|curtain (motor|robot|switch|controller|driver)"
+            r"|\b(blind|blinds|shade|shades|shutter|awning|roller)\b"
+            r"|curtain (motor|robot|switch|controller|driver)"
         ),
         "it watches a thing, not a room",
     ),

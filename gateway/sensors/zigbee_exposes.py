@@ -103,11 +103,15 @@ _PART: Final = re.compile(
 _ROOM: Final = re.compile(r"radar|wave|human|motion|pir|occupan|room|ghz|microwave")
 
 
+Typed = tuple[type, object]
+"""A published value, told apart by its type: true is not 1."""
+
+
 class Exposed(msgspec.Struct, frozen=True):
     """One property to read, with its values for on and off."""
 
     meaning: Property
-    values: Mapping[object, int] | None
+    values: Mapping[Typed, int] | None
     """From the published value to 1 or 0; None: the number itself."""
     whole: bool = True
     """It tells of all that the device sees, or of an endpoint; not of a part such as a zone."""
@@ -263,7 +267,7 @@ def _flag(feature: Mapping[str, Any], name: str, key: str, words: str) -> Expose
     return Exposed(Property(key, kind, how, why), {_typed(on): 1, _typed(off): 0}, whole=part is None)
 
 
-def _typed(value: object) -> object:
+def _typed(value: object) -> Typed:
     """A key that tells true from 1."""
     return (type(value), value)
 
@@ -279,7 +283,7 @@ def _tells_somebody(form: str) -> bool:
     return bool(parts & SIGNS) and not parts & DENIED
 
 
-def state_values(words: object, *, of_people: bool = False) -> dict[object, int] | None:
+def state_values(words: object, *, of_people: bool = False) -> dict[Typed, int] | None:
     """From the words of an enumeration to 1 and 0; None unless it tells nobody from somebody.
 
     Words that tell neither ("disabled", "far") are left out: they are refused when they come. `of_people`:
@@ -287,7 +291,7 @@ def state_values(words: object, *, of_people: bool = False) -> dict[object, int]
     """
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         return None
-    table: dict[object, int] = {}
+    table: dict[Typed, int] = {}
     for word in words:
         form = word_form(word)
         if form in NOBODY:
@@ -306,9 +310,8 @@ def _state(feature: Mapping[str, Any], name: str, key: str) -> Exposed | None:
     table = state_values(feature.get("values"), of_people=sure is not None)
     if table is None:
         return None
-    if (name in MOTION_WORDS or (sure == "motion" and name not in STATE_WORDS)) and not any(
-        word_form(str(word[1])) in STILL for word in table
-    ):  # type: ignore[index] # typed keys
+    of_motion = name in MOTION_WORDS or (sure == "motion" and name not in STATE_WORDS)
+    if of_motion and not any(word_form(str(word)) in STILL for _, word in table):
         return Exposed(Property(key, "motion", "state", "its words tell motion from none"), table)
     return Exposed(Property(key, "presence", "state", "its words tell nobody from somebody"), table)
 
