@@ -9,7 +9,7 @@ import zoneinfo
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -26,23 +26,14 @@ from gateway.exchange.hours import Hours
 from gateway.exchange.models import DESK_CATEGORY, HOLD_CATEGORY, WALK_UP_CATEGORY
 from gateway.links.filters import check_filter
 from gateway.links.serial import BAUD, SerialFamily
+from gateway.sensors import FAMILIES
 from gateway.settings_problems import did_you_mean
 
-Family = Literal[
-    "plain",
-    "json",
-    "zigbee2mqtt",
-    "homeassistant",
-    "esphome",
-    "tasmota",
-    "shelly",
-    "lorawan",
-    "people_counter",
-    "disruptive",
-    "enocean",
-    "ld2410",
-    "ld2450",
-]
+if TYPE_CHECKING:
+    Family = str
+else:
+    Family = Literal[tuple(FAMILIES)]
+"""The families' names, as their registry has them: error messages list them."""
 
 HOLDS_MS: Final[Mapping[str, Duration]] = {
     "motion": 10 * MINUTE_MS,

@@ -103,6 +103,25 @@ def sender_of(telegram: bytes) -> str:
     return data[-5:-1].hex() if telegram[4] == RADIO_ERP1 and length >= 6 else ""  # noqa: PLR2004 - RORG, sender, status
 
 
+def heard_profile(payload: bytes) -> str | None:
+    """The profile that a teach-in telegram tells; empty for a measurement, which may be of any profile.
+
+    None for what is no telegram of four bytes, or a teach-in telegram without a profile. Raises PayloadError.
+    """
+    telegram = last_frame(payload)
+    length = int.from_bytes(telegram[1:3], "big")
+    if telegram[4] != RADIO_ERP1 or telegram[6] != RORG_4BS or length != LENGTH_4BS:
+        return None
+    db3, db2, _, db0 = telegram[7:11]
+    if db0 & LEARN_BIT:
+        return ""
+    return _told_profile(db3, db2) if db0 & PROFILE_IN_TEACH_IN else None
+
+
+def _told_profile(db3: int, db2: int) -> str:
+    return f"A5-{db3 >> 2:02X}-{(db3 & 0x03) << 5 | db2 >> 3:02X}"
+
+
 def _telegram(telegram: bytes, profile: str | None, no_profile: str, sender: str) -> Understood:
     length, more = int.from_bytes(telegram[1:3], "big"), telegram[3]
     data, optional = telegram[6 : 6 + length], telegram[6 + length : 6 + length + more]
@@ -127,8 +146,7 @@ def _telegram(telegram: bytes, profile: str | None, no_profile: str, sender: str
 def _teach_in(db3: int, db2: int, db0: int) -> str:
     if not db0 & PROFILE_IN_TEACH_IN:
         return "a teach-in telegram, no measurement"
-    function, kind = db3 >> 2, (db3 & 0x03) << 5 | db2 >> 3
-    return f"a teach-in telegram, no measurement: it says that its profile is A5-{function:02X}-{kind:02X}"
+    return f"a teach-in telegram, no measurement: it says that its profile is {_told_profile(db3, db2)}"
 
 
 def _motion(profile: str, db1: int, db0: int) -> Seen | None:

@@ -57,9 +57,22 @@ class _Uplink(msgspec.Struct):
     rx_metadata: list[_Heard] | None = None
 
 
+class _Ids(msgspec.Struct):
+    device_id: Any = None
+
+
 class _Info(msgspec.Struct):
+    deviceName: Any = None  # noqa: N815 - ChirpStack's own key
     deviceProfileName: Any = None  # noqa: N815 - ChirpStack's own key
     tags: Any = None
+
+
+class _Named(msgspec.Struct):
+    """Of an envelope only what names the device."""
+
+    end_device_ids: _Ids | None = None
+    deviceInfo: _Info | None = None  # noqa: N815 - ChirpStack's own key
+    deviceName: Any = None  # noqa: N815 - the key of ChirpStack 3
 
 
 class _Envelope(msgspec.Struct):
@@ -84,6 +97,7 @@ class _Envelope(msgspec.Struct):
 
 
 _envelope = msgspec.json.Decoder(_Envelope).decode
+_named = msgspec.json.Decoder(_Named).decode
 NO_OBJECT: Final = "the uplink has no decoded object: set a payload formatter (codec) for the device"
 
 
@@ -137,6 +151,19 @@ class LoraWan:
             return _bare(payload, given)
 
         return reader
+
+
+def name_of(payload: bytes) -> str:
+    """The name that the network server knows the device by; empty where the message has none."""
+    try:
+        message = _named(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    ids, info = message.end_device_ids, message.deviceInfo
+    for name in (ids and ids.device_id, info and info.deviceName, message.deviceName):
+        if isinstance(name, str) and name:
+            return name
+    return ""
 
 
 def _things_stack(message: _Envelope, given: About | None) -> Understood:

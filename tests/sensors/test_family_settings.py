@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from harness import configuration
@@ -10,7 +9,6 @@ from harness import configuration
 from gateway.core.events import Availability, Reading
 from gateway.sensors import ALIASES, FAMILIES, OptionError, build_router, family_named
 from gateway.settings import SettingsError
-from gateway.settings_sections import Family
 
 DISCOVERY = {
     "stat_t": "node/orion",
@@ -35,9 +33,13 @@ options = {{ device = '{json.dumps(DISCOVERY)}' }}
 """
 
 
-def test_the_settings_and_the_registry_know_the_same_families() -> None:
-    """A family that cannot be configured is of no use, and one that is not there of none either."""
-    assert set(get_args(Family)) == set(FAMILIES)
+def test_a_family_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    """The settings take their names from the registry; a slip of the pen is found at once."""
+    with pytest.raises(SettingsError) as error:
+        configuration(tmp_path, more=SENSORS.replace('"homeassistant"', '"homeassistent"'))
+    (problem,) = error.value.problems
+    assert all(f'"{name}"' in problem for name in FAMILIES)
+    assert 'did you mean "homeassistant"?' in problem
 
 
 def test_a_described_sensor_is_configured_and_heard(tmp_path: Path) -> None:
