@@ -6,7 +6,7 @@ found. Contradictions between settings are the business of `gateway.settings_che
 
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
@@ -28,6 +28,12 @@ from gateway.links.filters import check_filter
 from gateway.links.serial import BAUD, SerialFamily
 from gateway.sensors import FAMILIES
 from gateway.settings_problems import did_you_mean
+
+
+def _one_of(names: Iterable[str]) -> str:
+    *most, last = (f'"{name}"' for name in names)
+    return f"{', '.join(most)} or {last}"
+
 
 if TYPE_CHECKING:
     Family = str
@@ -584,9 +590,7 @@ class SensorSettings(Section):
 
     id: Slug
     """Short name of the sensor, its own within the whole site."""
-    family: Family
-    """How its payloads are to be read: "plain", "json", "zigbee2mqtt", "homeassistant", "esphome", "tasmota",
-    "shelly", "lorawan", "people_counter", "disruptive", "enocean", "ld2410" or "ld2450"."""
+    family: Family = Field(description=f"How its payloads are to be read: {_one_of(FAMILIES)}.")
     topic: Topic
     """The topic it publishes on."""
     senses: Senses

@@ -29,12 +29,14 @@ def told(family: str, message: object, topic: str | None = None, device: Any = N
 
 SURE = {
     "presence": "presence room_occupied isOccupied human_presence humanPresence radar_presence"
-    " presence_detected person_detected human_detected someone_in_room people_exist user_present body_presence",
+    " presence_detected person_detected human_detected someone_in_room people_exist user_present"
+    " body_presence",
     "motion": "motion pir pir_motion motion_sensor isMotionDetected movement_detected pir_detection",
     "count": "people persons occupants head_count peopleCount person_count people_in_room numberOfPeople",
 }
 UNSURE = (
-    "mains_present usb_present battery_present card_present water_presence presence_timeout motion_sensitivity"
+    "mains_present usb_present battery_present card_present water_presence presence_timeout"
+    " motion_sensitivity"
     " thermostat_occupancy external_occupancy no_presence not_occupied max_people people_capacity"
     " people_in people_entered total_people occupancy_count presence_event moving person phone_presence"
     " motion_detection"
@@ -104,11 +106,11 @@ def enum(name: str, *values: str) -> dict[str, Any]:
     ("device", "message", "expected"),
     [
         (zigbee("radar", enum("presence", "none", "presence")), {"presence": "presence"}, [("presence", 1)]),
-        (zigbee("radar", enum("occupancy", "occupied", "vacant")), {"occupancy": "vacant"}, [("presence", 0)]),
+        (zigbee("radar", enum("occupancy", "present", "vacant")), {"occupancy": "vacant"}, [("presence", 0)]),
         (zigbee("radar", enum("motion", "none", "move", "static")), {"motion": "static"}, [("presence", 1)]),
         (zigbee("radar", enum("motion_state", "none", "huge")), {"motion_state": "huge"}, [("motion", 1)]),
         (zigbee("tank", enum("state", "empty", "tiny")), {"state": "tiny"}, []),
-        (zigbee("radar", flag("room_occupied", on="yes", off="no")), {"room_occupied": "no"}, [("presence", 0)]),
+        (zigbee("radar", flag("is_occupied", on="yes", off="no")), {"is_occupied": "no"}, [("presence", 0)]),
         (zigbee("thermopile infrared", flag("body_presence")), {"body_presence": True}, [("presence", 1)]),
         (zigbee("Infrared detector", flag("pir_motion")), {"pir_motion": True}, [("motion", 1)]),
         (zigbee("Parking sensor", flag("occupancy")), {"occupancy": True}, []),
@@ -164,7 +166,7 @@ def test_the_third_chirpstack_writes_its_object_as_text() -> None:
     assert told("lorawan", message | {"objectJSON": "{"}) == []
 
 
-# -- Home Assistant's discovery, ESPHome, Tasmota, plain values ------------------------------------------------
+# -- Home Assistant's discovery, ESPHome, Tasmota, plain values -------------------------------------------
 
 
 @pytest.mark.parametrize(
