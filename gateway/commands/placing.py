@@ -190,7 +190,7 @@ def _advice(new: SensorSettings, speaks_each: int | None) -> str:
     if speaks_each is not None:
         each = format_duration(speaks_each)
         return (
-            f"it spoke each {each} while it was listened to: if it always does, set its heartbeat = {each!r}"
+            f'it spoke each {each} while it was listened to: if it always does, set its heartbeat = "{each}"'
         )
     usual = USUAL_HEARTBEATS.get(new.family, "")
     return f"if it speaks by itself now and then, set how often in the configuration{usual}"

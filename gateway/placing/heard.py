@@ -136,7 +136,9 @@ class _Looks(msgspec.Struct):
 class Heard:
     """What was heard so far. Whatever the messages hold, it neither raises nor grows without end."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: str = "") -> None:
+        """`own`: where the gateway itself publishes. Its rooms are no sensors, whoever announces them."""
+        self._own = f"{own}/" if own else ""
         self._candidates: dict[str, Candidate] = {}
         self._looks: dict[str, _Looks] = {}
         self.left_out = 0
@@ -214,6 +216,8 @@ class Heard:
                     self._keep(candidate)
 
     def _keep(self, new: Candidate) -> None:
+        if self._own and new.topic.startswith(self._own):
+            return
         known = self._candidates.get(new.topic)
         if known is None and len(self._candidates) >= MAX_CANDIDATES:
             self.left_out += 1

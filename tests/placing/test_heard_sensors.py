@@ -254,6 +254,17 @@ def test_a_timer_is_told_from_events_by_its_equal_gaps(seconds: list[int], heart
     assert listed(ear)["rooms/orion"].heartbeat_ms == heartbeat
 
 
+def test_the_gateways_own_rooms_are_no_sensors() -> None:
+    """It announces them to Home Assistant with class occupancy; fed back they would never be empty."""
+    ear = Heard(own="occupancy")
+    config = {"name": "Orion", "stat_t": "occupancy/orion/summary", "dev_cla": "occupancy"}
+    hear(ear, "homeassistant/binary_sensor/occupancy/orion/config", config)
+    hear(ear, "occupancy/orion/presence", b"on")
+    assert listed(ear) == {}
+    hear(ear, "homeassistant/binary_sensor/other/config", config | {"stat_t": "occupancy2/orion"})
+    assert set(listed(ear)) == {"occupancy2/orion"}
+
+
 # -- EnOcean, and names ------------------------------------------------------------------------------------
 
 
