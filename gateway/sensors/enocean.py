@@ -1,9 +1,10 @@
-"""EnOcean occupancy sensors: ESP3 telegrams of the profiles A5-07-01, -02, -03 and A5-08-01.
+"""EnOcean occupancy sensors: ESP3 telegrams of the profiles A5-07-01 to -03 and A5-08-01 to -03.
 
 A telegram does not say its profile: the option `eep` does (or the device's description). What the bits mean:
 - A5-07-01: DB1 of 128 and more is PIR on, less is off.
 - A5-07-02, -03: DB0.7 is motion; without it the sensor is *uncertain*, which is not off.
-- A5-08-01: DB0.1 is the PIR, inverted: 0 is on. DB0.0 (0: the button is pressed) is left out.
+- A5-08-01, -02, -03: DB0.1 is the PIR, inverted: 0 is on. DB0.0 (0: the button is pressed) is left out. They
+  differ in the ranges of light and temperature only.
 - DB0.3 = 0 is a teach-in telegram in each of them, and never a measurement.
 Sources: EnOcean Equipment Profiles 2.6; EnOcean Serial Protocol 3.
 """
@@ -18,7 +19,7 @@ from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
 from gateway.sensors.serial_frames import esp3_framer, status_topic
 from gateway.sensors.understood import Description, Device, How, Property, Reader, Seen, Understood, text_of
 
-PROFILES: Final = ("A5-07-01", "A5-07-02", "A5-07-03", "A5-08-01")
+PROFILES: Final = ("A5-07-01", "A5-07-02", "A5-07-03", "A5-08-01", "A5-08-02", "A5-08-03")
 _PROFILE: Final = re.compile(r"\b([0-9a-f]{2})-([0-9a-f]{2})-([0-9a-f]{2})\b")
 _SENDER: Final = re.compile(r"[0-9a-f]{8}")
 RADIO_ERP1: Final = 1
@@ -152,6 +153,6 @@ def _teach_in(db3: int, db2: int, db0: int) -> str:
 def _motion(profile: str, db1: int, db0: int) -> Seen | None:
     if profile == "A5-07-01":
         return Seen("motion", int(db1 >= 128), "PIR", "hold")  # noqa: PLR2004 - from the profile's table
-    if profile == "A5-08-01":
+    if profile.startswith("A5-08"):
         return Seen("motion", int(not db0 & 0x02), "PIR", "hold")
     return Seen("motion", 1, "PIR", "pulse") if db0 & 0x80 else None

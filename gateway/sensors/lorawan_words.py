@@ -99,6 +99,8 @@ PRESENCE_KEYS: Final = listed(
     is_occupied room_occupied desk_occupied seat_occupied human_detected person_detected people_presence
     """
 )
+STATE_NAMES: Final = ("state", "status", "room_status", "room_state", "desk_status", "desk_state", "desk")
+STATE_WORDS: Final = frozenset({"occupied", "unoccupied", "not occupied", "vacant"})
 _NUMBERED: Final = re.compile(r"presence_\d{1,3}")  # Cayenne LPP: channel 48 gives presence_48
 MOTION_KEYS: Final = listed(
     """
@@ -162,7 +164,7 @@ COUNT_KEYS: Final = listed(
 )
 _PASSAGE: Final = (
     r"(?P<line>line_?\d{1,2}_)?"
-    r"(?P<form>((people|persons|visitors|person|total|period|count|counter)_){0,3})"
+    r"(?P<form>((people|persons|visitors|person|total|period|count|counter|cumulative|daily)_){0,3})"
 )
 _AFTER: Final = r"(?P<after>_total|_count|_counter|_period)?"
 _IN: Final = re.compile(rf"{_PASSAGE}(?P<way>{INWARDS}){_AFTER}")
@@ -253,7 +255,7 @@ def _places(name: str) -> int:
     kind = sure_kind(name)
     return (
         (REGION if _REGION.fullmatch(name) else 0)
-        | (PRESENCE if _is_presence(name) or name in _STATUS else 0)
+        | (PRESENCE if _is_presence(name) or name in _STATUS or name in STATE_NAMES else 0)
         | (MOTION if _is_motion(name) else 0)
         | (COUNT if name in COUNT_KEYS or kind == "count" or name == "people_total_counts" else 0)
         | (ENTRIES if name in _COUNTERS or _IN.fullmatch(name) or _LINE.fullmatch(name) else 0)
@@ -308,8 +310,9 @@ def _why_nothing(decoded: Mapping[str, Any]) -> str:
 
 def as_flag(value: object) -> int | None:
     """1 or 0 for a boolean, 0 or 1 (also written as text) or a known word; also as `{"value": ...}`."""
-    if isinstance(value, dict) and value.keys() <= {"value", "unit"} and value.get("unit") in (None, ""):
-        value = value.get("value")
+    if isinstance(value, dict) and value.get("unit") in (None, ""):
+        told = [value[key] for key in ("value", "state", "status") if key in value]
+        value = told[0] if len(told) == 1 and value.keys() <= {"value", "state", "status", "unit"} else None
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float):
@@ -342,7 +345,19 @@ def _presence(
         number = as_flag(decoded[lower["status"]])
         if number is not None:
             seen.append(Seen("presence", number, lower["status"], "hold"))
+    is_climate = known.thermostat or not THERMOSTAT_KEYS.isdisjoint(lower)
+    if not seen and not why and known.of_people and not is_climate:
+        seen += _plain_state(decoded, lower)
     return _bed_radar(decoded, lower, seen, why)
+
+
+def _plain_state(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> Iterator[Seen]:
+    """A sensor of people may call it just its state; then only words that nothing else uses count."""
+    for name in STATE_NAMES:
+        word = as_word(decoded.get(lower.get(name, ""))).replace("_", " ")
+        if word in STATE_WORDS:
+            yield Seen("presence", WORDS[word], lower[name])
+            return
 
 
 def _presence_value(

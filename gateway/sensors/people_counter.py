@@ -33,7 +33,7 @@ NOW_KEYS: Final = (
 )
 _BEFORE: Final = (
     r"(?:(?P<line>line_?\d{1,2})_)?(?:(?:people|persons|visitors|person)_)?"
-    r"(?:(?P<form>total|period|count|counter|counted|current)_)?"
+    r"(?:(?P<form>total|period|count|counter|counted|current|cumulative|daily)_)?"
 )
 _AFTER: Final = r"(?:_(?P<after>total|count|counted|counter|period))?"
 _IN: Final = re.compile(rf"{_BEFORE}(?P<way>{INWARDS}){_AFTER}")

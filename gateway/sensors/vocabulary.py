@@ -50,6 +50,8 @@ OUTWARDS: Final = r"(?:outs?|exit(?:s|ed|ing)?|left|leaving|leave|outgoing|outbo
 _COUNTED: Final = frozenset({"person", "head", "human", "occupant"})
 _COUNTS: Final = frozenset({"count", "counter", "number", "num"})
 """`person_count` and `head_count` are numbers of people, though neither `person` nor `count` alone is."""
+PIRS: Final = frozenset({"detection", "trigger", "triggered"})
+"""Beside `pir` they say that it detected somebody; beside other words they may be settings."""
 SOMEBODY: Final = listed("human humans people person persons someone somebody anyone anybody body user users")
 _THERE: Final = listed("present detected detect exist exists there has is in room")
 _BESIDES: Final = SOMEBODY | listed(
@@ -96,7 +98,7 @@ def plain_kind(name: str) -> Kind | None:
     kind = _count_kind(words) or _person_kind(words)
     if kind is not None:
         return kind if kind == "count" or not frozenset(words) & (ELSEWHERE - _ELSEWHERE_BUT) else None
-    found = frozenset(words)
+    found = frozenset(words) - (PIRS if "pir" in words else frozenset())
     if found & (PEOPLE | ELSEWHERE):
         return None
     if found & MOTION:
@@ -121,7 +123,7 @@ def sure_kind(name: str) -> Kind | None:
     if kind is not None:
         besides = PEOPLE | PEOPLE_BESIDES | _COUNTED if kind == "count" else _THERE
         return kind if found <= _BESIDES | besides else None
-    if not found <= PRESENCE | MOTION | _BESIDES | ({"detection"} if "pir" in found else frozenset()):
+    if not found <= PRESENCE | MOTION | _BESIDES | (PIRS if "pir" in found else frozenset()):
         return None
     if found & (PRESENCE - {"present"}):
         return None if found & MOTION else "presence"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.sensors import FAMILIES, PayloadError
+from gateway.sensors.serial_frames import crc8
 from gateway.sensors.understood import ROOM_KINDS
 from gateway.sensors.vocabulary import plain_kind, sure_kind
 
@@ -31,7 +32,8 @@ SURE = {
     "presence": "presence room_occupied isOccupied human_presence humanPresence radar_presence"
     " presence_detected person_detected human_detected someone_in_room people_exist user_present"
     " body_presence",
-    "motion": "motion pir pir_motion motion_sensor isMotionDetected movement_detected pir_detection",
+    "motion": "motion pir pir_motion motion_sensor isMotionDetected movement_detected pir_detection"
+    " pir_triggered",
     "count": "people persons occupants head_count peopleCount person_count people_in_room numberOfPeople",
 }
 UNSURE = (
@@ -139,7 +141,13 @@ COUNTER = "People counter"
         (ROOM, {"occupants": 3}, [("count", 3)]),
         (ROOM, {"measurements": {"occupancy": True}, "battery_level": 80}, [("presence", 1)]),
         (ROOM, {"setpoint": 20, "hvac_mode": "heat", "occupancy": "occupied"}, []),
+        (ROOM, {"setpoint": 20, "state": "occupied"}, []),
         (ROOM, {"occupancy_minutes": 3, "people_capacity": 9}, []),
+        (ROOM, {"status": "occupied"}, [("presence", 1)]),
+        (ROOM, {"status": "ok"}, []),
+        (ROOM, {"occupancy": {"state": "occupied"}}, [("presence", 1)]),
+        ("Machine", {"status": "occupied"}, []),
+        (COUNTER, {"cumulative_in": 7, "cumulative_out": 2}, [("entries", 7)]),
         (COUNTER, {"in": 7, "out": 2}, [("entries", 7)]),
         (COUNTER, {"entries": 7, "exits": 2}, [("entries", 7)]),
         (COUNTER, {"total_in": 7}, [("entries", 7)]),
@@ -221,3 +229,16 @@ def test_messages_of_the_other_families(
 ) -> None:
     """One line for each thing that was misread once."""
     assert told(family, message, topic) == expected
+
+
+@pytest.mark.parametrize("profile", ["A5-08-01", "A5-08-02", "A5-08-03"])
+@pytest.mark.parametrize(("db0", "expected"), [(0x0D, [("motion", 1)]), (0x0F, [("motion", 0)]), (0x05, [])])
+def test_the_profiles_of_one_enocean_family_differ_in_their_ranges_only(
+    profile: str, db0: int, expected: Signs
+) -> None:
+    """The bit of the PIR is 0 for on in each of them, and a teach-in telegram is no measurement."""
+    data = bytes((0xA5, 100, 3, 90, db0)) + bytes.fromhex("0181b74400")
+    head = bytes((0, len(data), 0, 1))
+    telegram = b"\x55" + head + bytes((crc8(head),)) + data + bytes((crc8(data),))
+    understood = FAMILIES["enocean"].reader({"eep": profile})("serial/stick/0181b744", telegram)
+    assert [(one.kind, one.value) for one in understood.seen] == expected
