@@ -16,11 +16,10 @@ import msgspec
 
 from gateway.core.units import Instant
 from gateway.sensors.errors import shown
+from gateway.sensors.passages import passages, tells_inwards, whole
 from gateway.sensors.understood import How, Kind, Seen, battery, flag, listed
-from gateway.sensors.values import MAX_PEOPLE, as_instant, as_number
+from gateway.sensors.values import MAX_PEOPLE, as_instant
 from gateway.sensors.vocabulary import (
-    INWARDS,
-    OUTWARDS,
     PARKING_KEYS,
     POSITION_KEYS,
     THERMOSTAT_KEYS,
@@ -162,14 +161,6 @@ COUNT_KEYS: Final = listed(
     current_people current_people_count current_total people_in_room
     """
 )
-_PASSAGE: Final = (
-    r"(?P<line>line_?\d{1,2}_)?"
-    r"(?P<form>((people|persons|visitors|person|total|period|count|counter|cumulative|daily)_){0,3})"
-)
-_AFTER: Final = r"(?P<after>_total|_count|_counter|_period)?"
-_IN: Final = re.compile(rf"{_PASSAGE}(?P<way>{INWARDS}){_AFTER}")
-"""Names of passages inwards; a lone `in`, with neither a line nor a word that says what of, is none."""
-_OUT: Final = re.compile(rf"{_PASSAGE}{OUTWARDS}{_AFTER}")
 _LINE: Final = re.compile(r"line_?\d{1,2}(_total|_period)?")
 _REGION: Final = re.compile(r"region_(\d{1,2})")
 _INDOORS: Final = re.compile(r"humi|co2|light|lux|illum|pir|occup|presen|voc|sound")
@@ -185,7 +176,6 @@ _COUNTERS: Final = frozenset({"flags", "total_counter_a", "total_counter_b"})
 """Keys that count together with others."""
 MAX_KEYS: Final = 400
 MAX_SAMPLES: Final = 1_000
-MAX_TOTAL: Final = 2**48
 
 
 @lru_cache(maxsize=1_024)
@@ -258,7 +248,7 @@ def _places(name: str) -> int:
         | (PRESENCE if _is_presence(name) or name in _STATUS or name in STATE_NAMES else 0)
         | (MOTION if _is_motion(name) else 0)
         | (COUNT if name in COUNT_KEYS or kind == "count" or name == "people_total_counts" else 0)
-        | (ENTRIES if name in _COUNTERS or _IN.fullmatch(name) or _LINE.fullmatch(name) else 0)
+        | (ENTRIES if name in _COUNTERS or tells_inwards(name) or _LINE.fullmatch(name) else 0)
         | (FAULT if name == "flags" or _FAULT.fullmatch(name) else 0)
     )
 
@@ -470,7 +460,7 @@ def _count(
 ) -> Found:
     for name, key in some.items():
         if name in COUNT_KEYS or sure_kind(name) == "count":
-            number = _whole(decoded[key], MAX_PEOPLE)
+            number = whole(decoded[key], MAX_PEOPLE)
             if number is not None:
                 return [Seen("count", number, key)], ""
     if "people_total_counts" in lower:
@@ -484,40 +474,16 @@ def _entries(
     flags = decoded.get("flags")
     if isinstance(flags, dict) and as_flag(flags.get("TPC_STOPPED")) == 1:
         return [], "the counter has stopped"
-    seen = list(_passages(decoded, lower, some, of_people=known.of_people))
+    seen = passages(decoded, lower, of_people=known.of_people)
     for name, key in some.items():
         if _LINE.fullmatch(name) and isinstance(decoded[key], dict):
             nested = list(_flat(decoded[key], name, key, 2))
             values = {path: value for _, path, value in nested}
             inner = {name: path for name, path, _ in nested}
-            seen += _passages(values, inner, inner, of_people=known.of_people)
+            seen += passages(values, inner, of_people=known.of_people)
     if not seen and {"total_counter_a", "total_counter_b"} <= lower.keys():
         return [], "which of the counters a and b counts inwards is not in the message"
     return seen, ""
-
-
-def _passages(
-    decoded: Mapping[str, Any],
-    lower: Mapping[str, str],
-    some: Mapping[str, str],
-    *,
-    of_people: bool,
-) -> Iterator[Seen]:
-    """People who went in, by key; a period's are told apart from a total's.
-
-    Weaker names (`in`, `entries`) need a partner outwards, and a device that senses people.
-    """
-    for name, key in some.items():
-        match = _IN.fullmatch(name)
-        if match is None:
-            continue
-        plainly = match["way"] == "in" and (match["line"] or match["form"] or match["after"])
-        tells_out = any(_OUT.fullmatch(other) for other in lower)
-        if not ((of_people and tells_out) or (plainly and (of_people or tells_out))):
-            continue
-        number = _whole(decoded[key], MAX_TOTAL)
-        if number is not None:
-            yield Seen("entries", number, key, "period" if "period" in name else "total")
 
 
 def _flat(value: Mapping[str, Any], name: str, key: str, depth: int) -> Iterator[tuple[str, str, Any]]:
@@ -527,11 +493,6 @@ def _flat(value: Mapping[str, Any], name: str, key: str, depth: int) -> Iterator
             yield from _flat(item, f"{name}_{plain_name(inner)}", f"{key}.{inner}", depth - 1)
         else:
             yield f"{name}_{plain_name(inner)}", f"{key}.{inner}", item
-
-
-def _whole(value: object, most: int) -> int | None:
-    number = as_number(value)
-    return int(number) if number is not None and 0 <= number <= most and number == int(number) else None
 
 
 # -- the device itself -------------------------------------------------------------------------------------

@@ -18,9 +18,10 @@ from typing import Any, Final
 from gateway.sensors.availability import availability_routes
 from gateway.sensors.base import PayloadError, Route, SensorSource, check_topic, shown
 from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
-from gateway.sensors.understood import Description, Device, How, Kind, Property, Reader, Seen, Understood
-from gateway.sensors.values import MAX_PEOPLE, as_instant, as_json, as_number
-from gateway.sensors.vocabulary import INWARDS, OUTWARDS, plain_name, sure_kind
+from gateway.sensors.passages import MAX_TOTAL, passages, tells_outwards, whole
+from gateway.sensors.understood import Description, Device, Kind, Property, Reader, Seen, Understood
+from gateway.sensors.values import MAX_PEOPLE, as_instant, as_json
+from gateway.sensors.vocabulary import plain_name, sure_kind
 
 NOW_KEYS: Final = (
     "current_total",
@@ -31,18 +32,10 @@ NOW_KEYS: Final = (
     "current_people",
     "number_of_people",
 )
-_BEFORE: Final = (
-    r"(?:(?P<line>line_?\d{1,2})_)?(?:(?:people|persons|visitors|person)_)?"
-    r"(?:(?P<form>total|period|count|counter|counted|current|cumulative|daily)_)?"
-)
-_AFTER: Final = r"(?:_(?P<after>total|count|counted|counter|period))?"
-_IN: Final = re.compile(rf"{_BEFORE}(?P<way>{INWARDS}){_AFTER}")
-_OUT: Final = re.compile(rf"{_BEFORE}{OUTWARDS}{_AFTER}")
 _OF_A_PERIOD: Final = re.compile(r"period|trigger|event|interval|since_last")
 """In the name of a list of lines: what its lines counted is of a period."""
 MAX_DEPTH: Final = 4
 MAX_ITEMS: Final = 200
-MAX_TOTAL: Final = 2**48
 
 
 class PeopleCounter:
@@ -112,22 +105,6 @@ def _counter(message: Mapping[str, Any]) -> Understood:
     return Understood(tuple(seen), why, made_at=_made_at(message, lower))
 
 
-def passages(message: Mapping[str, Any], lower: Mapping[str, str]) -> list[Seen]:
-    """People who went in, where the counter tells in from out."""
-    tells_out = any(_OUT.fullmatch(name) for name in lower)
-    found: list[Seen] = []
-    for name, key in lower.items():
-        match = _IN.fullmatch(name)
-        # `in_total` says by itself what it is; `entries` may be those of a log.
-        if match is None or not (tells_out or (match["way"] == "in" and name != "in")):
-            continue
-        number = whole(message[key], MAX_TOTAL)
-        if number is not None:
-            how: How = "period" if "period" in (match["form"], match["after"]) else "total"
-            found.append(Seen("entries", number, key, how))
-    return found
-
-
 def _nested(message: Mapping[str, Any], path: str, depth: int) -> list[Seen]:
     """Passages of lines in lists and objects: `{"line_periodic_data": [{"line": 1, "in": 3, "out": 2}]}`."""
     found: list[Seen] = []
@@ -144,19 +121,13 @@ def _nested(message: Mapping[str, Any], path: str, depth: int) -> list[Seen]:
 def _line(line: Mapping[str, Any], path: str) -> list[Seen]:
     """What one line of a list counted; only where it tells in from out."""
     lower = {plain_name(key): key for key in list(line)[:MAX_ITEMS]}
-    if not any(_OUT.fullmatch(name) for name in lower):
+    if not any(tells_outwards(name) for name in lower):
         return []
     of_a_period = bool(_OF_A_PERIOD.search(path))
     return [
         Seen("entries", one.value, f"{path}{one.property}", "period" if of_a_period else one.how)
         for one in passages(line, lower)
     ]
-
-
-def whole(value: object, most: int) -> int | None:
-    """A whole number from 0 to `most`."""
-    number = as_number(value)
-    return int(number) if number is not None and 0 <= number <= most and number == int(number) else None
 
 
 def _made_at(message: Mapping[str, Any], lower: Mapping[str, str]) -> int | None:

@@ -44,9 +44,6 @@ PASSAGES: Final = listed(
     """
 )
 """Beside a number of people: they passed, and are not in the room now."""
-INWARDS: Final = r"(?:ins?|entr(?:y|ies)|enter(?:ed|ing)?|incoming|inbound)"
-OUTWARDS: Final = r"(?:outs?|exit(?:s|ed|ing)?|left|leaving|leave|outgoing|outbound)"
-"""The last words of a passage's name, for regular expressions."""
 _COUNTED: Final = frozenset({"person", "head", "human", "occupant"})
 _COUNTS: Final = frozenset({"count", "counter", "number", "num"})
 """`person_count` and `head_count` are numbers of people, though neither `person` nor `count` alone is."""
