@@ -38,7 +38,7 @@ def passages(message: Mapping[str, Any], names: Mapping[str, str], *, of_people:
     """People who went in; `names` are the message's keys by their plain form.
 
     `total_in` says by itself what it is. Weaker names (`in`, `entries`, which may be those of a log) need a
-    partner outwards, and all need it where nothing tells that the device counts people: meters have totals too.
+    partner outwards, and all need it where nothing tells that it counts people: meters have totals too.
     """
     found: list[Seen] = []
     out: bool | None = None
