@@ -17,6 +17,7 @@ from gateway.commands import (
     quality,
     rooms,
     sensors,
+    shadow_record,
     walk,
 )
 from gateway.commands.base import CONFIG, Commands, ConfigOption
@@ -89,6 +90,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     look.explain,
     look.decisions,
     look.report,
+    shadow_record.shadow_record,
     act.check_in,
     act.keep,
     act.end,

@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.core.conclude import RETURN_WITHIN_MS
 from gateway.core.decisions import Decision, DecisionKind, Reason
-from gateway.core.room import RoomMode
+from gateway.core.events import RoomMode
 from gateway.core.units import DAY_MS, Duration, Instant
 from gateway.reports.intervals import clopper_pearson
 from gateway.reports.rooms import SETTLING
@@ -72,7 +72,9 @@ class ShadowRelease(msgspec.Struct, frozen=True):
     sensor: str = ""
     """The sensor that showed it, where it is known."""
     person_at: Instant | None = None
-    """When a person said that the booking is wanted."""
+    """When a person first said that the booking is wanted."""
+    person_did: Literal["checked_in", "kept", ""] = ""
+    """How they said it."""
     untold_at: Instant | None = None
     """From when on the sensors could not tell."""
     untold: Reason | None = None
@@ -172,7 +174,7 @@ class Bar(msgspec.Struct, frozen=True):
         return clopper_pearson(self.wrong_at_most, self.live_after)[1]
 
 
-Verdict = Literal["live", "exempt", "cannot_prove", "no_bar", "over", "missing", "met"]
+Verdict = Literal["former", "live", "exempt", "cannot_prove", "no_bar", "over", "missing", "met"]
 
 
 def verdict(bar: Bar, mode: RoomMode, *, exempt: bool, can_prove: bool) -> Verdict:
@@ -211,6 +213,7 @@ class _Watched:
     over_at: Instant | None = None
     came: tuple[Instant, str] | None = None
     person_at: Instant | None = None
+    person_did: Literal["checked_in", "kept", ""] = ""
     untold_at: Instant | None = None
     untold: Reason | None = None
 
@@ -223,7 +226,10 @@ class _Watched:
         tally = concluded.tally
         outcome = tally.outcome if tally else "unknown"
         at = self.decision.at
+        would_return_ms = tally.would_return_ms if tally else 0
         came_at, sensor = self.came or (None, "")
+        if came_at is not None and would_return_ms and came_at >= at + would_return_ms:
+            came_at, sensor = None, ""  # they came to the next booking
         told: list[tuple[bool, Afterwards]] = [
             (came_at is not None and came_at <= at + RETURN_WITHIN_MS, "came_soon"),
             (self.person_at is not None, "by_person"),
@@ -239,10 +245,11 @@ class _Watched:
             self.decision.reasons[0].code if self.decision.reasons else "no_show",
             next((one for holds, one in told if holds), "stayed_empty"),
             concluded.at,
-            tally.would_return_ms if tally else 0,
+            would_return_ms,
             came_at,
             sensor,
             self.person_at,
+            self.person_did,
             self.untold_at,
             self.untold,
         )
@@ -341,7 +348,9 @@ class _Room:
             return
         reason = decision.reasons[0] if decision.reasons else Reason("by_person")
         if decision.kind == "kept" or reason.code == "by_person":
-            watched.person_at = watched.person_at or decision.at
+            if watched.person_at is None:
+                watched.person_at = decision.at
+                watched.person_did = "kept" if decision.kind == "kept" else "checked_in"
         else:
             lasted = reason.value or 0
             watched.note_sign(decision.at - lasted if reason.at is None else reason.at, reason.sensor)
