@@ -333,6 +333,8 @@ class _Room:
                         watched.note_sign(at, reason.sensor)
             elif status.code == "unknown" and watched.untold_at is None:
                 self._take_doubt(watched, decision.at, why)
+            elif status.code == "vacant" and (status.at or 0) <= (watched.untold_at or 0):
+                watched.untold_at, watched.untold = None, None  # that time too is proven after all
 
     @staticmethod
     def _take_doubt(watched: _Watched, now: Instant, why: list[Reason]) -> None:

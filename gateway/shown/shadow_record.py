@@ -77,6 +77,12 @@ def interval_words(interval: tuple[float, float]) -> str:
     return f"{percent(interval[0])} to {percent(interval[1])}"
 
 
+def _narrow(interval: tuple[float, float]) -> str:
+    """The same, narrow enough for a column."""
+    low, high = (percent(bound).removesuffix(" %") for bound in interval)
+    return f"{low} {DASH} {high} %"
+
+
 def release_words(release: ShadowRelease, times: Times) -> str:
     """What the room looked like after one release, as a clause."""
     on, at = times.on(release.at), release.at
@@ -108,28 +114,26 @@ def _by(sensor: str) -> str:
 
 
 def verdict_words(standing: Standing, times: Times) -> str:
-    """What stands between the room and going live, in a sentence without a full stop."""
+    """When the room goes live, or why not: after "Goes live", and without a full stop."""
     bar = standing.bar
     plural = "" if bar.missing == 1 else "s"
     left = f"at most {bar.wrong_left}" if bar.wrong_left > 0 else "none"
+    theirs = f"if {left} of them is wrong" if bar.missing > 1 else "if it is not wrong"
+    theirs = "" if bar.wrong_left >= bar.missing else f" {theirs}"
+    allowed = f"at most {bar.wrong_at_most} allowed" if bar.wrong_at_most else "none allowed"
     said: dict[Verdict, str] = {
-        "former": "not in the configuration any more",
+        "former": "it is not in the configuration any more",
         "live": _live_words(standing.record, times),
-        "exempt": "exempt: nothing is released here",
+        "exempt": "never: it is exempt, and nothing is released here",
         "cannot_prove": standing.why.rstrip("."),
-        "no_bar": "a person decides: its policy has no bar (live_after)",
+        "no_bar": "by a person's word: its policy has no bar (live_after)",
         "over": (
-            f"over the bar: {bar.wrong} wrong, and {_at_most(bar.wrong_at_most)}; it does not go live by "
-            "itself any more, a person looks at them and decides"
+            f"only by a person's word: {bar.wrong} wrong, {allowed}; first find out what happened there"
         ),
-        "missing": f"{bar.missing} more judged release{plural}, {left} of them wrong",
-        "met": "the bar is met: it goes live when the next release in shadow has been judged",
+        "missing": f"after {bar.missing} more judged release{plural}{theirs}",
+        "met": "as soon as its next release is judged: the bar is met",
     }
     return said[standing.verdict]
-
-
-def _at_most(number: int) -> str:
-    return "none is allowed" if not number else f"at most {number} is allowed"
 
 
 def _live_words(record: RoomRecord, times: Times) -> str:
@@ -182,7 +186,7 @@ def counted_words(standing: Standing) -> str:
 
 def summary_words(record: RoomRecord) -> str:
     """How many were judged and would have been wrong, with the interval."""
-    running = f" {record.running} more: the booking is not over yet." if record.running else ""
+    running = f" Not judged yet, as the booking is not over: {record.running}." if record.running else ""
     if not record.judged:
         return f"No release in shadow has been judged.{running}"
     plural = "" if record.judged == 1 else "s"
@@ -211,7 +215,7 @@ def worst_words(record: RoomRecord) -> str:
 def paint_records(console: Console, standings: Sequence[Standing], times: Times) -> None:
     """All rooms with their verdict, then the newest releases that a person should look at."""
     table = listing(
-        "Room", "Mode", "Judged", "Wrong", "95 % between", "Hours", "Goes live", right=(2, 3, 4, 5)
+        "Room", "Mode", "Judged", "Wrong", "95 % within", "Hours", "Goes live", right=(2, 3, 4, 5)
     )
     for one in standings:
         record = one.record
@@ -220,7 +224,7 @@ def paint_records(console: Console, standings: Sequence[Standing], times: Times)
             text(one.mode, "" if one.mode == "live" else QUIET),
             str(record.judged),
             text(str(record.wrong), BAD if record.wrong else "") if record.judged else DASH,
-            interval_words(record.interval) if record.judged else DASH,
+            _narrow(record.interval) if record.judged else DASH,
             hours(record.would_return_ms),
             text(verdict_words(one, times), VERDICT_STYLE.get(one.verdict, "")),
         )
@@ -246,6 +250,7 @@ def paint_record(console: Console, standing: Standing, times: Times) -> None:
     record = standing.record
     console.print(text(standing.name, NAME), text(standing.mode, QUIET), sep="  ")
     console.print(text(summary_words(record)))
+    console.print(text(_outlook(standing, times), VERDICT_STYLE.get(standing.verdict, "")))
     if record.judged:
         console.print(text(RULE, QUIET))
         console.print()
@@ -259,17 +264,25 @@ def paint_record(console: Console, standing: Standing, times: Times) -> None:
             text("hours would have been given back that nobody used"),
         )
         console.print(counts)
-    console.print()
     lines = [worst_words(record), against_the_bar(standing), counted_words(standing)]
-    if standing.why and standing.verdict != "cannot_prove":
+    if standing.verdict != "cannot_prove":
         lines.append(standing.why)
-    for line in filter(None, lines):
+    found = [line for line in lines if line]
+    if found:
+        console.print()
+    for line in found:
         console.print(text(line))
-    words_ = verdict_words(standing, times)
-    console.print(text(f"{words_[0].upper()}{words_[1:]}.", VERDICT_STYLE.get(standing.verdict, "")))
     if record.releases:
         console.print()
         _paint_releases(console, record.releases, times, {})
+
+
+def _outlook(standing: Standing, times: Times) -> str:
+    """The verdict as a sentence of its own."""
+    said = verdict_words(standing, times)
+    if standing.verdict in ("exempt", "no_bar", "over", "missing", "met"):
+        return f"It goes live {said}."
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def _style(kind: Afterwards) -> str:
