@@ -1,0 +1,300 @@
+"""What shadow would have released and how that would have gone, held to the core's own counters."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from scenarios import SCRIPTS, Player, Script
+from timeline import PIR, RADAR, Timeline, at, booking
+
+from gateway.core.booking import Booking
+from gateway.core.decisions import Decision, Reason
+from gateway.core.events import CheckedIn, Kept, ModeSet, WereHere
+from gateway.core.policy import Policy
+from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.reports.intervals import clopper_pearson
+from gateway.reports.shadow_record import Bar, RoomRecord, ShadowRelease, shadow_records, verdict
+
+HOUR = booking("09:00", "10:00", "a")
+
+
+def shadow(*bookings: Booking, policy: Policy | None = None) -> Timeline:
+    """A room in shadow with a radar; nobody comes to its bookings: due and released 10 min after the start."""
+    line = Timeline(RADAR, mode="shadow", policy=policy)
+    line.book(*(bookings or (HOUR,)))
+    return line
+
+
+def record(line: Timeline, since: Instant = 0, until: Instant = 2**62) -> RoomRecord:
+    """What the report says of the room, held to what the core has counted where no period is asked for."""
+    found = shadow_records(line.decisions, since, until).get("orion", RoomRecord("orion"))
+    core = line.site.rooms["orion"].state.record
+    if not since and until == 2**62:
+        assert (found.judged, found.wrong) == (core.judged, core.wrong)
+    return found
+
+
+def only(line: Timeline) -> ShadowRelease:
+    """The one release that was judged."""
+    (release,) = record(line).releases
+    return release
+
+
+# -- what came afterwards -----------------------------------------------------------------------------
+
+
+def test_a_room_that_stayed_empty_would_have_given_its_time_back() -> None:
+    """From ten past to the end: 50 minutes, right, and nothing to look at."""
+    line = shadow().until("10:01")
+    release = only(line)
+    assert (release.afterwards, release.kind) == ("stayed_empty", "no_show")
+    assert (release.at, release.over_at) == (at("09:10"), at("10:00"))
+    assert release.would_return_ms == record(line).would_return_ms == 50 * MINUTE_MS
+    assert (release.is_wrong, release.is_doubtful) == (False, False)
+
+
+def test_who_comes_within_a_quarter_of_an_hour_makes_it_wrong() -> None:
+    """With the moment and the sensor; its time would not have been free."""
+    line = shadow()
+    line.until("09:25").show("radar")
+    line.until("10:01")
+    release = only(line)
+    assert (release.afterwards, release.came_at, release.sensor) == ("came_soon", at("09:25"), "radar")
+    assert (release.is_wrong, release.is_doubtful) == (True, True)
+    assert record(line).would_return_ms == 0
+
+
+def test_who_comes_later_makes_nothing_wrong() -> None:
+    """A second beyond the quarter of an hour: the core's own edge."""
+    line = shadow()
+    line.until("09:25:01").show("radar")
+    line.until("10:01")
+    release = only(line)
+    assert (release.afterwards, release.came_at) == ("came_later", at("09:25:01"))
+    assert (release.is_wrong, release.is_doubtful) == (False, False)
+    assert record(line).would_return_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "did"), [(CheckedIn("orion", "a", "panel"), "checked_in"), (Kept("orion", "a", "panel"), "kept")]
+)
+def test_a_person_who_wants_it_is_worth_a_look(word: CheckedIn | Kept, did: str) -> None:
+    """No sensor showed anybody, so the core does not count it as wrong; the report names it."""
+    line = shadow()
+    line.until("09:14").tell(word)
+    line.until("10:01")
+    release = only(line)
+    assert (release.afterwards, release.person_did, release.person_at) == ("by_person", did, at("09:14"))
+    assert (release.is_wrong, release.is_doubtful) == (False, True)
+    assert record(line).interval_at_worst == clopper_pearson(1, 1)
+
+
+def test_a_sensor_that_falls_silent_cannot_vouch_for_an_empty_room() -> None:
+    """From when on and why; the core counts it as right, a person should look."""
+    line = shadow()
+    line.until("09:20").silence()
+    line.until("10:01")
+    release = only(line)
+    assert release.afterwards == "could_not_tell"
+    assert release.untold is not None
+    assert (release.untold.code, release.untold.sensor) == ("overdue", "radar")
+    assert release.untold_at is not None
+    assert at("09:20") < release.untold_at < at("09:23")
+    assert (release.is_wrong, release.is_doubtful) == (False, True)
+
+
+def test_a_restart_that_is_no_gap_leaves_no_doubt() -> None:
+    """Within what the broker queues the proof goes on as if nothing had been."""
+    line = shadow()
+    line.until("09:20").restart(until="09:20:20")
+    line.until("10:01")
+    assert any(d.kind == "occupancy" and d.at == at("09:20:20") for d in line.decisions)
+    assert only(line).afterwards == "stayed_empty"
+
+
+def test_a_restart_that_is_a_gap_leaves_doubt_from_when_hearing_was_lost() -> None:
+    """Somebody may have come in meanwhile."""
+    line = shadow()
+    line.until("09:20").restart(until="09:30", session_present=False)
+    line.clear("radar")
+    line.until("10:01")
+    release = only(line)
+    assert (release.afterwards, release.untold_at) == ("could_not_tell", at("09:20"))
+
+
+def test_a_cancelled_booking_was_rightly_given_up() -> None:
+    """It left the calendar after its release and nobody had come; its time came free by itself."""
+    line = shadow()
+    line.until("09:30").book(removed=("a",))
+    line.until("10:01")
+    release = only(line)
+    assert (release.afterwards, release.over_at) == ("cancelled", at("09:30"))
+    assert record(line).would_return_ms == 0
+
+
+def test_a_moved_booking_is_judged_at_its_new_time_only() -> None:
+    """What was decided at the old time says nothing any more; cancelled before the new one, it is not judged."""
+    line = shadow()
+    line.until("09:30").book(booking("11:00", "12:00", "a"))
+    line.until("12:01")
+    assert [one.at for one in record(line).releases] == [at("11:10")]
+    line = shadow()
+    line.until("09:30").book(booking("11:00", "12:00", "a"))
+    line.until("09:40").book(removed=("a",))
+    assert record(line).releases == ()
+
+
+def test_people_of_the_next_booking_came_to_that_one() -> None:
+    """Who comes at the very end of a booking makes its release not wrong."""
+    line = shadow(booking("09:00", "09:20", "a"), booking("09:20", "10:00", "b"))
+    line.until("09:20").show("radar")
+    line.until("10:01")
+    assert only(line).afterwards == "stayed_empty"
+
+
+def test_somebody_came_back_after_a_brief_visit() -> None:
+    """A booking that had been seen: no sensor says "seen" again, and its occupancy tells."""
+    line = Timeline(RADAR, PIR, mode="shadow")
+    line.book(HOUR)
+    line.until("09:02").hit("pir")
+    line.until("09:30").hit("pir")
+    line.until("10:01")
+    release = only(line)
+    assert (release.kind, release.afterwards, release.sensor) == ("brief_visit", "came_soon", "pir")
+
+
+# -- which releases -----------------------------------------------------------------------------------
+
+
+def test_a_release_is_not_judged_before_its_booking_is_over() -> None:
+    """Until then it is only counted."""
+    line = shadow().until("09:59")
+    assert (record(line).judged, record(line).running) == (0, 1)
+    line.until("10:01")
+    assert (record(line).judged, record(line).running) == (1, 0)
+
+
+def test_a_period_has_the_releases_that_were_decided_in_it() -> None:
+    """From its begin, and before its end; when they were judged does not matter."""
+    line = shadow(*(booking(f"{h:02d}:00", f"{h:02d}:45", f"b{h}") for h in (9, 10, 11))).until("12:00")
+    assert [one.booking for one in record(line).releases] == ["b9", "b10", "b11"]
+    assert [one.booking for one in record(line, at("10:10"), at("11:10")).releases] == ["b10"]
+
+
+def test_a_room_that_went_live_tells_since_when_by_whom_and_what_came_of_it() -> None:
+    """By its own record; then what was given back, and what people reported as wrong, each mistake once."""
+    hours = [booking(f"{h:02d}:00", f"{h:02d}:45", f"b{h}") for h in (9, 10, 11)]
+    line = shadow(*hours, policy=Policy(live_after=1)).until("09:46")
+    found = record(line)
+    assert (found.live_since, found.live_by, found.opened_live) == (at("09:45"), "record", False)
+    line.until("10:20").tell(WereHere("orion", "b10"), WereHere("orion", "b10"))
+    line.until("12:00")
+    found = record(line)
+    assert (found.opened_live, found.released, found.wrong_releases) == (True, 1, 1)
+    line.tell(ModeSet("orion", "shadow"))
+    assert record(line).live_since is None
+    line.tell(ModeSet("orion", "live"))
+    found = record(line)
+    assert (found.live_by, found.released, found.wrong_releases) == ("person", 0, 0)
+    line.reconfigure(mode="live")
+    line.reconfigure(mode="shadow")
+    line.reconfigure(mode="live")
+    assert record(line).live_by == "configuration"
+
+
+def test_rooms_are_kept_apart_and_what_concerns_the_site_is_passed_over() -> None:
+    """One room's people tell nothing of another's booking, though both have the same key."""
+    decisions = [
+        Decision(kind, room, moment, "a" if kind == "would_release" else "", reasons=(Reason(code),))
+        for moment, kind, room, code in (
+            (0, "would_release", "lyra", "no_show"),
+            (0, "would_release", "orion", "no_show"),
+            (SECOND_MS, "occupancy", "lyra", "occupied"),
+            (SECOND_MS, "breaker_opened", "", "breaker_open"),
+        )
+    ]
+    found = shadow_records(decisions)
+    assert list(found) == ["lyra", "orion"]
+    assert [one.running for one in found.values()] == [1, 1]
+
+
+# -- the bar ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bar", "expected"),
+    [
+        (Bar(0, 0, 40, 0), "no_bar"),
+        (Bar(30, 1, 12, 2), "over"),
+        (Bar(30, 1, 12, 1), "missing"),
+        (Bar(30, 1, 30, 1), "met"),
+        (Bar(30, 1, 30, 2), "over"),
+    ],
+)
+def test_the_verdict_is_the_first_thing_that_stands_in_the_way(bar: Bar, expected: str) -> None:
+    """Live, exempt and blind rooms need no bar."""
+    assert verdict(bar, "shadow", exempt=False, can_prove=True) == expected
+    assert verdict(bar, "shadow", exempt=False, can_prove=False) == "cannot_prove"
+    assert verdict(bar, "shadow", exempt=True, can_prove=False) == "exempt"
+    assert verdict(bar, "live", exempt=True, can_prove=False) == "live"
+
+
+def test_the_bar_tells_what_passing_it_proves() -> None:
+    """None of 30 wrong still fits up to 11.6 %: the exact bound 1 - 0.025^(1/30)."""
+    assert Bar(30, 0, 0, 0).proves == pytest.approx(1 - 0.025 ** (1 / 30))
+    assert (Bar(30, 1, 12, 1).missing, Bar(30, 1, 31, 1).missing) == (18, 0)
+    assert Bar(30, 1, 12, 1).share == pytest.approx(1 / 30)
+
+
+def test_what_the_bar_calls_met_sets_the_core_live_and_nothing_less_does() -> None:
+    """The verdict after each judged release is what the core then does."""
+    hours = [booking(f"{h:02d}:00", f"{h:02d}:45", f"b{h}") for h in range(9, 13)]
+    line = shadow(*hours, policy=Policy(live_after=3, live_if_wrong_at_most=1))
+    line.until("09:20").show("radar")
+    line.until("09:40").clear("radar")
+    for hour in range(9, 12):
+        line.until(f"{hour:02d}:46")
+        state = line.site.rooms["orion"].state
+        bar = Bar(3, 1, state.record.judged, state.record.wrong)
+        told = verdict(bar, "shadow", exempt=False, can_prove=True)
+        assert (told == "met") == (state.mode == "live"), hour
+    assert line.site.rooms["orion"].state.mode == "live"
+
+
+# -- the core's own counters --------------------------------------------------------------------------
+
+
+def was_moved_from_people(decisions: Iterable[Decision]) -> bool:
+    """A release was decided twice for one booking, as it was moved, and somebody had come in between.
+
+    The core remembers who came to the old time and counts the second release by that.
+    """
+    decided: dict[str, bool] = {}
+    for decision in decisions:
+        if decision.kind == "would_release":
+            if decided.get(decision.booking):
+                return True
+            decided[decision.booking] = False
+        elif decision.kind in ("seen", "checked_in") or "occupied" in [r.code for r in decision.reasons]:
+            decided = dict.fromkeys(decided, True)
+    return False
+
+
+@given(SCRIPTS)
+@settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+def test_the_report_agrees_with_the_cores_counters_on_any_day(script: Script) -> None:
+    """Whatever sensors, people, organizers, links and clocks do: as many judged, as many wrong."""
+    player = Player(script._replace(live=False))
+    decisions = player.play().decisions
+    assume(not was_moved_from_people(decisions))
+    core = player.site.rooms["orion"].state.record
+    found = shadow_records(decisions).get("orion", RoomRecord("orion"))
+    assert (found.judged, found.wrong) == (core.judged, core.wrong)
+    assert sum(map(found.count, ("came_soon", "by_person", "could_not_tell"))) == len(found.doubtful)
+    assert all(0 <= one.would_return_ms <= 4 * HOUR_MS for one in found.releases)
