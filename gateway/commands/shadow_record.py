@@ -37,7 +37,7 @@ def shadow_record(
     until: UntilOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Tell how the releases that shadow only recorded would have gone, and what is missing to go live.
+    """Tell how the releases of shadow would have gone.
 
     For each room: how many were judged, in how many somebody came soon afterwards (then it would have been
     wrong), between which shares the truth lies with 95 % confidence, the hours that would have been given
@@ -89,15 +89,14 @@ def _standing(office: Office, site: Site, name: str, record: RoomRecord, *, whol
     policy = state.config.policy
     bar = Bar(policy.live_after, policy.live_if_wrong_at_most, state.record.judged, state.record.wrong)
     hopes = prospect(state.config)
+    judged = verdict(bar, state.mode, exempt=state.config.exempt, can_prove=hopes.can_prove)
     return Standing(
         record,
         office.names.get(name, name),
-        state.mode,
+        state.mode if configured is not None else "former",
         policy.name,
         bar,
-        "former"
-        if configured is None
-        else verdict(bar, state.mode, exempt=state.config.exempt, can_prove=hopes.can_prove),
+        judged if configured is not None else "former",
         "" if hopes.can_prove or configured is None else hopes.why,
         office.settings.ledger.keep,
         whole,

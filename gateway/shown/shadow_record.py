@@ -42,7 +42,7 @@ LIVE_BY: Final[dict[WentLiveBy, str]] = {
     "configuration": ", by the configuration",
     "": "",
 }
-VERDICT_STYLE: Final[dict[Verdict, str]] = {"live": GOOD, "met": GOOD, "over": BAD, "cannot_prove": WARN}
+VERDICT_STYLE: Final[dict[Verdict, str]] = {"met": GOOD, "over": BAD, "cannot_prove": WARN}
 DOUBTFUL_SHOWN: Final = 20
 """So many doubtful releases are shown where no room is asked for: the newest."""
 
@@ -123,7 +123,7 @@ def verdict_words(standing: Standing, times: Times) -> str:
     allowed = f"at most {bar.wrong_at_most} allowed" if bar.wrong_at_most else "none allowed"
     said: dict[Verdict, str] = {
         "former": "it is not in the configuration any more",
-        "live": _live_words(standing.record, times),
+        "live": _live_words(standing, times),
         "exempt": "never: it is exempt, and nothing is released here",
         "cannot_prove": standing.why.rstrip("."),
         "no_bar": "by a person's word: its policy has no bar (live_after)",
@@ -136,14 +136,19 @@ def verdict_words(standing: Standing, times: Times) -> str:
     return said[standing.verdict]
 
 
-def _live_words(record: RoomRecord, times: Times) -> str:
-    since = "live"
+def _live_words(standing: Standing, times: Times) -> str:
+    record, since = standing.record, "live"
     if record.live_since is not None:
         since = f"live since {times.clock(record.live_since)}{LIVE_BY[record.live_by]}"
-        if not record.opened_live:
-            return f"{since}: from its next booking on"
-    wrong = f"{record.wrong_releases or 'none'} of them reported as wrong"
-    return f"{since}: {record.released} given back{f', {wrong}' if record.released else ''}"
+    if standing.why:
+        return f"{since}, in vain. {standing.why}".rstrip(".")
+    if record.live_since is not None and not record.opened_live:
+        return f"{since}: from its next booking on"
+    if not record.released:
+        return f"{since}: nothing given back yet"
+    return (
+        f"{since}: {record.released} given back, {record.wrong_releases or 'none'} of them reported as wrong"
+    )
 
 
 def against_the_bar(standing: Standing) -> str:
@@ -173,14 +178,14 @@ def counted_words(standing: Standing) -> str:
     bar, record = standing.bar, standing.record
     if standing.verdict == "former" or (bar.judged, bar.wrong) == (record.judged, record.wrong):
         return ""
-    counted = (
-        f"Since it knows the room the gateway has counted {bar.judged} judged, {bar.wrong} of them wrong"
-    )
+    counted = f"In all the gateway has counted {bar.judged} judged, {bar.wrong} of them wrong"
+    if bar.live_after:
+        counted += ", and the bar goes by that"
     if not standing.whole:
-        return f"{counted}; the bar goes by that."
+        return f"{counted}."
     return (
-        f"{counted}, and the bar goes by that. The ledger tells of {record.judged}: it forgets what is older "
-        f"than {words(standing.kept_ms)}."
+        f"{counted}. The ledger tells of {record.judged}: it forgets what is older than "
+        f"{words(standing.kept_ms)}."
     )
 
 
@@ -213,7 +218,7 @@ def worst_words(record: RoomRecord) -> str:
 
 
 def paint_records(console: Console, standings: Sequence[Standing], times: Times) -> None:
-    """All rooms with their verdict, then the newest releases that a person should look at."""
+    """All rooms with their verdict, then what a person should look at in those that are not live yet."""
     table = listing(
         "Room", "Mode", "Judged", "Wrong", "95 % within", "Hours", "Goes live", right=(2, 3, 4, 5)
     )
@@ -231,11 +236,17 @@ def paint_records(console: Console, standings: Sequence[Standing], times: Times)
     console.print(table)
     console.print()
     console.print(text(RULE, QUIET))
-    for one in standings:
-        counted = counted_words(one)
-        if counted:
-            console.print(text(f"{one.name}: {counted}", QUIET))
-    doubtful = sorted((r for one in standings for r in one.record.doubtful), key=lambda r: (r.at, r.room))
+    fewer = sum(bool(one.whole and counted_words(one)) for one in standings)
+    if fewer:
+        kept = words(standings[0].kept_ms)
+        console.print(
+            text(
+                f"In {fewer} of the rooms the gateway has counted what the ledger forgets after {kept}.",
+                QUIET,
+            )
+        )
+    undecided = [one for one in standings if one.mode != "live"]
+    doubtful = sorted((r for one in undecided for r in one.record.doubtful), key=lambda r: (r.at, r.room))
     if doubtful:
         shown = doubtful[-DOUBTFUL_SHOWN:]
         left = len(doubtful) - len(shown)
@@ -265,7 +276,7 @@ def paint_record(console: Console, standing: Standing, times: Times) -> None:
         )
         console.print(counts)
     lines = [worst_words(record), against_the_bar(standing), counted_words(standing)]
-    if standing.verdict != "cannot_prove":
+    if standing.verdict not in ("cannot_prove", "live"):
         lines.append(standing.why)
     found = [line for line in lines if line]
     if found:

@@ -19,7 +19,7 @@ HOUR = booking("09:00", "10:00", "a")
 
 
 def shadow(*bookings: Booking, policy: Policy | None = None) -> Timeline:
-    """A room in shadow with a radar; nobody comes to its bookings: due and released 10 min after the start."""
+    """A room in shadow with a radar; a booking that nobody comes to is released 10 min after its start."""
     line = Timeline(RADAR, mode="shadow", policy=policy)
     line.book(*(bookings or (HOUR,)))
     return line
@@ -133,7 +133,7 @@ def test_a_cancelled_booking_was_rightly_given_up() -> None:
 
 
 def test_a_moved_booking_is_judged_at_its_new_time_only() -> None:
-    """What was decided at the old time says nothing any more; cancelled before the new one, it is not judged."""
+    """What was decided at the old time says nothing any more, also if it is cancelled before the new one."""
     line = shadow()
     line.until("09:30").book(booking("11:00", "12:00", "a"))
     line.until("12:01")
