@@ -22,7 +22,6 @@ from gateway.core.decisions import Decision, DecisionKind, Reason
 from gateway.core.events import RoomMode
 from gateway.core.units import DAY_MS, Duration, Instant
 from gateway.reports.intervals import clopper_pearson
-from gateway.reports.rooms import SETTLING
 
 KINDS: Final[tuple[DecisionKind, ...]] = (
     "opened",
@@ -338,8 +337,8 @@ class _Room:
 
     @staticmethod
     def _take_doubt(watched: _Watched, now: Instant, why: list[Reason]) -> None:
-        """The sensors cannot tell any more, for another reason than people who just left."""
-        if not why or SETTLING.intersection(reason.code for reason in why):
+        """The sensors cannot tell any more, though the room had been proven empty."""
+        if not why:
             return
         lost = why[0].at if why[0].code == "not_hearing" and why[0].at is not None else now
         watched.untold_at, watched.untold = max(lost, watched.decision.at), why[0]

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from scenarios import SCRIPTS, Player, Script
-from timeline import PIR, RADAR, Timeline, at, booking
+from timeline import DOOR, PIR, RADAR, Timeline, at, booking
 
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision, Reason
-from gateway.core.events import CheckedIn, Kept, ModeSet, WereHere
+from gateway.core.events import CheckedIn, Kept, ModeSet, Reading, WereHere
 from gateway.core.policy import Policy
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.reports.intervals import clopper_pearson
@@ -141,15 +141,66 @@ def test_a_moved_booking_is_judged_at_its_new_time_only() -> None:
     line = shadow()
     line.until("09:30").book(booking("11:00", "12:00", "a"))
     line.until("09:40").book(removed=("a",))
+    assert (record(line).releases, record(line).running) == ((), 0)
+
+
+def test_a_moved_booking_that_is_attended_at_its_new_time_is_not_judged() -> None:
+    """There was no release there."""
+    line = shadow()
+    line.until("09:30").book(booking("11:00", "12:00", "a"))
+    line.until("11:01").show("radar")
+    line.until("12:01")
     assert record(line).releases == ()
+
+
+def test_a_booking_that_left_the_calendar_and_came_back_is_judged_each_time() -> None:
+    """As the core counts it, whatever else was released meanwhile."""
+    long = booking("09:00", "10:30", "a")
+    line = shadow(long, booking("09:30", "10:00", "b"))
+    line.until("09:20").book(removed=("a",))
+    line.until("09:45").book(long)
+    line.until("10:31")
+    told = [(one.booking, one.afterwards) for one in record(line).releases]
+    assert told == [("a", "cancelled"), ("b", "stayed_empty"), ("a", "stayed_empty")]
 
 
 def test_people_of_the_next_booking_came_to_that_one() -> None:
     """Who comes at the very end of a booking makes its release not wrong."""
     line = shadow(booking("09:00", "09:20", "a"), booking("09:20", "10:00", "b"))
-    line.until("09:20").show("radar")
+    line.until("09:19:59").now = at("09:20")
+    line.show("radar")  # in the very tick that ends it
     line.until("10:01")
-    assert only(line).afterwards == "stayed_empty"
+    release = only(line)
+    assert (release.booking, release.afterwards) == ("a", "stayed_empty")
+
+
+def test_an_old_sign_that_holds_longer_without_a_radar_is_nobody_who_came() -> None:
+    """The meeting before left a minute past; when the radar falls silent its motion counts for ten minutes."""
+    line = Timeline(RADAR, PIR, mode="shadow", policy=Policy(grace_ms=5 * MINUTE_MS))
+    line.book(booking("08:30", "09:00", "before"), HOUR)
+    line.until("08:31").show("radar")
+    line.until("09:01").clear("radar")
+    line.until("09:01:30").hit("pir")
+    line.until("09:09:30").silence("radar")
+    line.until("10:01")
+    assert any(
+        d.reasons[0].code == "occupied"
+        for d in line.decisions
+        if d.kind == "occupancy" and d.at > at("09:10")
+    )
+    release = only(line)
+    assert (release.at < at("09:10"), release.afterwards) == (True, "could_not_tell")
+
+
+def test_what_a_sensor_shows_that_nobody_believes_is_a_doubt() -> None:
+    """The door's battery is empty: the core does not count its sign, and nobody can be sure."""
+    line = Timeline(RADAR, DOOR, mode="shadow")
+    line.book(HOUR)
+    line.tell(Reading("door", "battery", 1))
+    line.until("09:20").show("door")
+    line.until("10:01")
+    release = only(line)
+    assert (release.afterwards, release.untold_at) == ("could_not_tell", at("09:20"))
 
 
 def test_somebody_came_back_after_a_brief_visit() -> None:
