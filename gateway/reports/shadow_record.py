@@ -20,7 +20,7 @@ import msgspec
 from gateway.core.conclude import RETURN_WITHIN_MS
 from gateway.core.decisions import Decision, DecisionKind, Reason
 from gateway.core.events import RoomMode
-from gateway.core.units import DAY_MS, Duration, Instant
+from gateway.core.units import DAY_MS, SECOND_MS, Duration, Instant
 from gateway.reports.intervals import clopper_pearson
 
 KINDS: Final[tuple[DecisionKind, ...]] = (
@@ -49,6 +49,10 @@ FREE: Final[frozenset[Afterwards]] = frozenset({"could_not_tell", "ended", "stay
 
 MAY_COME_BACK_MS: Final[Duration] = 2 * DAY_MS
 """The core knows a booking again for a day after its end, and judges it again then."""
+
+AT_ONCE_MS: Final[Duration] = SECOND_MS
+"""A sign that the core believes makes the room occupied within this. One that does so later was shown by a
+sensor that was ill then and is well again, which counts against nothing."""
 
 WentLiveBy = Literal["person", "record", "configuration", ""]
 
@@ -261,6 +265,8 @@ class _Room:
     room: str
     watched: dict[str, _Watched] = field(default_factory=dict)
     releases: list[ShadowRelease] = field(default_factory=list)
+    clock_untrusted: bool = False
+    """The last change of occupancy was that the clock cannot be trusted: signs are believed and not shown."""
     live_since: Instant | None = None
     live_by: WentLiveBy = ""
     opened_live: bool = False
@@ -324,11 +330,13 @@ class _Room:
         if not decision.reasons:
             return
         status, *why = decision.reasons
+        untrusted, self.clock_untrusted = self.clock_untrusted, "clock_untrusted" in [r.code for r in why]
         for watched in self.watched.values():
             if status.code == "occupied":
                 for reason in why:
                     at = decision.at if reason.at is None else reason.at
-                    if reason.code == "shows_presence" or at > watched.decision.at:
+                    believed = untrusted or decision.at <= at + AT_ONCE_MS
+                    if reason.code == "shows_presence" or (at > watched.decision.at and believed):
                         watched.note_sign(at, reason.sensor)
             elif status.code == "unknown" and watched.untold_at is None:
                 self._take_doubt(watched, decision.at, why)

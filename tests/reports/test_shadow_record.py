@@ -9,7 +9,7 @@ from timeline import DOOR, PIR, RADAR, Timeline, at, booking
 
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision, Reason
-from gateway.core.events import CheckedIn, Kept, ModeSet, Reading, WereHere
+from gateway.core.events import CheckedIn, ClockTrust, Kept, ModeSet, Reading, WereHere
 from gateway.core.policy import Policy
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.reports.intervals import clopper_pearson
@@ -122,6 +122,30 @@ def test_a_restart_that_is_a_gap_leaves_doubt_from_when_hearing_was_lost() -> No
     assert (release.afterwards, release.untold_at) == ("could_not_tell", at("09:20"))
 
 
+@pytest.mark.parametrize("recovers", ["09:21", "09:40"])
+def test_a_sensor_that_gets_well_again_makes_no_belief_of_what_it_showed(recovers: str) -> None:
+    """The room counts as occupied then, and the core does not count its sign of before."""
+    line = Timeline(RADAR, DOOR, mode="shadow")
+    line.book(HOUR)
+    line.until("09:15").tell(Reading("door", "battery", 1))
+    line.until("09:20").show("door")
+    line.until(recovers).tell(Reading("door", "battery", 80))
+    line.until("10:01")
+    assert only(line).afterwards == "could_not_tell"
+
+
+def test_what_is_shown_while_the_clock_is_not_trusted_counts() -> None:
+    """As in the core: nothing shows it before the clock is trusted again."""
+    line = Timeline(RADAR, PIR, mode="shadow")
+    line.book(HOUR)
+    line.until("09:02").hit("pir")
+    line.until("09:25").tell(ClockTrust(trusted=False))
+    line.until("09:26").hit("pir")
+    line.until("09:27").tell(ClockTrust(trusted=True))
+    line.until("10:01")
+    assert only(line).afterwards == "came_soon"
+
+
 def test_a_cancelled_booking_was_rightly_given_up() -> None:
     """It left the calendar after its release and nobody had come; its time came free by itself."""
     line = shadow()
@@ -175,7 +199,7 @@ def test_people_of_the_next_booking_came_to_that_one() -> None:
 
 
 def test_an_old_sign_that_holds_longer_without_a_radar_is_nobody_who_came() -> None:
-    """The meeting before left a minute past; when the radar falls silent its motion counts for ten minutes."""
+    """The meeting before left a minute late; without the radar its motion counts for ten minutes again."""
     line = Timeline(RADAR, PIR, mode="shadow", policy=Policy(grace_ms=5 * MINUTE_MS))
     line.book(booking("08:30", "09:00", "before"), HOUR)
     line.until("08:31").show("radar")
