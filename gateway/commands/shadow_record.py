@@ -1,5 +1,6 @@
 """`shadow-record`: what each room would have released in shadow, and whether it may go live."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
@@ -17,10 +18,12 @@ from gateway.commands.base import (
 )
 from gateway.commands.look import SinceOption, UntilOption
 from gateway.commands.moments import parse_moment
+from gateway.core.decisions import Decision
 from gateway.core.policy import RoomConfig, whole_rooms
 from gateway.core.room import RoomState
 from gateway.core.site import Site
 from gateway.core.units import Instant
+from gateway.ledger import LedgerReader
 from gateway.prospects import prospect
 from gateway.reports.shadow_record import KINDS, Bar, RoomRecord, shadow_records, verdict
 from gateway.shown.paint import console
@@ -59,7 +62,7 @@ def shadow_record(
     with office.ledger() as reader:
         rooms = [office.room(room, reader)] if room else [own.id for own in office.settings.rooms]
         with _patience():
-            records = shadow_records((d for _, _, d in reader.decisions_after(0, KINDS)), start, end)
+            records = shadow_records(_decisions(reader, room), start, end)
         site = reader.site()
         standings = [
             _standing(office, site, name, records.get(name, RoomRecord(name)), whole=whole) for name in rooms
@@ -71,6 +74,13 @@ def shadow_record(
         paint_record(console(), standings[0], office.times)
     else:
         paint_records(console(), standings, office.times)
+
+
+def _decisions(reader: LedgerReader, room: str) -> Iterable[Decision]:
+    """Of one room those are few; of all rooms they are taken one by one."""
+    if room:
+        return reader.decisions(room=room)
+    return (decision for _, _, decision in reader.decisions_after(0, KINDS))
 
 
 def _patience() -> AbstractContextManager[object]:
