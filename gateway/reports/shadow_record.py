@@ -1,7 +1,7 @@
 """What would have been released in shadow, and what each room looked like afterwards. Durations in ms.
 
-One pass over decisions. It keeps to the core's own rule (`gateway.core.conclude`), so its figures agree with
-the counters by which a room goes live:
+One pass over decisions. It keeps to the core's own rule (`gateway.core.steps.ending`), so its figures agree
+with the counters by which a room goes live:
 
 * A release in shadow is *judged* when its booking is over, left the calendar, or was ended. One whose booking
   was moved to another time is not: the room would be asked anew there.
@@ -17,9 +17,9 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from gateway.core.conclude import RETURN_WITHIN_MS
 from gateway.core.decisions import Decision, DecisionKind, Reason
 from gateway.core.events import RoomMode
+from gateway.core.steps.ending import RETURN_WITHIN_MS
 from gateway.core.units import DAY_MS, SECOND_MS, Duration, Instant
 from gateway.reports.intervals import clopper_pearson
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from gateway.core.conclude import RETURN_WITHIN_MS
 from gateway.core.explain import explain_reason, words
+from gateway.core.steps.ending import RETURN_WITHIN_MS
 from gateway.core.units import MINUTE_MS, Duration, Instant
 from gateway.reports.shadow_record import (
     AFTERWARDS,

@@ -168,16 +168,17 @@ def keep(line: Timeline, folder: Path, *, forget_before: int = 0) -> None:
     ledger.close()
 
 
-def in_shadow(**policy: int) -> Timeline:
+def in_shadow(live_after: int = 0, wrong_at_most: int = 0) -> Timeline:
     """Room orion in shadow with a radar, and four bookings of 45 minutes from nine on."""
-    line = Timeline(RADAR, mode="shadow", policy=Policy(**policy))
+    policy = Policy(live_after=live_after, live_if_wrong_at_most=wrong_at_most)
+    line = Timeline(RADAR, mode="shadow", policy=policy)
     line.book(*(booking(f"{h:02d}:00", f"{h:02d}:45", f"b{h}") for h in range(9, 13)))
     return line
 
 
 def test_what_is_missing_is_counted_and_compared_with_the_bar(folder: Path, call: Call) -> None:
     """Two more; what a room that just passes may still be; the doubt of one that a person wanted."""
-    line = in_shadow(live_after=4, live_if_wrong_at_most=1)
+    line = in_shadow(live_after=4, wrong_at_most=1)
     line.until("09:14").tell(CheckedIn("orion", "b9", "panel"))
     keep(line.until("10:46"), folder)
     words = told(call("shadow-record", "--room", "orion"))
@@ -243,7 +244,7 @@ def test_a_former_room_is_told_of_by_name(folder: Path, call: Call) -> None:
 
 def test_what_was_doubtful_in_a_live_room_is_shown_for_that_room_only(folder: Path, call: Call) -> None:
     """In the table of all rooms only those wait for a word that are not live."""
-    line = in_shadow(live_after=1, live_if_wrong_at_most=0)
+    line = in_shadow(live_after=1)
     line.until("09:14").tell(CheckedIn("orion", "b9", "panel"))
     keep(line.until("09:46"), folder)
     assert "Look at these" not in told(call("shadow-record"))
@@ -253,15 +254,14 @@ def test_what_was_doubtful_in_a_live_room_is_shown_for_that_room_only(folder: Pa
 # -- sentences ----------------------------------------------------------------------------------------
 
 
-def standing(bar: Bar, said: Verdict, judged: int = 0, wrong: int = 0, **more: Any) -> Standing:
+def standing(bar: Bar, said: Verdict, judged: int = 0, wrong: int = 0, why: str = "") -> Standing:
     """A room with so many releases, the first of them wrong."""
     releases = tuple(
         ShadowRelease("orion", f"b{n}", n, "no_show", "came_soon" if n < wrong else "stayed_empty", n, 0)
         for n in range(judged)
     )
     record = RoomRecord("orion", releases)
-    defaults = {"mode": "shadow", "policy": "default", "why": "", "kept_ms": 400 * DAY_MS, "whole": True}
-    return Standing(record, "Orion", bar=bar, verdict=said, **(defaults | more))
+    return Standing(record, "Orion", "shadow", "default", bar, said, why, kept_ms=400 * DAY_MS, whole=True)
 
 
 @pytest.mark.parametrize(

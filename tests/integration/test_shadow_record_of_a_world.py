@@ -11,9 +11,9 @@ from gateway.reports.shadow_record import KINDS, RoomRecord, shadow_records
 from simulators.faults import chosen
 from simulators.office import OfficeRoom
 from simulators.world import cast
-from simulators.world.engine import Engine
+from simulators.world.engine import Engine, Options
 from simulators.world.house import House, house
-from simulators.world.run import Options, run_one
+from simulators.world.run import run_one
 
 Counted = dict[str, tuple[int, int]]
 
