@@ -99,7 +99,9 @@ def _standing(office: Office, site: Site, name: str, record: RoomRecord, *, whol
     policy = state.config.policy
     bar = Bar(policy.live_after, policy.live_if_wrong_at_most, state.record.judged, state.record.wrong)
     hopes = prospect(state.config)
-    judged = verdict(bar, state.mode, exempt=state.config.exempt, can_prove=hopes.can_prove)
+    judged = verdict(
+        bar, state.mode, exempt=state.config.exempt, can_prove=hopes.can_prove, held=state.held_in_shadow
+    )
     return Standing(
         record,
         office.names.get(name, name),

@@ -1,14 +1,15 @@
 """What would have been released in shadow, and what each room looked like afterwards. Durations in ms.
 
-One pass over decisions. It keeps to the core's own rule (`gateway.core.steps.ending`), so its figures agree
-with the counters by which a room goes live:
+One pass over decisions. It says what the core says (`gateway.core.steps.ending`), so its figures are those by
+which a room goes live:
 
 * A release in shadow is *judged* when its booking is over, left the calendar, or was ended. One whose booking
   was moved to another time is not: the room would be asked anew there.
-* It would have been *wrong* if a healthy sensor showed somebody within `RETURN_WITHIN_MS` of it.
+* It would have been *wrong* if within `RETURN_WITHIN_MS` a healthy sensor showed somebody, or a person said
+  at the panel that they are there or want the booking.
 
-What the core does not count as wrong and a person should look at all the same is told apart: somebody said
-at the panel that the booking is wanted, or the sensors could not tell for a while.
+What is not wrong by that rule and a person should look at all the same is told apart: somebody wanted the
+booking later, or the sensors could not tell for a while.
 """
 
 from collections.abc import Iterable
@@ -19,13 +20,11 @@ import msgspec
 
 from gateway.core.decisions import Decision, DecisionKind, Reason
 from gateway.core.events import RoomMode
-from gateway.core.steps.ending import RETURN_WITHIN_MS
-from gateway.core.units import DAY_MS, SECOND_MS, Duration, Instant
+from gateway.core.units import DAY_MS, Duration, Instant
 from gateway.reports.intervals import clopper_pearson
 
 KINDS: Final[tuple[DecisionKind, ...]] = (
     "opened",
-    "seen",
     "checked_in",
     "kept",
     "would_release",
@@ -44,15 +43,14 @@ AFTERWARDS: Final[tuple[Afterwards, ...]] = get_args(Afterwards)
 DOUBTFUL: Final[frozenset[Afterwards]] = frozenset({"came_soon", "by_person", "could_not_tell"})
 """What a person should look at before the room goes live."""
 
+VERDICTS: Final = ("shadow_wrong", "shadow_right")
+"""What the core says of a release in shadow when its booking ends."""
+
 FREE: Final[frozenset[Afterwards]] = frozenset({"could_not_tell", "ended", "stayed_empty"})
 """As far as is known nobody wanted the time that would have been given back."""
 
 MAY_COME_BACK_MS: Final[Duration] = 2 * DAY_MS
 """The core knows a booking again for a day after its end, and judges it again then."""
-
-AT_ONCE_MS: Final[Duration] = SECOND_MS
-"""A sign that the core believes makes the room occupied within this. One that does so later was shown by a
-sensor that was ill then and is well again, which counts against nothing."""
 
 WentLiveBy = Literal["person", "record", "configuration", ""]
 
@@ -71,9 +69,9 @@ class ShadowRelease(msgspec.Struct, frozen=True):
     """When it was judged: at the booking's end, or when it left the calendar."""
     would_return_ms: Duration
     came_at: Instant | None = None
-    """The first that a sensor showed of anybody."""
+    """When somebody first was there or wanted it."""
     sensor: str = ""
-    """The sensor that showed it, where it is known."""
+    """The sensor that showed them; empty where a person said so."""
     person_at: Instant | None = None
     """When a person first said that the booking is wanted."""
     person_did: Literal["checked_in", "kept", ""] = ""
@@ -177,15 +175,16 @@ class Bar(msgspec.Struct, frozen=True):
         return clopper_pearson(self.wrong_at_most, self.live_after)[1]
 
 
-Verdict = Literal["former", "live", "exempt", "cannot_prove", "no_bar", "over", "missing", "met"]
+Verdict = Literal["former", "live", "exempt", "cannot_prove", "held", "no_bar", "over", "missing", "met"]
 
 
-def verdict(bar: Bar, mode: RoomMode, *, exempt: bool, can_prove: bool) -> Verdict:
+def verdict(bar: Bar, mode: RoomMode, *, exempt: bool, can_prove: bool, held: bool = False) -> Verdict:
     """What stands between the room and going live: the first of these that holds."""
     told: list[tuple[bool, Verdict]] = [
         (mode == "live", "live"),
         (exempt, "exempt"),
         (not can_prove, "cannot_prove"),
+        (held and bar.live_after > 0, "held"),
         (not bar.live_after, "no_bar"),
         (bar.wrong_left < 0, "over"),
         (bar.missing > 0, "missing"),
@@ -214,27 +213,20 @@ class _Watched:
 
     decision: Decision
     over_at: Instant | None = None
-    came: tuple[Instant, str] | None = None
     person_at: Instant | None = None
     person_did: Literal["checked_in", "kept", ""] = ""
     untold_at: Instant | None = None
     untold: Reason | None = None
 
-    def note_sign(self, at: Instant, sensor: str) -> None:
-        """Somebody was shown; the first counts."""
-        sign = max(at, self.decision.at), sensor
-        self.came = sign if self.came is None else min(self.came, sign)
-
-    def judge(self, concluded: Decision) -> ShadowRelease:
+    def judge(self, concluded: Decision, verdict: Reason) -> ShadowRelease:
+        """`verdict`: what the core said of it when the booking ended."""
         tally = concluded.tally
         outcome = tally.outcome if tally else "unknown"
         at = self.decision.at
         would_return_ms = tally.would_return_ms if tally else 0
-        came_at, sensor = self.came or (None, "")
-        if came_at is not None and would_return_ms and came_at >= at + would_return_ms:
-            came_at, sensor = None, ""  # they came to the next booking
+        came_at, sensor = verdict.until, verdict.sensor
         told: list[tuple[bool, Afterwards]] = [
-            (came_at is not None and came_at <= at + RETURN_WITHIN_MS, "came_soon"),
+            (verdict.code == "shadow_wrong", "came_soon"),
             (self.person_at is not None, "by_person"),
             (came_at is not None, "came_later"),
             (self.untold_at is not None, "could_not_tell"),
@@ -265,8 +257,6 @@ class _Room:
     room: str
     watched: dict[str, _Watched] = field(default_factory=dict)
     releases: list[ShadowRelease] = field(default_factory=list)
-    clock_untrusted: bool = False
-    """The last change of occupancy was that the clock cannot be trusted: signs are believed and not shown."""
     live_since: Instant | None = None
     live_by: WentLiveBy = ""
     opened_live: bool = False
@@ -287,8 +277,8 @@ class _Room:
                 self.watched[decision.booking] = _Watched(decision)
             case "occupancy":
                 self._take_occupancy(decision)
-            case "seen" | "checked_in" | "kept":
-                self._take_attendance(decision)
+            case "checked_in" | "kept":
+                self._take_word(decision)
             case "concluded":
                 self._conclude(decision)
             case "released":
@@ -330,15 +320,8 @@ class _Room:
         if not decision.reasons:
             return
         status, *why = decision.reasons
-        untrusted, self.clock_untrusted = self.clock_untrusted, "clock_untrusted" in [r.code for r in why]
         for watched in self.watched.values():
-            if status.code == "occupied":
-                for reason in why:
-                    at = decision.at if reason.at is None else reason.at
-                    believed = untrusted or decision.at <= at + AT_ONCE_MS
-                    if reason.code == "shows_presence" or (at > watched.decision.at and believed):
-                        watched.note_sign(at, reason.sensor)
-            elif status.code == "unknown" and watched.untold_at is None:
+            if status.code == "unknown" and watched.untold_at is None:
                 self._take_doubt(watched, decision.at, why)
             elif status.code == "vacant" and (status.at or 0) <= (watched.untold_at or 0):
                 watched.untold_at, watched.untold = None, None  # that time too is proven after all
@@ -351,26 +334,21 @@ class _Room:
         lost = why[0].at if why[0].code == "not_hearing" and why[0].at is not None else now
         watched.untold_at, watched.untold = max(lost, watched.decision.at), why[0]
 
-    def _take_attendance(self, decision: Decision) -> None:
+    def _take_word(self, decision: Decision) -> None:
+        """A person says that the booking is wanted; a check-in by a sensor is nobody's word."""
         watched = self.watched.get(decision.booking)
-        if watched is None:
-            return
-        reason = decision.reasons[0] if decision.reasons else Reason("by_person")
-        if decision.kind == "kept" or reason.code == "by_person":
-            if watched.person_at is None:
-                watched.person_at = decision.at
-                watched.person_did = "kept" if decision.kind == "kept" else "checked_in"
-        else:
-            lasted = reason.value or 0
-            watched.note_sign(decision.at - lasted if reason.at is None else reason.at, reason.sensor)
+        by_person = decision.kind == "kept" or "by_person" in [reason.code for reason in decision.reasons]
+        if watched is not None and by_person and watched.person_at is None:
+            watched.person_at = decision.at
+            watched.person_did = "kept" if decision.kind == "kept" else "checked_in"
 
     def _conclude(self, decision: Decision) -> None:
         watched = self.watched.get(decision.booking)
+        verdict = next((reason for reason in decision.reasons if reason.code in VERDICTS), None)
         if watched is None:
             return
-        tally = decision.tally
-        if tally is not None and tally.outcome == "cancelled" and not tally.would_return_ms:
+        if verdict is None:
             del self.watched[decision.booking]  # it had been moved before, so nothing was judged
             return
         watched.over_at = decision.at
-        self.releases.append(watched.judge(decision))
+        self.releases.append(watched.judge(decision, verdict))

@@ -23,7 +23,7 @@ from gateway.shown.paint import BAD, DASH, GOOD, NAME, QUIET, WARN, Times, grid,
 
 SOON: Final = words(RETURN_WITHIN_MS)
 COUNTED: Final[dict[Afterwards, str]] = {
-    "came_soon": f"somebody came within {SOON}: it would have been wrong",
+    "came_soon": f"somebody came or wanted it within {SOON}: it would have been wrong",
     "by_person": "a person checked in or kept the booking afterwards",
     "came_later": f"somebody came, later than {SOON} afterwards",
     "could_not_tell": "nobody was seen, but for some of the time the sensors could not tell",
@@ -34,7 +34,8 @@ COUNTED: Final[dict[Afterwards, str]] = {
 """Every way in which it goes on, as the counts name it."""
 
 RULE: Final = (
-    f"Wrong is what the gateway itself counts as wrong: a healthy sensor showed somebody within {SOON} of it."
+    f"Wrong is what the gateway itself counts as wrong: within {SOON} a healthy sensor showed somebody, or a "
+    "person said that they are there or want the booking."
 )
 LIVE_BY: Final[dict[WentLiveBy, str]] = {
     "person": ", set by a person",
@@ -88,11 +89,12 @@ def release_words(release: ShadowRelease, times: Times) -> str:
     on, at = times.on(release.at), release.at
     came = f"{_later(at, release.came_at)}{_by(release.sensor)}"
     did = "kept the booking" if release.person_did == "kept" else "checked in"
-    shown = "no sensor showed anybody" if release.came_at is None else f"a sensor showed somebody {came}"
+    shown = f"a sensor showed somebody {came}" if release.sensor else "no sensor showed anybody"
     untold = explain_reason(release.untold, on.clock) if release.untold else "no reason is recorded"
+    whoever = "somebody came" if release.sensor or not release.person_did else f"a person {did}"
     gone = f"{_later(at, release.over_at)}, nobody had come"
     said: dict[Afterwards, str] = {
-        "came_soon": f"somebody came {came}: it would have been wrong",
+        "came_soon": f"{whoever} {came}: it would have been wrong",
         "by_person": f"a person {did} {_later(at, release.person_at)}, and {shown}",
         "came_later": f"somebody came {came}",
         "could_not_tell": f"the sensors could not tell from {on.clock(release.untold_at or at)} on: {untold}",
@@ -126,6 +128,7 @@ def verdict_words(standing: Standing, times: Times) -> str:
         "live": _live_words(standing, times),
         "exempt": "never: it is exempt, and nothing is released here",
         "cannot_prove": standing.why.rstrip("."),
+        "held": "only by a person's word: it was set to shadow, and its record does not change that",
         "no_bar": "by a person's word: its policy has no bar (live_after)",
         "over": (
             f"only by a person's word: {bar.wrong} wrong, {allowed}; first find out what happened there"
@@ -291,7 +294,7 @@ def paint_record(console: Console, standing: Standing, times: Times) -> None:
 def _outlook(standing: Standing, times: Times) -> str:
     """The verdict as a sentence of its own."""
     said = verdict_words(standing, times)
-    if standing.verdict in ("exempt", "no_bar", "over", "missing", "met"):
+    if standing.verdict in ("exempt", "held", "no_bar", "over", "missing", "met"):
         return f"It goes live {said}."
     return f"{said[0].upper()}{said[1:]}."
 

@@ -1,9 +1,7 @@
 """What shadow would have released and how that would have gone, held to the core's own counters."""
 
-from collections.abc import Iterable
-
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from scenarios import SCRIPTS, Player, Script
 from timeline import DOOR, PIR, RADAR, Timeline, at, booking
 
@@ -78,15 +76,29 @@ def test_who_comes_later_makes_nothing_wrong() -> None:
 @pytest.mark.parametrize(
     ("word", "did"), [(CheckedIn("orion", "a", "panel"), "checked_in"), (Kept("orion", "a", "panel"), "kept")]
 )
-def test_a_person_who_wants_it_is_worth_a_look(word: CheckedIn | Kept, did: str) -> None:
-    """No sensor showed anybody, so the core does not count it as wrong; the report names it."""
+@pytest.mark.parametrize(("said", "afterwards"), [("09:14", "came_soon"), ("09:26", "by_person")])
+def test_a_persons_word_counts_like_one_who_comes(
+    word: CheckedIn | Kept, did: str, said: str, afterwards: str
+) -> None:
+    """Soon after the release it was wrong, though no sensor showed anybody; later it is worth a look."""
     line = shadow()
-    line.until("09:14").tell(word)
+    line.until(said).tell(word)
     line.until("10:01")
     release = only(line)
-    assert (release.afterwards, release.person_did, release.person_at) == ("by_person", did, at("09:14"))
-    assert (release.is_wrong, release.is_doubtful) == (False, True)
+    assert (release.afterwards, release.person_did, release.person_at) == (afterwards, did, at(said))
+    assert (release.is_wrong, release.is_doubtful) == (afterwards == "came_soon", True)
     assert record(line).interval_at_worst == clopper_pearson(1, 1)
+    assert (release.came_at, release.sensor) == (at(said), "")
+
+
+def test_who_came_to_a_bookings_old_time_says_nothing_of_its_new_one() -> None:
+    """The release there was another one."""
+    line = shadow()
+    line.until("09:12").show("radar")
+    line.until("09:14").clear("radar")
+    line.until("09:30").book(booking("11:00", "12:00", "a"))
+    line.until("12:01")
+    assert [one.afterwards for one in record(line).releases] == ["stayed_empty"]
 
 
 def test_a_sensor_that_falls_silent_cannot_vouch_for_an_empty_room() -> None:
@@ -279,23 +291,39 @@ def test_a_room_that_went_live_tells_since_when_by_whom_and_what_came_of_it() ->
 
 def test_rooms_are_kept_apart_and_what_concerns_the_site_is_passed_over() -> None:
     """One room's people tell nothing of another's booking, though both have the same key."""
+    verdicts = {
+        "lyra": Reason("shadow_wrong", "radar", at=0, until=SECOND_MS),
+        "orion": Reason("shadow_right", at=0),
+    }
     decisions = [
-        *(
-            Decision("would_release", room, 0, "a", reasons=(Reason("no_show"),))
-            for room in ("lyra", "orion")
-        ),
-        Decision(
-            "occupancy", "lyra", SECOND_MS, reasons=(Reason("occupied"), Reason("shows_presence", "radar"))
-        ),
+        *(Decision("would_release", room, 0, "a", reasons=(Reason("no_show"),)) for room in verdicts),
         Decision("breaker_opened", "", SECOND_MS),
         *(
-            Decision("concluded", room, MINUTE_MS, "a", tally=Tally("no_show_kept"))
-            for room in ("lyra", "orion")
+            Decision("concluded", room, MINUTE_MS, "a", reasons=(why,), tally=Tally("no_show_kept"))
+            for room, why in verdicts.items()
         ),
     ]
     found = shadow_records(decisions)
     assert list(found) == ["lyra", "orion"]
     assert [one.wrong for one in found.values()] == [1, 0]
+
+
+@pytest.mark.parametrize("held_by", ["person", "configuration"])
+def test_a_room_that_somebody_set_to_shadow_does_not_go_live_by_its_record(held_by: str) -> None:
+    """However good it is; it takes somebody's word, and after that its record counts again."""
+    hours = [booking(f"{h:02d}:00", f"{h:02d}:45", f"b{h}") for h in range(9, 13)]
+    line = shadow(*hours, policy=Policy(live_after=1)).until("09:46")
+    assert line.site.rooms["orion"].state.mode == "live"
+    if held_by == "person":
+        line.tell(ModeSet("orion", "shadow"))
+    else:
+        line.reconfigure(mode="live")
+        line.reconfigure(mode="shadow")
+    line.until("12:00")
+    state = line.site.rooms["orion"].state
+    assert (state.mode, state.held_in_shadow, state.record.judged) == ("shadow", True, 3)
+    line.tell(ModeSet("orion", "live"))
+    assert (state.mode, state.held_in_shadow) == ("live", False)
 
 
 # -- the bar ------------------------------------------------------------------------------------------
@@ -317,6 +345,8 @@ def test_the_verdict_is_the_first_thing_that_stands_in_the_way(bar: Bar, expecte
     assert verdict(bar, "shadow", exempt=False, can_prove=False) == "cannot_prove"
     assert verdict(bar, "shadow", exempt=True, can_prove=False) == "exempt"
     assert verdict(bar, "live", exempt=True, can_prove=False) == "live"
+    held = "held" if bar.live_after else "no_bar"
+    assert verdict(bar, "shadow", exempt=False, can_prove=True, held=True) == held
 
 
 def test_the_bar_tells_what_passing_it_proves() -> None:
@@ -344,35 +374,18 @@ def test_what_the_bar_calls_met_sets_the_core_live_and_nothing_less_does() -> No
 # -- the core's own counters --------------------------------------------------------------------------
 
 
-def people_came_between(decisions: Iterable[Decision]) -> bool:
-    """Somebody came between two releases, or two judgements, of one booking that was moved or came back.
-
-    The core counts the second release by who came to the old time, and none who came while it was away.
-    """
-    came: dict[tuple[str, str], bool] = {}
-    for decision in decisions:
-        if decision.kind in ("would_release", "concluded"):
-            if came.get((decision.kind, decision.booking)):
-                return True
-            came[decision.kind, decision.booking] = False
-        elif decision.kind in ("seen", "checked_in") or "occupied" in [r.code for r in decision.reasons]:
-            came = dict.fromkeys(came, True)
-    return False
-
-
 @given(SCRIPTS)
 @settings(
     max_examples=150,
     derandomize=True,
     database=None,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_the_report_agrees_with_the_cores_counters_on_any_day(script: Script) -> None:
     """Whatever sensors, people, organizers, links and clocks do: as many judged, as many wrong."""
     player = Player(script._replace(live=False))
     decisions = player.play().decisions
-    assume(not people_came_between(decisions))
     core = player.site.rooms["orion"].state.record
     found = shadow_records(decisions).get("orion", RoomRecord("orion"))
     assert (found.judged, found.wrong) == (core.judged, core.wrong)
