@@ -331,11 +331,12 @@ def test_counters_that_agree_need_no_words() -> None:
         (
             {
                 "afterwards": "by_person",
-                "person_at": at("09:12"),
+                "person_at": at("09:45"),
                 "person_did": "kept",
                 "came_at": at("09:40"),
+                "sensor": "pir",
             },
-            "a person kept the booking 2 min later, and a sensor showed somebody 30 min later",
+            "a person kept the booking 35 min later, and a sensor showed somebody 30 min later (pir)",
         ),
         (
             {
