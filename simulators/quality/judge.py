@@ -4,13 +4,12 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from gateway.core.policy import Policy
-from gateway.core.units import HOUR_MS, MINUTE_MS, Duration, Instant
-from gateway.reports.intervals import clopper_pearson
+from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
 from simulators import people
 from simulators.people import PlannedBooking
 from simulators.quality.baselines import Baseline, Situation
@@ -21,12 +20,17 @@ from simulators.truth import Cause, Fate, balance, causes_by_booking, fate_among
 WALK_UP_MS: Final[Duration] = 10 * MINUTE_MS
 """Unbooked use that lasts so long should be noticed; shorter visits may be somebody who looks in."""
 
-Sight = Literal["shown", "lost", "never", "away"]
-"""What the sensors made of the people whose room was taken: `shown` at that moment or within the sensor's hold
-(must never be), `lost` (shown since they came, and not for longer than the hold), `never` since they came,
-`away` (on a break: nobody was inside, and they came back)."""
+ARRIVING_MS: Final[Duration] = 2 * SECOND_MS
+"""Sensors need up to a second to show somebody, and their message some time to arrive."""
+
+Sight = Literal["shown", "arriving", "lost", "never", "away"]
+"""What the sensors made of the people whose room was taken: `shown` at that moment or within the sensor's
+hold (must never be), `arriving` (they came at most 2 s before, and no message of that had arrived), `lost`
+(shown since they came, and not for longer than the hold), `never` since they came, `away` (on a break: nobody
+was inside, and they came back)."""
 SIGHT_IN_WORDS: Final[dict[Sight, str]] = {
     "shown": "a sensor showed them",
+    "arriving": "came in the last 2 s before the write, and no message of that had arrived",
     "lost": "in the room, and lost sight of for longer than the hold",
     "never": "in the room, and shown by no sensor since they came",
     "away": "out of the room for a break",
@@ -90,27 +94,6 @@ class Figures(msgspec.Struct):
     def recovered_share(self) -> float | None:
         """Of the recoverable ghost hours."""
         return self.hours_recovered / self.hours_recoverable if self.hours_recoverable else None
-
-    def as_json(self) -> dict[str, Any]:
-        """For programs: the sums, and what follows from them."""
-        waits = sorted(self.waits)
-        low, high = clopper_pearson(self.wrong_releases, self.bookings)
-        share = self.recovered_share
-        plain = {name: getattr(self, name) for name in self.__struct_fields__ if name != "waits"}
-        told = {name: round(v, 3) if isinstance(v, float) else v for name, v in plain.items()}
-        return told | {
-            "causes": {cause: round(hours, 3) for cause, hours in sorted(self.causes.items())},
-            "wrong": {sight: self.wrong[sight] for sight in SIGHT_IN_WORDS if self.wrong.get(sight)},
-            "recovered_share": None if share is None else round(share, 4),
-            "wrong_releases": self.wrong_releases,
-            "wrong_per_1000": [round(1000 * each, 3) for each in (
-                self.wrong_releases / self.bookings if self.bookings else 0.0, low, high)],
-            "minutes_until_release": [_minutes(waits, 0.5), _minutes(waits, 0.9)],
-        }  # fmt: skip
-
-
-def _minutes(waits: list[Duration], share: float) -> float | None:
-    return round(waits[min(len(waits) - 1, int(share * len(waits)))] / MINUTE_MS, 1) if waits else None
 
 
 def judge_core(scene: Scene, policy: Policy, played: Played, shows: Shows) -> Figures:
@@ -193,8 +176,13 @@ def _sight(scene: Scene, booking: PlannedBooking, at: Instant, shows: Shows) -> 
     """What the sensors had made of those inside."""
     if shows.held(at):
         return "shown"
-    entered = min(visit.enter for visit in scene.around(booking) if visit.enter <= at < visit.leave)
-    return "lost" if shows.last(at) >= entered else "never"
+    since = at
+    for visit in reversed(scene.around(booking)):  # one may have come before the other left
+        if visit.enter < since <= visit.leave:
+            since = visit.enter
+    if shows.last(at) >= since:
+        return "lost"
+    return "arriving" if at - since <= ARRIVING_MS else "never"
 
 
 def _judge_walk_ups(scene: Scene, played: Played, figures: Figures) -> None:

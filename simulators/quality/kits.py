@@ -121,6 +121,8 @@ class Kit(NamedTuple):
     """By the room's name and a seed."""
     promised: bool = False
     """The goal holds here: 95 % of what can be recovered, and no room taken from people that are seen."""
+    fails: bool = False
+    """Its devices fail now and then (`simulators.quality.scene.failures`)."""
 
 
 def _fitted(name: Fitting) -> Callable[[str, int], tuple[Device, ...]]:
@@ -156,6 +158,11 @@ KITS: Final = {
             "a sensor at the door alone",
             lambda room, seed: (DoorBeam(name=f"{room}-door", seed=seed),),
         ),
+        Kit("failing-radar", "the radar, failing now and then", _fitted("radar"), fails=True),
+        Kit(
+            "failing-radar+pir", "radar and PIR, each failing now and then", _fitted("radar+pir"), fails=True
+        ),
+        Kit("failing-pir+pir", "two PIRs, each failing now and then", _fitted("pir+pir"), fails=True),
     )
 }
 
@@ -166,4 +173,3 @@ def delays_of(device: Device) -> tuple[Duration, Duration]:
     if profile.latency_ms:
         return 300, 3_000  # a LoRaWAN network server waits for other gateways' copies
     return (30, 400) if profile.bridge else (5, 150)
-

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+import msgspec
+
 from gateway.core.events import Availability, BridgeState, Reading
 from gateway.core.policy import RoomConfig, SensorProfile
 from gateway.core.units import HOUR_MS, NEVER, Duration, Instant
@@ -29,6 +31,10 @@ FIRST_WARM_UP_MS: Final[Duration] = 3 * HOUR_MS
 REACH_MS: Final[Duration] = 4 * HOUR_MS
 """No visit is longer than this, so those around a booking are found without looking at all."""
 ROOM: Final = "orion"
+
+FAILS_EVERY_MS: Final[Duration] = 10 * DAY_LENGTH_MS
+FAILS_FOR_MS: Final = (HOUR_MS, 8 * HOUR_MS)
+"""How often a device that fails does so, and for how long. Far more often than real ones: to be counted."""
 
 Fact = Reading | Availability | BridgeState
 Span = tuple[Instant, Instant]
@@ -61,8 +67,13 @@ class Shows:
 
     def held(self, t: Instant) -> bool:
         """Whether a sensor shows presence at `t`, or did within its hold."""
-        ends = ((self.last(t, name), profile.hold_ms) for name, profile in self.profiles.items())
+        ends = ((self.last(t, name), self._hold(profile)) for name, profile in self.profiles.items())
         return any(last != NEVER and t <= last + hold for last, hold in ends)
+
+    def _hold(self, profile: SensorProfile) -> Duration:
+        beside = any(other.senses == "presence" for other in self.profiles.values())
+        short = profile.senses == "motion" and beside
+        return profile.hold_beside_presence_ms if short else profile.hold_ms
 
 
 def _last(spans: Sequence[Span], t: Instant) -> Instant:
@@ -131,15 +142,53 @@ def scene(kit: Kit, days: Days, seed: int) -> Scene:
     devices = kit.devices(ROOM, seed)
     config = RoomConfig(ROOM, sensors=tuple(device.profile() for device in devices))
     router = build_router(SensorSource(**device.source()) for device in devices)
-    streams = [
-        _on_their_way(device.messages(days.stays, days.start, days.end), device, seed) for device in devices
-    ]
+    streams = [_on_their_way(_sent(device, days, seed, fails=kit.fails), device, seed) for device in devices]
     for base in sorted({profile.bridge for profile in config.sensors if profile.bridge}):
         streams.insert(0, ZigbeeBridge(base=base).messages(days.start))
     arriving = heapq.merge(*streams, key=itemgetter(0))
-    return Scene(
-        config, days.bookings, days.visits, tuple(_decoded(router, arriving)), days.start, days.end
-    )
+    return Scene(config, days.bookings, days.visits, tuple(_decoded(router, arriving)), days.start, days.end)
+
+
+class Failure(NamedTuple):
+    """A device fails for some hours."""
+
+    since: Instant
+    until: Instant
+    blind: bool
+    """It goes on speaking and sees nothing; otherwise it says nothing."""
+
+
+def failures(device: str, days: Days, seed: int) -> Iterator[Failure]:
+    """When a device fails, half of the times blind and half of the times silent."""
+    rng = stream(seed, device, "failures")
+    since = days.start + round(rng.expovariate(1 / FAILS_EVERY_MS))
+    while since < days.end:
+        until = since + rng.randint(*FAILS_FOR_MS)
+        yield Failure(since, until, rng.random() < 0.5)  # noqa: PLR2004 - half
+        since = until + round(rng.expovariate(1 / FAILS_EVERY_MS))
+
+
+def _sent(device: Device, days: Days, seed: int, *, fails: bool) -> Iterator[Emission]:
+    """What the device publishes on these days."""
+    found = tuple(failures(device.name, days, seed)) if fails else ()
+    blind = [(failure.since, failure.until) for failure in found if failure.blind]
+    silent = [(failure.since, failure.until) for failure in found if not failure.blind]
+    stays = tuple(part for stay in days.stays for part in _outside(stay, blind))
+    for emission in device.messages(stays, days.start, days.end):
+        if not any(since <= emission.t < until for since, until in silent):
+            yield emission
+
+
+def _outside(stay: Stay, blind: Sequence[Span]) -> Iterator[Stay]:
+    """The parts of a stay in which the device can see."""
+    enter = stay.enter
+    for since, until in blind:
+        if since < stay.leave and enter < until:
+            if enter < since:
+                yield msgspec.structs.replace(stay, enter=enter, leave=since)
+            enter = until
+    if enter < stay.leave:
+        yield msgspec.structs.replace(stay, enter=enter)
 
 
 def _on_their_way(emissions: Iterator[Emission], device: Device, seed: int) -> Iterator[Emission]:
@@ -157,4 +206,3 @@ def _decoded(router: Router, arriving: Iterable[Emission]) -> Iterator[tuple[Ins
         for item in router.decode(message.topic, message.payload, retained=False, now=message.t):
             if not isinstance(item, Missed):
                 yield message.t, item
-
