@@ -28,7 +28,7 @@ Sight = Literal["shown", "arriving", "lost", "never", "away"]
 hold (must never be), `arriving` (they came at most 2 s before, and no message of that had arrived), `lost`
 (shown since they came, and not for longer than the hold), `never` since they came, `away` (on a break: nobody
 was inside, and they came back)."""
-SIGHT_IN_WORDS: Final[dict[Sight, str]] = {
+SIGHT_IN_WORDS: Final[dict[str, str]] = {
     "shown": "a sensor showed them",
     "arriving": "came in the last 2 s before the write, and no message of that had arrived",
     "lost": "in the room, and lost sight of for longer than the hold",

@@ -142,11 +142,17 @@ def scene(kit: Kit, days: Days, seed: int) -> Scene:
     devices = kit.devices(ROOM, seed)
     config = RoomConfig(ROOM, sensors=tuple(device.profile() for device in devices))
     router = build_router(SensorSource(**device.source()) for device in devices)
+    facts = tuple(_decoded(router, messages(kit, days, seed)))
+    return Scene(config, days.bookings, days.visits, facts, days.start, days.end)
+
+
+def messages(kit: Kit, days: Days, seed: int) -> Iterator[Emission]:
+    """What arrives at the gateway, in order; each message with the time of its arrival."""
+    devices = kit.devices(ROOM, seed)
     streams = [_on_their_way(_sent(device, days, seed, fails=kit.fails), device, seed) for device in devices]
-    for base in sorted({profile.bridge for profile in config.sensors if profile.bridge}):
+    for base in sorted({profile.bridge for profile in (d.profile() for d in devices) if profile.bridge}):
         streams.insert(0, ZigbeeBridge(base=base).messages(days.start))
-    arriving = heapq.merge(*streams, key=itemgetter(0))
-    return Scene(config, days.bookings, days.visits, tuple(_decoded(router, arriving)), days.start, days.end)
+    return heapq.merge(*streams, key=itemgetter(0))
 
 
 class Failure(NamedTuple):
