@@ -79,7 +79,7 @@ def released_by_the_service(folder: Path, kit: Kit, days: Days) -> dict[str, int
 
 
 @pytest.mark.thorough  # the service takes seconds for what the core does at once
-@pytest.mark.parametrize("kit", ["radar+pir", "zigbee-pir+zigbee-pir"])
+@pytest.mark.parametrize("kit", ["radar+pir", "counter"])
 def test_the_service_releases_what_the_driven_core_releases(tmp_path: Path, kit: str) -> None:
     """The same bookings, seconds apart: what is measured fast holds for the service."""
     days = plan(SEED, 1)
