@@ -353,8 +353,16 @@ def scenario(
 @app.command()
 def quality(
     bookings_per_set: Annotated[
-        int, typer.Option(min=1, max=10_000_000, help="How many bookings each set of sensors is judged by.")
-    ] = 1_000,
+        int,
+        typer.Option(
+            min=1,
+            max=10_000_000,
+            help="Bookings for the radar sets under the default policy; all else gets a quarter of them.",
+        ),
+    ] = 2_000,
+    full: Annotated[
+        bool, typer.Option("--full", help="Judge every set and every policy by that many bookings.")
+    ] = False,
     sets: Annotated[
         str, typer.Option(help="all, or names of sets of sensors with commas between, such as radar,pir+pir.")
     ] = "all",
@@ -390,8 +398,8 @@ def quality(
     """Measure how good the decisions are: hours that come back, rooms taken from people, simpler rules.
 
     Plays simulated offices, and a recorded room where its file is at hand, to the gateway's own core in
-    virtual time, and holds what it decides against who was really there. A thousand bookings take some
-    minutes. docs/decision-quality.md tells the method and what a recording of one's own must look like.
+    virtual time, and holds what it decides against who was really there. That takes a few minutes.
+    docs/decision-quality.md tells the method and what a recording of one's own must look like.
     Ends with 1 if a room was taken from people whom a sensor showed.
 
     Example: occupancy-simulator quality --sets radar,radar+pir --bookings-per-set 2000 --json quality.json
@@ -406,7 +414,7 @@ def quality(
         raise typer.BadParameter("a recording needs its bookings, and bookings need their recording",
                                  param_hint="--recording and --bookings")  # fmt: skip
     try:
-        wanted = Wanted.of(sets, policies, seed, bookings_per_set, data)
+        wanted = Wanted.of(sets, policies, seed, bookings_per_set, full=full, data=data)
         if recording is not None and bookings is not None:
             results = run_recording(wanted, recording, bookings, config)
         else:

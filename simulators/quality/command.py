@@ -17,7 +17,7 @@ from simulators.quality.run import DEFAULT, Sums, Work, add, judged, run_many, w
 from simulators.quality.tables import Table, tables
 from simulators.recordings import import_uci
 
-UCI_SEEDS: Final = 20
+UCI_SEEDS: Final = 12
 """So many times bookings are drawn anew over the one recording."""
 SLICE_DAYS: Final = 3
 BESIDE: Final = Path(__file__).parents[2].parent / "shared" / "data" / "occupancy"
@@ -31,16 +31,18 @@ class Wanted(NamedTuple):
     policies: tuple[str, ...]
     seed: int
     bookings: int
+    full: bool
     data: Path
 
     @classmethod
-    def of(cls, kits: str, policies: str, seed: int, bookings: int, data: Path | None) -> Self:
+    def of(cls, kits: str, policies: str, seed: int, bookings: int, *, full: bool, data: Path | None) -> Self:
         """From the words of the command line. Raises ValueError, in words for people."""
         return cls(
             _named(kits, tuple(KITS), "set of sensors"),
             _named(policies, tuple(POLICIES), "policy"),
             seed,
             bookings,
+            full,
             BESIDE if data is None else data,
         )
 
@@ -55,18 +57,20 @@ def _named(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 def run_all(wanted: Wanted, console: Console, *, jobs: int) -> Results:
     """The simulated office and, where it lies there, the UCI recording. `console` shows how far it is."""
-    results = Results(wanted.seed, wanted.bookings)
-    works = list(work_for(wanted.kits, wanted.policies, wanted.seed, wanted.bookings))
+    results = Results(wanted.seed, wanted.bookings, wanted.full)
+    works = list(work_for(wanted.kits, wanted.policies, wanted.seed, wanted.bookings, full=wanted.full))
     with _bar(console) as progress:
         task = progress.add_task("simulated rooms", total=len(works))
         results.lines = lines_of(run_many(works, jobs=jobs, tell=lambda _: progress.advance(task)))
         results.slice = slice_of(wanted.kits, wanted.policies, wanted.seed)
         file = wanted.data / UCI_FILE
         if file.exists():
-            task = progress.add_task("the UCI room", total=UCI_SEEDS * len(UCI_SETS))
+            task = progress.add_task("the UCI room", total=UCI_SEEDS)
             sums: Sums = {}
-            for more in uci_sums(file, range(1, UCI_SEEDS + 1)):
+            for seed, more in uci_sums(file, UCI_SEEDS):
                 add(sums, more)
+                if seed == 1:
+                    results.uci_slice = lines_of(more)
                 progress.advance(task)
             results.uci, results.uci_seeds = lines_of(sums), UCI_SEEDS
     if not results.uci:
@@ -83,12 +87,14 @@ def slice_of(kits: Sequence[str], policies: Sequence[str], seed: int) -> list[Li
     return lines_of(run_many([work for work in works if work.policies], jobs=1))
 
 
-def uci_sums(file: Path, seeds: Sequence[int]) -> Iterator[Sums]:
-    """The UCI room: each of its sets of sensors with bookings drawn from each seed."""
+def uci_sums(file: Path, seeds: int) -> Iterator[tuple[int, Sums]]:
+    """The UCI room, with bookings drawn from each seed from 1 on: all of its sets of sensors."""
     recording = import_uci(file)
-    for name, sensors in UCI_SETS.items():
-        for seed in seeds:
-            yield judged(uci_scene(recording, sensors, seed), name, (DEFAULT,), seed)
+    for seed in range(1, seeds + 1):
+        sums: Sums = {}
+        for name, sensors in UCI_SETS.items():
+            sums |= judged(uci_scene(recording, sensors, seed), name, (DEFAULT,), seed)
+        yield seed, sums
 
 
 def run_recording(wanted: Wanted, recording: Path, bookings: Path, config: Path | None) -> Results:

@@ -99,6 +99,8 @@ class Results(msgspec.Struct, omit_defaults=True):
 
     seed: int
     bookings_per_set: int = 0
+    full: bool = False
+    """Every set and policy was played on all of them, not on a quarter."""
     days: int = DAYS
     ruleset: int = RULESET
     lines: list[Line] = []
@@ -109,6 +111,8 @@ class Results(msgspec.Struct, omit_defaults=True):
     """A recording of one's own."""
     slice: list[Line] = []
     """A few days, to be played again where the page is checked."""
+    uci_slice: list[Line] = []
+    """The same for the UCI room: its first draw."""
 
     @property
     def taken_in_sight(self) -> list[Line]:

@@ -18,7 +18,8 @@ DAYS: Final = 20
 """Working days of one room: what the core learns of a room (its quiet gaps, its silent bookings) is in it."""
 DEFAULT: Final = "default"
 OTHERS_SHARE: Final = 4
-"""The other policies are played on a quarter of the bookings, and not at all where devices fail."""
+"""Sets that nothing is promised for, and the other policies, are played on a quarter of the bookings unless
+all is asked for; where devices fail, only the default policy is played."""
 
 
 class Key(NamedTuple):
@@ -42,16 +43,22 @@ class Work(NamedTuple):
 
 
 def work_for(
-    kits: Sequence[str], policies: Sequence[str], seed: int, bookings: int, days: int = DAYS
+    kits: Sequence[str], policies: Sequence[str], seed: int, bookings: int, *, full: bool = False
 ) -> Iterator[Work]:
     """As many rooms as have `bookings` bookings that stand. The default policy comes with the baselines."""
-    rooms = rooms_for(seed, bookings, days)
+    rooms = rooms_for(seed, bookings, DAYS)
+    few = rooms if full else -(-rooms // OTHERS_SHARE)
     for name in kits:
-        few = 0 if KITS[name].fails else -(-rooms // OTHERS_SHARE)
+        kit = KITS[name]
         for number in range(rooms):
-            chosen = tuple(policy for policy in policies if policy == DEFAULT or number < few)
+            chosen = tuple(
+                policy
+                for policy in policies
+                if (policy == DEFAULT and (kit.promised or number < few))
+                or (policy != DEFAULT and not kit.fails and number < few)
+            )
             if chosen:
-                yield Work(name, seed, number, chosen, days)
+                yield Work(name, seed, number, chosen)
 
 
 def rooms_for(seed: int, bookings: int, days: int) -> int:

@@ -23,7 +23,7 @@ def radar_day(*shown: tuple[Instant, Instant], cancelled_at: Instant | None = No
     booking = PlannedBooking(
         "b", "orion", NINE, NINE + HOUR_MS, "person-001@contoso.com", "ghost", 2, NINE - DAY_MS, cancelled_at
     )
-    start, end = NINE - HOUR_MS, NINE + 2 * HOUR_MS
+    start, end = NINE - HOUR_MS, NINE + 3 * HOUR_MS
     edges = {at: on for begin, until in shown for at, on in ((begin, 1), (until, 0))}
     facts: list[tuple[Instant, Fact]] = []
     state = 0
@@ -137,12 +137,19 @@ def test_devices_that_fail_say_nothing_or_see_nobody() -> None:
 
 
 def test_rooms_are_added_until_there_are_enough_bookings() -> None:
-    """Counted are those that nobody cancels; the other policies get a quarter, failing devices none."""
+    """Counted are those that nobody cancels. What is not promised gets a quarter, unless all is asked for."""
     assert (rooms_for(1, 1, 20), rooms_for(1, 300, 20)) == (1, 3)
-    works = list(work_for(["pir", "failing-radar"], tuple(POLICIES), 1, 1_000))
-    by_kit = {kit: [work for work in works if work.kit == kit] for kit in ("pir", "failing-radar")}
-    assert [len(work.policies) for work in by_kit["pir"]] == [4, 4, 1, 1, 1, 1, 1]
-    assert {work.policies for work in by_kit["failing-radar"]} == {("default",)}
+    kits, all_policies = ["radar", "pir", "failing-radar"], tuple(POLICIES)
+
+    def policies_by_room(kit: str, *, full: bool) -> list[int]:
+        works = work_for(kits, all_policies, 1, 1_000, full=full)
+        return [len(work.policies) for work in works if work.kit == kit]
+
+    assert policies_by_room("radar", full=False) == [4, 4, 1, 1, 1, 1, 1]
+    assert policies_by_room("pir", full=False) == [4, 4]
+    assert policies_by_room("failing-radar", full=False) == [1, 1]
+    assert policies_by_room("pir", full=True) == [4] * 7
+    assert policies_by_room("failing-radar", full=True) == [1] * 7
 
 
 def test_the_number_of_jobs_changes_nothing() -> None:
