@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from docs import generate
 from typer.testing import CliRunner
 
+from docs import generate
 from simulators.cli import app
 from simulators.quality import command
 from simulators.quality.command import SLICE_DAYS, run_all, slice_of, uci_sums
