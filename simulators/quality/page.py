@@ -218,10 +218,10 @@ def _again(results: Results) -> str:
 
 gives exactly these figures on any machine. FOLDER holds `uci-room-occupancy.csv.gz`
 ([UCI 864](https://archive.ics.uci.edu/dataset/864/room+occupancy+estimation), CC BY 4.0); without it the rest
-is measured. Sets that nothing is promised for, and other policies than the default, are judged by a quarter
-of the bookings unless `--full` asks for all. `--sets`, `--policies` and `--json` choose and keep a part. A set
-of sensors is a row in `simulators/quality/kits.py`, a policy one in `simulators/quality/policies.py`, a simpler rule
-a function in `simulators/quality/baselines.py`.
+is measured. Sets that nothing is promised for are judged by a quarter of the bookings, and other policies
+than the default by a quarter of its bookings, unless `--full` asks for all. `--sets`, `--policies` and `--json`
+choose and keep a part. A set of sensors is a row in `simulators/quality/kits.py`, a policy one in
+`simulators/quality/policies.py`, a simpler rule a function in `simulators/quality/baselines.py`.
 """
 
 

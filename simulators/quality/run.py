@@ -18,8 +18,8 @@ DAYS: Final = 20
 """Working days of one room: what the core learns of a room (its quiet gaps, its silent bookings) is in it."""
 DEFAULT: Final = "default"
 OTHERS_SHARE: Final = 4
-"""Sets that nothing is promised for, and the other policies, are played on a quarter of the bookings unless
-all is asked for; where devices fail, only the default policy is played."""
+"""Sets that nothing is promised for are played on a quarter of the bookings, and the other policies on a
+quarter of those of the default one, unless all is asked for. Where devices fail, only the default is played."""
 
 
 class Key(NamedTuple):
@@ -46,19 +46,15 @@ def work_for(
     kits: Sequence[str], policies: Sequence[str], seed: int, bookings: int, *, full: bool = False
 ) -> Iterator[Work]:
     """As many rooms as have `bookings` bookings that stand. The default policy comes with the baselines."""
-    rooms = rooms_for(seed, bookings, DAYS)
-    few = rooms if full else -(-rooms // OTHERS_SHARE)
-    for name in kits:
-        kit = KITS[name]
+    all_rooms = rooms_for(seed, bookings, DAYS)
+    share = 1 if full else OTHERS_SHARE
+    for kit in (KITS[name] for name in kits):
+        rooms = all_rooms if kit.promised else -(-all_rooms // share)
+        others = 0 if kit.fails else -(-rooms // share)
         for number in range(rooms):
-            chosen = tuple(
-                policy
-                for policy in policies
-                if (policy == DEFAULT and (kit.promised or number < few))
-                or (policy != DEFAULT and not kit.fails and number < few)
-            )
+            chosen = tuple(policy for policy in policies if policy == DEFAULT or number < others)
             if chosen:
-                yield Work(name, seed, number, chosen)
+                yield Work(kit.name, seed, number, chosen)
 
 
 def rooms_for(seed: int, bookings: int, days: int) -> int:

@@ -36,7 +36,7 @@ def test_the_page_is_written_from_the_figures_beside_it(kept: Results) -> None:
 
 
 def test_a_slice_of_the_figures_is_measured_again(kept: Results) -> None:
-    """The first days of the first room with every set, policy and rule give exactly the figures that are kept.
+    """The first days of the first room, with every set, policy and rule, give exactly the kept figures.
 
     If not, the code decides otherwise than when the page was made: measure again as the page says.
     """
@@ -53,7 +53,7 @@ def test_the_page_speaks_of_every_set_and_of_enough_bookings(kept: Results) -> N
 
 
 def test_no_room_was_taken_from_people_in_sight(kept: Results) -> None:
-    """Where the goal promises it, from nobody inside but who was just stepping in; anywhere, from nobody shown."""
+    """Where it is promised from nobody inside but who was stepping in; anywhere from nobody shown."""
     assert kept.taken_in_sight == []
 
 
