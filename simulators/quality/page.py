@@ -64,7 +64,15 @@ def _short(results: Results) -> str:
         "",
         *(_promise(line) for line in results.promised),
     ]
-    return "## In short\n\n" + "\n".join(lines) + "\n"
+    return "## In short\n\n" + "\n".join(lines) + "\n" + _ABOUT_ONE_SENSOR
+
+
+_ABOUT_ONE_SENSOR = """
+What is withheld where one sensor alone proves the room is the price of the rule that such a sensor must have shown
+presence since its room's last three bookings without anybody (`gateway.core.rules.lone_prover_alive`): it cannot
+be told from one that sees nothing. A second sensor of any kind on a radio of its own lifts that. What is lost to
+somebody else are ghosts in which a cleaner, or the meeting before, was taken for their people.
+"""
 
 
 def _promise(line: Line) -> str:
@@ -79,7 +87,7 @@ def _promise(line: Line) -> str:
     )
     return (
         f"- `{line.kit}`, {line.bookings:,} bookings, default policy: {share:.1%} come back ({verdict}); "
-        f"{'no room' if not seen else f'**{seen} rooms**'} taken from people whom a sensor had shown or "
+        f"{'no room' if not seen else f'**{seen} of the rooms**'} taken from people whom a sensor had shown or "
         f"should have shown; {arriving} taken while the first of them were stepping in, in the last "
         f"{format_duration(ARRIVING_MS)} before the write. All in all {rate:.2f} per 1,000 bookings "
         f"(95 %: {low:.2f} to {high:.2f}). What does not come back: {kept}."
@@ -219,8 +227,8 @@ def _again(results: Results) -> str:
 gives exactly these figures on any machine. FOLDER holds `uci-room-occupancy.csv.gz`
 ([UCI 864](https://archive.ics.uci.edu/dataset/864/room+occupancy+estimation), CC BY 4.0); without it the rest
 is measured. Sets that nothing is promised for are judged by a quarter of the bookings, and other policies
-than the default by a quarter of its bookings, unless `--full` asks for all. `--sets`, `--policies` and `--json`
-choose and keep a part. A set of sensors is a row in `simulators/quality/kits.py`, a policy one in
+than the default by a quarter of its bookings, unless `--full` asks for all. `--sets`, `--policies` and
+`--json` choose and keep a part. A set of sensors is a row in `simulators/quality/kits.py`, a policy one in
 `simulators/quality/policies.py`, a simpler rule a function in `simulators/quality/baselines.py`.
 """
 

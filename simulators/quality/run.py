@@ -19,7 +19,7 @@ DAYS: Final = 20
 DEFAULT: Final = "default"
 OTHERS_SHARE: Final = 4
 """Sets that nothing is promised for are played on a quarter of the bookings, and the other policies on a
-quarter of those of the default one, unless all is asked for. Where devices fail, only the default is played."""
+quarter of those of the default one, unless all is asked for. Devices fail under the default alone."""
 
 
 class Key(NamedTuple):

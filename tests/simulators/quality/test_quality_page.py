@@ -78,7 +78,7 @@ def test_a_goal_that_is_not_met_is_said_aloud() -> None:
     bad = Line("radar+pir", DEFAULT, 10_000, 4_000, 9.0, 8.0, 7.0, 0.875, (0.1, 0.0, 0.5), {"never": 1})
     told = page(Results(1, 10_000, lines=[good, bad]))
     assert "98.8% come back (met); no room" in told
-    assert "87.5% come back (**not met**); **1 rooms**" in told
+    assert "87.5% come back (**not met**); **1 of the rooms**" in told
     assert f"{GOAL:.0%}" in told
 
 
