@@ -68,10 +68,10 @@ def _short(results: Results) -> str:
 
 
 _ABOUT_ONE_SENSOR = """
-What is withheld where one sensor alone proves the room is the price of the rule that such a sensor must have shown
-presence since its room's last three bookings without anybody (`gateway.core.rules.lone_prover_alive`): it cannot
-be told from one that sees nothing. A second sensor of any kind on a radio of its own lifts that. What is lost to
-somebody else are ghosts in which a cleaner, or the meeting before, was taken for their people.
+What is withheld where one sensor alone proves the room is the price of a rule: such a sensor must have shown
+presence since its room's last three bookings without anybody (`gateway.core.rules.lone_prover_alive`), because
+until then it cannot be told from one that sees nothing. A second sensor on a radio of its own lifts that. Lost
+to somebody else are ghosts in which a cleaner, or the meeting before, was taken for their people.
 """
 
 
@@ -79,7 +79,7 @@ def _promise(line: Line) -> str:
     share = line.recovered_share or 0.0
     verdict = "met" if share >= GOAL else "**not met**"
     rate, low, high = line.wrong_per_1000
-    seen = line.taken_in_sight
+    seen = f"**{line.taken_in_sight} of the rooms**" if line.taken_in_sight else "no room"
     arriving = line.wrong.get("arriving", 0)
     kept = ", ".join(
         f"{CAUSES_IN_WORDS[cause]} {line.causes[cause] / line.hours_recoverable:.1%}"
@@ -87,8 +87,7 @@ def _promise(line: Line) -> str:
     )
     return (
         f"- `{line.kit}`, {line.bookings:,} bookings, default policy: {share:.1%} come back ({verdict}); "
-        f"{'no room' if not seen else f'**{seen} of the rooms**'} taken from people whom a sensor had shown or "
-        f"should have shown; {arriving} taken while the first of them were stepping in, in the last "
+        f"{seen} taken from people whom a sensor had shown or should have shown; {arriving} taken while the first of them were stepping in, in the last "
         f"{format_duration(ARRIVING_MS)} before the write. All in all {rate:.2f} per 1,000 bookings "
         f"(95 %: {low:.2f} to {high:.2f}). What does not come back: {kept}."
     )

@@ -2,14 +2,17 @@
 
 import itertools
 
+import msgspec
 import pytest
 
+from gateway.core.decisions import Write
 from gateway.core.events import Reading
 from gateway.core.policy import Policy, RoomConfig, SensorProfile
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from simulators.people import PlannedBooking, Stay, stream
 from simulators.quality.drive import play
 from simulators.quality.kits import BLIND_GAPS_PER_HOUR, KITS, DoorBeam, UnsteadyRadar, blind_gap_ms
+from simulators.quality.mailbox import Mailbox
 from simulators.quality.policies import POLICIES
 from simulators.quality.run import Work, figures_of, rooms_for, run_many, work_for
 from simulators.quality.scene import Fact, Scene, failures, plan, scene
@@ -69,6 +72,26 @@ def test_walk_ups_are_booked_extended_and_freed() -> None:
     actions = [deed.action for deed in play(used, Policy(walk_up=True), 1).deeds]
     changes = [action for action in actions if action != "check_in"]
     assert changes == ["release", "walk_up", "extend", "shorten"]
+
+
+def test_the_mailbox_takes_what_still_fits_and_tells_of_it_with_the_next_read() -> None:
+    """Not a booking whose times have changed, nothing over another; ends in whole seconds."""
+    box = Mailbox("orion", radar_day().bookings)
+    (booking,) = box.read(NINE).changed
+    release = Write(1, "release", "decline", booking.event_id, booking.start, booking.end, NINE + HOUR_MS)
+    longer = msgspec.structs.replace(release, end=release.end + MINUTE_MS)
+    over = msgspec.structs.replace(release, action="walk_up", method="create", event_id="")
+    short = msgspec.structs.replace(release, action="end_early", method="patch_end", new_end=NINE + 30_999)
+    seen = msgspec.structs.replace(release, action="check_in", method="category")
+    assert not box.write(longer, "b", NINE)
+    assert not box.write(over, "", NINE)
+    assert box.write(seen, "b", NINE)
+    assert box.read(NINE).changed == ()
+    assert box.write(short, "b", NINE)
+    assert [one.end for one in box.read(NINE).changed] == [NINE + 30_000]
+    assert not box.write(release, "b", NINE)
+    assert box.write(msgspec.structs.replace(release, end=NINE + 30_000), "b", NINE)
+    assert box.read(NINE).removed == ("b",)
 
 
 # -- days ---------------------------------------------------------------------------------------------
