@@ -69,9 +69,9 @@ def _short(results: Results) -> str:
 
 _ABOUT_ONE_SENSOR = """
 What is withheld where one sensor alone proves the room is the price of a rule: such a sensor must have shown
-presence since its room's last three bookings without anybody (`gateway.core.rules.lone_prover_alive`), because
-until then it cannot be told from one that sees nothing. A second sensor on a radio of its own lifts that. Lost
-to somebody else are ghosts in which a cleaner, or the meeting before, was taken for their people.
+presence since its room's last three bookings without anybody (`gateway.core.rules.lone_prover_alive`). Until
+then it cannot be told from one that sees nothing. A second sensor on a radio of its own lifts that. Lost to
+somebody else are ghosts in which a cleaner, or the meeting before, was taken for their people.
 """
 
 
@@ -87,8 +87,8 @@ def _promise(line: Line) -> str:
     )
     return (
         f"- `{line.kit}`, {line.bookings:,} bookings, default policy: {share:.1%} come back ({verdict}); "
-        f"{seen} taken from people whom a sensor had shown or should have shown; {arriving} taken while the first of them were stepping in, in the last "
-        f"{format_duration(ARRIVING_MS)} before the write. All in all {rate:.2f} per 1,000 bookings "
+        f"{seen} taken from people whom a sensor had shown or should have shown; {arriving} taken while the "
+        f"first of them were stepping in, in the last {format_duration(ARRIVING_MS)} before the write. All in all {rate:.2f} per 1,000 bookings "
         f"(95 %: {low:.2f} to {high:.2f}). What does not come back: {kept}."
     )
 
