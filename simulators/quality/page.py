@@ -88,8 +88,9 @@ def _promise(line: Line) -> str:
     return (
         f"- `{line.kit}`, {line.bookings:,} bookings, default policy: {share:.1%} come back ({verdict}); "
         f"{seen} taken from people whom a sensor had shown or should have shown; {arriving} taken while the "
-        f"first of them were stepping in, in the last {format_duration(ARRIVING_MS)} before the write. All in all {rate:.2f} per 1,000 bookings "
-        f"(95 %: {low:.2f} to {high:.2f}). What does not come back: {kept}."
+        f"first of them were stepping in, in the last {format_duration(ARRIVING_MS)} before the write. "
+        f"All in all {rate:.2f} per 1,000 bookings (95 %: {low:.2f} to {high:.2f}). "
+        f"What does not come back: {kept}."
     )
 
 
