@@ -32,12 +32,13 @@ def tables(results: Results) -> Iterator[Table]:
         yield _causes("Recoverable hours that do not come back, in percent", ours)
         yield from _policies(office)
         yield from _baselines("The same days under simpler rules", office)
-    if results.uci:
-        yield from _if_any("The UCI room", [line for line in results.uci if line.is_ours])
-        yield from _baselines("The UCI room under simpler rules", results.uci)
-    if results.recorded:
-        yield from _if_any("The recording", [line for line in results.recorded if line.is_ours])
-        yield from _baselines("The recording under simpler rules", results.recorded)
+    for name, lines in (("The UCI room", results.uci), ("The recording", results.recorded)):
+        if lines:
+            ours = [line for line in lines if line.way == DEFAULT] or [line for line in lines if line.is_ours]
+            yield from _if_any(name, ours)
+            yield _causes(f"{name}: hours that do not come back, in percent", ours)
+            yield from _policies(lines, f"{name} under other policies")
+            yield from _baselines(f"{name} under simpler rules", lines)
 
 
 def _if_any(title: str, lines: Sequence[Line]) -> Iterator[Table]:
@@ -89,13 +90,13 @@ def _percent(hours: float, of_hours: float) -> str:
     return f"{hours / of_hours:.1%}" if hours and of_hours else NONE
 
 
-def _policies(lines: Sequence[Line]) -> Iterator[Table]:
+def _policies(lines: Sequence[Line], title: str = "The policies") -> Iterator[Table]:
     ours = [line for line in lines if line.is_ours]
     if {line.way for line in ours} <= {DEFAULT}:
         return
     heads = ("sensors", "policy", "bookings", *_HEADS)
     rows = tuple((line.kit, line.way, f"{line.bookings:,}", *_main(line)) for line in ours)
-    yield Table("The policies", heads, rows)
+    yield Table(title, heads, rows)
     everything = [line for line in ours if line.walk_ups or line.ended_early or line.ended_early_wrongly]
     if everything:
         yield Table(
