@@ -19,7 +19,7 @@ from simulators.recordings import import_uci
 
 UCI_SEEDS: Final = 12
 """So many times bookings are drawn anew over the one recording."""
-SLICE_DAYS: Final = 3
+SLICE_DAYS: Final = 2
 BESIDE: Final = Path(__file__).parents[2].parent / "shared" / "data" / "occupancy"
 """Where the recordings lie if they lie beside the repository."""
 

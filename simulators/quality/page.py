@@ -71,9 +71,9 @@ _ABOUT_ONE_SENSOR = """
 What is withheld where one sensor alone proves the room is the price of a rule: such a sensor must have shown
 presence since its room's last three bookings without anybody (`gateway.core.rules.lone_prover_alive`). Until
 then it cannot be told from one that sees nothing. A second sensor on a radio of its own lifts that. What the
-rule is for shows in `failing-radar`: a lone radar that has gone blind, and still speaks, takes rooms from people
-until three bookings in a row seem empty. Lost to somebody else are ghosts in which a cleaner, or the meeting
-before, was taken for their people.
+rule is for shows in `failing-radar`: a lone radar that has gone blind, and still speaks, takes rooms from
+people until three bookings in a row seem empty. Lost to somebody else are ghosts in which a cleaner, or the
+meeting before, was taken for their people.
 """
 
 
