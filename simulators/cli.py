@@ -427,7 +427,9 @@ def quality(
     if json_file == "-":
         typer.echo(encoded(results), nl=False)
     else:
-        show(results, Console(highlight=False))
+        console = Console(highlight=False)
+        console.width = console.width if console.is_terminal else 160  # a file has room for the tables
+        show(results, console)
     if results.taken_in_sight:
         raise typer.Exit(1)
 
