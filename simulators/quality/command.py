@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
+from gateway.core.site import RULESET
 from simulators.quality.kits import KITS
 from simulators.quality.page import page
 from simulators.quality.policies import POLICIES
@@ -57,7 +58,7 @@ def _named(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
 
 def run_all(wanted: Wanted, console: Console, *, jobs: int) -> Results:
     """The simulated office and, where it lies there, the UCI recording. `console` shows how far it is."""
-    results = Results(wanted.seed, wanted.bookings, wanted.full)
+    results = Results(wanted.seed, wanted.bookings, wanted.full, ruleset=RULESET)
     works = list(work_for(wanted.kits, wanted.policies, wanted.seed, wanted.bookings, full=wanted.full))
     with _bar(console) as progress:
         task = progress.add_task("simulated rooms", total=len(works))
@@ -102,7 +103,7 @@ def run_recording(wanted: Wanted, recording: Path, bookings: Path, config: Path 
     sums: Sums = {}
     for scene in scenes_of(recording, bookings, config):
         add(sums, judged(scene, scene.config.id, wanted.policies, wanted.seed))
-    return Results(wanted.seed, recorded=lines_of(sums))
+    return Results(wanted.seed, ruleset=RULESET, recorded=lines_of(sums))
 
 
 def show(results: Results, console: Console) -> None:

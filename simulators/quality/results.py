@@ -5,7 +5,6 @@ from typing import Final, Self
 
 import msgspec
 
-from gateway.core.site import RULESET
 from gateway.core.units import MINUTE_MS, Duration
 from gateway.reports.intervals import clopper_pearson
 from simulators.quality.judge import Figures, Sight
@@ -102,7 +101,8 @@ class Results(msgspec.Struct, omit_defaults=True):
     full: bool = False
     """Every set and policy was played on all of them, not on a quarter."""
     days: int = DAYS
-    ruleset: int = RULESET
+    ruleset: int = 0
+    """Version of the rules that decided (`gateway.core.site.RULESET`)."""
     lines: list[Line] = []
     """The simulated office."""
     uci_seeds: int = 0
