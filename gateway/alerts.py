@@ -464,7 +464,7 @@ def _message(what: Literal["trouble", "recovered"], kind: Kind, alerts: list[Ale
 
 
 def _one_per_sentence(alerts: Iterable[Alert]) -> list[Alert]:
-    """By subject, the oldest of those that say the same: 30 and 14 days before an end are one trouble to people."""
+    """By subject, the oldest of those that say the same: 30 and 14 days before an end are one trouble."""
     first: dict[str, Alert] = {}
     for alert in sorted(alerts, key=lambda alert: alert.since):
         first.setdefault(alert.trouble.sentence, alert)

@@ -176,7 +176,7 @@ def test_what_stands_is_plain_data_and_bounded() -> None:
 
 
 def test_troubles_that_say_the_same_are_one_to_people() -> None:
-    """A gateway that starts six days before a credential's end has passed three thresholds; it says it once."""
+    """A gateway that starts six days before a credential's end has passed three thresholds; told once."""
     sentence = "the secret for Exchange ends in 6 days (2027-01-31): create a new one"
     passed = [Trouble("credential_ends", f"end {days} days", sentence) for days in (30, 14, 7)]
     alerts = Alerts()

@@ -20,7 +20,13 @@ import structlog
 from gateway.clock import Clock
 from gateway.core.room import Room
 from gateway.core.units import HOUR_MS, MINUTE_MS, NEVER, Duration, Instant
-from gateway.exchange.errors import ExchangeError, ItemGoneError, MalformedError, RefusedError
+from gateway.exchange.errors import (
+    ExchangeError,
+    ItemGoneError,
+    MalformedError,
+    RefusedError,
+    UnforeseenError,
+)
 from gateway.exchange.horizon import HorizonReader, horizon_window
 from gateway.exchange.quiet import (
     Busy,
@@ -131,10 +137,15 @@ class Horizon:
         try:
             self.rooms[room] = await self._found(self._places[room])
         except ExchangeError as error:
-            self.failed[room] = error
-            log.info("horizon not read", room=room, why=str(error))
+            self._fail(room, error)
+        except Exception as fault:  # noqa: BLE001 - one room's months may not take the process down (W10)
+            self._fail(room, UnforeseenError.of(fault))
         else:
             self.failed.pop(room, None)
+
+    def _fail(self, room: str, error: ExchangeError) -> None:
+        self.failed[room] = error
+        log.info("horizon not read", room=room, why=str(error))
 
     async def _found(self, place: Place) -> RoomHorizon:
         now = self._clock.now()

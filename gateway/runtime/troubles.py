@@ -173,9 +173,7 @@ def of_overlaps(
         if not pairs:
             continue
         # Of three at the same time there are three pairs.
-        spans = _listed(
-            list(dict.fromkeys(_span(one.start, one.end, zones[room]) for one in pairs)), "times"
-        )
+        spans = _listed(list(dict.fromkeys(_span(one.start, one.end, zones[room]) for one in pairs)), "times")
         allowed = room in known and known[room].conflicts
         why = (
             "AllowConflicts is on there"
