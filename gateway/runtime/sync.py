@@ -1,8 +1,8 @@
 """Calendars become facts. A hint says when to look; what is looked at is always complete.
 
 Rooms that are due at the same time are asked for in one request. What cannot be read is told to the core as
-unreadable, and is never "no bookings". That holds for a fault of our own as well: it is the trouble of the room
-whose calendar brought it about, and the process and the other rooms go on.
+unreadable, and is never "no bookings". That holds for a fault of our own as well: it is the trouble of the
+room whose calendar brought it about, and the process and the other rooms go on.
 """
 
 import asyncio

@@ -72,7 +72,7 @@ def test_a_fault_of_our_own_in_one_room_is_that_rooms_trouble(tmp_path: Path, ro
         def stumble(*_: Any) -> Any:
             raise KeyError("Ana's secret meeting")
 
-        reader.bookings = stumble  # type: ignore[method-assign]
+        reader.bookings = stumble  # type: ignore[method-assign, assignment]
         for room in rooms:
             world.exchange.book(ANA, f"{room}@contoso.com", at("14:00"), at("15:00"))
         with capture_logs() as logs:
