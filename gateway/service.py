@@ -49,8 +49,8 @@ from gateway.exchange.horizon import HorizonReader
 from gateway.exchange.hours import Hours
 from gateway.exchange.own import OwnBookings, Wording
 from gateway.exchange.quiet import AttendantFacts
-from gateway.exchange.quiet import RoomFacts as QuietFacts
 from gateway.exchange.rehearsal.record import objection
+from gateway.exchange.room_facts import RoomFacts
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
@@ -68,7 +68,6 @@ from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.desk import Desk
 from gateway.runtime.desk_commands import DESK_COMMANDS, DeskCommands
 from gateway.runtime.dispatch import Dispatch
-from gateway.runtime.free_rooms import RoomFacts
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
 from gateway.runtime.horizon import Horizon
@@ -240,7 +239,7 @@ class Service:
             sleep=around.sleep,
             may_read=lambda: not self.budget.is_spent,
         )
-        self.watcher = Watcher(self.places, _room_facts(settings), self.horizon, self._clock.now())
+        self.watcher = Watcher(self.places, {one.room: one for one in facts}, self.horizon, self._clock.now())
         self._timing = Timing(
             repeat_ms=settings.alerts.repeat,
             gather_ms=settings.alerts.gather,
@@ -814,11 +813,6 @@ class Service:
 
     def _site_zone(self) -> ZoneInfo:
         return ZoneInfo(self.settings.site.time_zone)
-
-
-def _room_facts(settings: Settings) -> dict[str, QuietFacts]:
-    """What is known of the rooms when another is looked for."""
-    return {room.id: QuietFacts(room.name, room.building, room.capacity) for room in settings.rooms}
 
 
 def _text(path: Path | None) -> str:

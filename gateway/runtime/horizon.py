@@ -28,12 +28,12 @@ from gateway.exchange.errors import (
     UnforeseenError,
 )
 from gateway.exchange.horizon import HorizonReader, horizon_window
+from gateway.exchange.own import blocks
 from gateway.exchange.quiet import (
     Busy,
     Months,
     Overlap,
     SeriesGaps,
-    blocks,
     busy_of,
     overlaps,
     released_starts,

@@ -5,7 +5,8 @@ from pathlib import Path
 from harness import World, at, in_world
 
 from gateway.core.explain import explain
-from simulators.exchange.faults import Silence
+from gateway.core.units import MINUTE_MS
+from simulators.exchange.faults import Drop, Silence, Stale
 
 ORION = "orion@contoso.com"
 ANA = "person-001@contoso.com"
@@ -58,6 +59,32 @@ def test_a_decline_whose_answer_is_lost_is_made_once(tmp_path: Path) -> None:
         assert world.exchange.status(long, ORION).response == "declined"
         assert len(declined(world)) == 1
         assert [state for _, state, _ in world.outbox()] == ["applied"]
+
+    in_world(tmp_path, story, policy=DECLINES, room="capacity = 6")
+
+
+def test_a_lost_decline_is_not_taken_for_done_by_a_read_from_before_the_booking(tmp_path: Path) -> None:
+    """The request is lost, and for a minute reads show how it was before: it is sent again."""
+
+    async def story(world: World) -> None:
+        await world.until("09:00:30")
+        long = world.exchange.book(ANA, ORION, at("11:00"), at("13:30"))
+
+        def lose(point: str) -> None:
+            if point == "before_send":
+                world.checkpoint = lambda _: None
+                now, faults = world.clock.now(), world.exchange.faults
+                faults.add(Drop(after_effect=False), method="POST", path="/decline")
+                faults.add(
+                    Stale(2 * MINUTE_MS), method="GET", path=ORION, times=None, during=(now, now + MINUTE_MS)
+                )
+
+        world.checkpoint = lose
+        await world.until("09:30")
+        assert len(world.exchange.faults.rules) == 2
+        assert world.outbox() == [("refuse", "applied", "")]
+        assert world.exchange.status(long, ORION).response == "declined"
+        assert len(declined(world)) == 1
 
     in_world(tmp_path, story, policy=DECLINES, room="capacity = 6")
 
