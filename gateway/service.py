@@ -21,6 +21,8 @@ import structlog
 
 from gateway.alerts import ALERTS_NOTE, Alerts, Timing, Trouble, standing_json
 from gateway.clock import Clock, SystemClock
+from gateway.core.booking import Booking
+from gateway.core.booking_rules import BookingRules
 from gateway.core.decisions import Decision
 from gateway.core.events import (
     Booted,
@@ -181,7 +183,14 @@ class Service:
         self._holidays_of: date | None = None
         """The day on which the holidays were last worked out."""
         self.trust = Trust(self.ledger, self.brain, around.sleep, clock_in(self._site_zone()))
-        self.sync = Sync(self.brain, self.graph, self.places, self.hints, self._note_trouble)
+        self.sync = Sync(
+            self.brain,
+            self.graph,
+            self.places,
+            self.hints,
+            self._note_trouble,
+            far=self._breaking,
+        )
         wordings: dict[str, Wording] = {}
         self.dispatch = Dispatch(
             self.brain,
@@ -207,7 +216,7 @@ class Service:
             longest_ms=settings.exchange.desk_longest,
             objections=rule_check(
                 self.places.__getitem__,
-                lambda room: self.brain.site.rooms[room].state.config.policy.rules,
+                self._rules_of,
                 lambda room: settings.exemptions(settings.room(room)).bookable,
             ),
             sleep=around.sleep,
@@ -238,6 +247,7 @@ class Service:
             settings.exchange.horizon,
             sleep=around.sleep,
             may_read=lambda: not self.budget.is_spent,
+            rules=self._rules_of,
         )
         self.watcher = Watcher(self.places, {one.room: one for one in facts}, self.horizon, self._clock.now())
         self._timing = Timing(
@@ -247,6 +257,12 @@ class Service:
         )
         self._set_up_alerts("")
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
+
+    def _breaking(self, room: str) -> tuple[Booking, ...] | None:
+        return self.horizon.breaking(room)
+
+    def _rules_of(self, room: str) -> BookingRules:
+        return self.brain.site.rooms[room].state.config.policy.rules
 
     def _set_up_alerts(self, memory: str) -> None:
         self._sensors_looked_at: Instant = NEVER

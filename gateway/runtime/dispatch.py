@@ -61,6 +61,9 @@ SHOWN_AFTER_MS: Final[Duration] = 4 * MINUTE_MS
 """How long after a request its effect may not be seen yet. Exchange's own reads lag behind its writes, and
 nobody says by how much; until then a row that was sent does not end as not done."""
 
+AWAITED_LAG_MS: Final[Duration] = MINUTE_MS
+"""The same for a removal that somebody waits for, who would be told "unclear" otherwise."""
+
 SERIES_NOTE: Final = "series_release_watched"
 HALT_NOTE: Final = "writing_halted"
 SERIES_WINDOW_MS: Final = 60 * DAY_MS
@@ -296,7 +299,8 @@ class Dispatch:
         room = self._brain.site.rooms.get(row.room)
         lives = {} if room is None else {**room.state.departed, **room.state.lives}
         life = lives.get(row.booking)
-        return life is not None and self._brain.now() - life.first_seen_at <= SHOWN_AFTER_MS
+        lag_ms = AWAITED_LAG_MS if row.write.action == "cancel" else SHOWN_AFTER_MS
+        return life is not None and self._brain.now() - life.first_seen_at <= lag_ms
 
     async def _send(self, progress: "_Progress", place: Place, verified: Verified) -> tuple[End | None, str]:
         row, write = progress.row, progress.row.write

@@ -21,6 +21,7 @@ from gateway.exchange.calendar import difference, window
 from gateway.exchange.client import GraphClient
 from gateway.exchange.errors import ExchangeError, UnforeseenError, UnreadableError
 from gateway.exchange.hints import Hints
+from gateway.runtime.ahead import joined
 from gateway.runtime.brain import Brain, Paused
 from gateway.runtime.places import Place
 
@@ -41,11 +42,15 @@ class Sync:
         places: Mapping[str, Place],
         hints: Hints,
         trouble: Callable[[str, str], None],
+        *,
+        far: Callable[[str], tuple[Booking, ...] | None] = lambda _: None,
     ) -> None:
+        """`far`: a room's bookings beyond what is read here that the core shall know; None: not known yet."""
         self._brain = brain
         self._client = client
         self._places = places
         self._hints = hints
+        self._far = far
         self._trouble = trouble
         """Told (room, what is wrong) on every failure and (room, "") on every success."""
         self._told: dict[str, str] = {}
@@ -146,7 +151,8 @@ class Sync:
         if self._brain.paused_because:
             return  # read again when facts can be recorded
         state = self._brain.site.rooms[room].state
-        changed, removed = difference(state.calendar.values(), read, *span)
+        near = difference(state.calendar.values(), read, *span)
+        changed, removed = joined(near, read, state.calendar, self._far(room), span[1])
         lately = state.calendar_read_at != NEVER and asked_at - state.calendar_read_at < PROOF_OF_READING_MS
         if changed or removed or not lately or state.calendar_why:
             self._tell(CalendarRead(room, *span, changed, removed))
