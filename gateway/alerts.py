@@ -450,8 +450,8 @@ def recalled(memory: str) -> _Memory:
 
 
 def _message(what: Literal["trouble", "recovered"], kind: Kind, alerts: list[Alert], now: Instant) -> Message:
-    alerts.sort(key=lambda alert: alert.trouble.subject)
-    sentence = sentence_of(kind, [alert.trouble for alert in _one_per_sentence(alerts)])
+    alerts = _one_per_sentence(alerts)
+    sentence = sentence_of(kind, [alert.trouble for alert in alerts])
     return Message(
         what,
         kind,

@@ -183,7 +183,7 @@ def test_troubles_that_say_the_same_are_one_to_people() -> None:
     alerts.set("credential", passed[:2], START)
     alerts.set("credential", passed, START + STEP)
     (message,) = [one for minute in range(3) for one in alerts.due(START + STEP + minute * MINUTE_MS)]
-    assert message.sentence == sentence
+    assert (message.sentence, message.subjects) == (sentence, ("end 30 days",))
     (group,) = alerts.standing()
     assert (group.sentence, group.count, group.since) == (sentence, 1, START)
     assert [one.trouble.subject for one in group.each] == ["end 30 days"]
