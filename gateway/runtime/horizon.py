@@ -164,13 +164,14 @@ class Horizon:
         start, end = horizon_window(now, place.zone, self._length_ms)
         room = self._room_of(place.room)
         rules = BookingRules() if room is None else self._rules(place.room)
-        reader, has_rules = self._readers[place.room], bool(rules.consequences)
-        far = await reader.read(place.mailbox, place.zone, start, end, whole=has_rules)
+        known = {} if room is None else room.state.calendar
+        told = [one for one in known.values() if one.start >= start]
+        reader, whole = self._readers[place.room], bool(rules.consequences or told)
+        far = await reader.read(place.mailbox, place.zone, start, end, whole=whole)
         beyond: tuple[Booking, ...] = ()
-        if reads_beyond(rules):
+        if reads_beyond(rules) or any(one.start >= end for one in told):
             _, furthest = horizon_window(now, place.zone, FURTHEST_MS)
             beyond = await reader.read(place.mailbox, place.zone, end, furthest, whole=True)
-        known = {} if room is None else room.state.calendar
         near = tuple(one for one in known.values() if one.start < start)
         both = tuple({one.key: one for one in (*far, *near)}.values())
         # Without the near days' calendar their dates would all seem to be missing.

@@ -47,10 +47,11 @@ def test_what_breaks_a_rule_far_ahead_is_told_and_nothing_else() -> None:
 
 
 def test_what_was_told_stays_until_it_is_gone() -> None:
-    """Also when it is not too early any more: it would pass for cancelled."""
+    """Also when it is not too early any more, or the rule is switched off: it would pass for cancelled."""
     (told,) = to_tell((booked("a", 31),), {}, RULES, 0, NEAR_END)
     later = to_tell((booked("a", 31),), by_key((told,)), RULES, 5 * DAY_MS, NEAR_END + 5 * DAY_MS)
     assert later == (told,)
+    assert keys(to_tell((booked("a", 31),), by_key((told,)), BookingRules(), 0, NEAR_END)) == ["a"]
     assert to_tell((), by_key((told,)), RULES, 5 * DAY_MS, NEAR_END) == ()
 
 
