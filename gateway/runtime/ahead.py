@@ -34,7 +34,7 @@ def to_tell(
     """Of the bookings from `near_end` on those that the core shall know of. `known`: the ones it knows.
 
     Of a series one date stands for all, since a person decides about it. What was told stays told for as
-    long as it is there, also when it is near enough or its rule is off: otherwise it would pass for cancelled.
+    long as it is there, also when it is near enough or its rule is off: else it would pass for cancelled.
     """
     far = sorted((one for one in found if one.start >= near_end), key=lambda one: (one.start, one.key))
     told = {one.key: known[one.key] for one in far if one.key in known and known[one.key].start >= near_end}
