@@ -116,8 +116,8 @@ def exchange(
     authority and root certificate to those of the connection, and switch its instance discovery off.
 
     The line of JSON has base_url, authority, tenant_id, client_id, client_secret, ca_file (a PEM file, there
-    while the program runs) and now (ms since 1970). Faults, mailboxes, registrations and the clock are
-    steered over HTTPS below /simulator on the same port; GET /simulator says how.
+    while the program runs) and now (the simulated time, ISO 8601 in UTC). Faults, mailboxes, registrations
+    and the clock are steered over HTTPS below /simulator on the same port; GET /simulator says how.
 
     Example: occupancy-simulator exchange --rooms 3 --print-connection --variant reaccepts=never
     """

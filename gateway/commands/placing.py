@@ -372,7 +372,7 @@ def _change(office: Office, config: Path, change: Change, *, json: bool) -> None
             backup = config.resolve().with_name(f"{config.name}.before-{stamp}")
             write(config, before, after, backup)
     except EditError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(*error.args) from None
     except OSError as error:
         where = error.filename or config
         raise CommandError(f"{where}: cannot be written ({error.strerror or error})") from error
