@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope
 
 .PHONY: help demo test soak world mutations bench docs format clean
 
@@ -25,13 +25,19 @@ demo: $(VENV)/demo.stamp  ## See rooms being checked in and given back, in about
 	$(BIN)/occupancy-simulator demo $(DEMO)
 
 test: $(VENV)/dev.stamp  ## Lint, types, architecture, tests with coverage
+	$(MAKE) --no-print-directory --jobs=2 checks tests
+
+.PHONY: checks tests
+checks:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) --quiet -m "thorough and not soak"
+	$(BIN)/mypy
+
+# Thorough tests run among the others, without being measured: see tests/conftest.py.
+tests:
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadgroup -m "not soak and not thorough" $(TESTS)
+	$(BIN)/coverage run -m pytest -n 2 --dist loadscope --quiet -m "not soak" $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -62,7 +62,7 @@ LATE: Final[dict[str, str]] = {
 """Attended bookings that were released before anybody came: no-shows until then, by any rule."""
 
 
-pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("uci")]  # its days are played once for all tests
+pytestmark = pytest.mark.thorough
 
 
 class Kept(NamedTuple):
