@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope
+RUN := -m pytest -n 2 --dist loadscope
+PYTEST := $(BIN)/python $(RUN)
 
-.PHONY: help demo test soak world mutations bench docs format clean
+.PHONY: help demo test types tested soak world mutations bench docs format clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,19 +26,19 @@ demo: $(VENV)/demo.stamp  ## See rooms being checked in and given back, in about
 	$(BIN)/occupancy-simulator demo $(DEMO)
 
 test: $(VENV)/dev.stamp  ## Lint, types, architecture, tests with coverage
-	$(MAKE) --no-print-directory --jobs=2 checks tests
-
-.PHONY: checks tests
-checks:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(MAKE) --no-print-directory --jobs=2 types tested
+
+# Beside each other: while one waits for a disk or a process, the other works. If either fails, `make test` does.
+types:
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 # Thorough tests run among the others, without being measured: see tests/conftest.py.
-tests:
+tested:
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadscope --quiet -m "not soak" $(TESTS)
+	$(BIN)/coverage run $(RUN) --quiet -m "not soak" $(TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
