@@ -56,16 +56,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("thorough") is None)
 
 
+def scope(nodeid: str) -> str:
+    """What stays on one worker: a file's tests, or one test of a file of long ones."""
+    file = nodeid.partition("::")[0]
+    return nodeid if Path(file).name in LONG else file
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """One file, one worker: what a module's tests share is made once. But for files of long tests."""
     if config.getoption("dist") != "loadscope":
         return None
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only there if this hook is called
-
-    def scope(nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return nodeid if Path(file).name in LONG else file
 
     config.option.loadscopereorder = False  # it would put what has most tests first
     scheduler = LoadScopeScheduling(config, log)

@@ -1,8 +1,10 @@
-"""A run that measures coverage leaves out what is thorough, and goes on with the next test that is not."""
+"""How the tests run (conftest.py): what is thorough is not measured, and what shares things stays together."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from coverage import Coverage
@@ -35,3 +37,13 @@ def test_the_test_after_it_is_measured_with_its_children() -> None:
     """What the pause took away is back: also for processes that a test starts."""
     assert Coverage.current() is not None
     assert child_measures()
+
+
+def test_a_modules_tests_stay_together_but_for_files_of_long_ones(request: pytest.FixtureRequest) -> None:
+    """What a module's tests share is made once; the long tests spread over the workers, wherever they are."""
+    here = Path(__file__).parent
+    conftest: Any = request.config.pluginmanager.get_plugin(str(here / "conftest.py"))
+    assert conftest.scope("tests/core/test_life.py::test_a[b::c]") == "tests/core/test_life.py"
+    for name in conftest.LONG:
+        (file,) = here.rglob(name)
+        assert conftest.scope(f"{file}::test_a[1]") != conftest.scope(f"{file}::test_a[2]")
