@@ -1,4 +1,4 @@
-"""How the tests run (conftest.py): what is thorough is not measured, and what shares things stays together."""
+"""How the tests run (conftest.py): thorough ones are not measured, and what shares things stays together."""
 
 import os
 import subprocess
