@@ -9,13 +9,15 @@
 
 from gateway.ledger.batch import Batch, Counts, OutboxChange, OutboxRow, OutboxState
 from gateway.ledger.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerTooNew, LedgerUnwritable
-from gateway.ledger.reader import LedgerReader
+from gateway.ledger.reader import Anchor, Extent, LedgerReader, Recorded
 from gateway.ledger.store import Ledger
 from gateway.ledger.worker import LedgerWorker
 
 __all__ = [
+    "Anchor",
     "Batch",
     "Counts",
+    "Extent",
     "Ledger",
     "LedgerDamaged",
     "LedgerError",
@@ -27,4 +29,5 @@ __all__ = [
     "OutboxChange",
     "OutboxRow",
     "OutboxState",
+    "Recorded",
 ]

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -20,6 +20,31 @@ from gateway.ledger.errors import LedgerDamaged, LedgerError
 _EVENT: Final = msgspec.json.Decoder(AnyEvent)
 _DECISION: Final = msgspec.json.Decoder(Decision)
 _WRITE: Final = msgspec.json.Decoder(Write)
+
+
+class Anchor(NamedTuple):
+    """A kept snapshot: the site after the event `seq`, written at `at` under that ruleset."""
+
+    seq: int
+    at: Instant
+    ruleset: int
+
+
+class Recorded(NamedTuple):
+    """A decision as it was written: with the event that it came of and the ruleset that made it."""
+
+    seq: int
+    ruleset: int
+    decision: Decision
+
+
+class Extent(NamedTuple):
+    """What a journal holds: its first and last event. All 0 if it is empty."""
+
+    first_seq: int
+    first_at: Instant
+    last_seq: int
+    last_at: Instant
 
 
 def events_after(
@@ -128,6 +153,39 @@ class LedgerReader:
     def decisions_after(self, number: int, kinds: Sequence[str]) -> Iterator[tuple[int, int, Decision]]:
         """Decisions of some kinds after the one of this id: id, sequence number of their event, decision."""
         return decisions_after(self._db, number, kinds)
+
+    def extent(self) -> Extent:
+        """The first and the last event of the journal."""
+        ends = [
+            self._db.execute(f"SELECT seq, at FROM journal ORDER BY seq {way} LIMIT 1").fetchone() or (0, 0)  # noqa: S608 - a literal
+            for way in ("ASC", "DESC")
+        ]
+        return Extent(*ends[0], *ends[1])
+
+    def snapshots(self) -> list[Anchor]:
+        """The kept snapshots, oldest first: from each of them history can be run again."""
+        return [
+            Anchor(*row) for row in self._db.execute("SELECT seq, at, ruleset FROM snapshots ORDER BY seq")
+        ]
+
+    def site_at(self, seq: int) -> Site:
+        """The site as a kept snapshot holds it. Raises LedgerDamaged if it cannot be read."""
+        row = self._db.execute("SELECT body FROM snapshots WHERE seq = ?", (seq,)).fetchone()
+        if row is None:
+            raise LedgerError(f"{self.path}: there is no snapshot of event {seq}.")
+        try:
+            return Site.restore(zlib.decompress(row[0]))
+        except (msgspec.MsgspecError, zlib.error) as error:
+            raise LedgerDamaged(
+                f"{self.path}: the snapshot of event {seq} is not readable ({error})."
+            ) from error
+
+    def recorded(self, after: int = 0, until: int = 2**62) -> Iterator[Recorded]:
+        """Decisions of the events after `after` up to `until`, in order, as they were written."""
+        for seq, ruleset, body in self._db.execute(
+            "SELECT seq, ruleset, body FROM decisions WHERE seq > ? AND seq <= ? ORDER BY id", (after, until)
+        ):
+            yield Recorded(seq, ruleset, _DECISION.decode(body))
 
     def note(self, name: str) -> str:
         """A fact noted about this installation, or empty."""

@@ -14,7 +14,7 @@ import msgspec
 from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent
 from gateway.core.site import RULESET, Site
-from gateway.core.units import Instant
+from gateway.core.units import DAY_MS, Duration, Instant
 from gateway.ledger import schema
 from gateway.ledger.batch import Batch, OutboxRow
 from gateway.ledger.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerUnwritable
@@ -22,6 +22,12 @@ from gateway.ledger.reader import decisions_after, events_after, open_rows, repl
 
 PROBE_NOTE: Final = "last_probe"
 SNAPSHOTS_KEPT: Final = 3
+"""The newest ones; a restart needs one."""
+
+ANCHOR_EVERY_MS: Final[Duration] = DAY_MS
+"""Of older snapshots the first of each day (UTC) stays as long as the journal after it does: history is run
+again from there without all that came before, and the journal can forget its beginning."""
+
 PAGE_BYTES: Final = 1024
 """A commit rewrites whole pages, and most hold one or two seconds of readings: small pages write about
 a third less to disk in a day than SQLite's default of 4096."""
@@ -144,31 +150,51 @@ class Ledger:
             )
             self._db.execute(
                 "DELETE FROM snapshots WHERE seq NOT IN"
-                " (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)",
-                (SNAPSHOTS_KEPT,),
+                " (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)"
+                " AND seq NOT IN (SELECT min(seq) FROM snapshots GROUP BY at / ?)",
+                (SNAPSHOTS_KEPT, ANCHOR_EVERY_MS),
             )
 
     def prune(self, before: Instant, at_most: int = 5_000) -> int:
         """Forget what is older than `before`, a bounded step at a time; returns rows of the journal gone.
 
-        Never touches what a restart needs (the newest snapshot and all after it) or open writes.
+        What is left begins with a snapshot, so that it can be run again. Never touches what a restart
+        needs (the newest snapshot and all after it) or open writes.
         """
-        newest = self._scalar("SELECT coalesce(max(seq), 0) FROM snapshots")
         try:
             with transaction(self._db):
+                anchor = self._anchor(before)
                 gone = self._db.execute(
                     "DELETE FROM journal WHERE seq IN"
-                    " (SELECT seq FROM journal WHERE seq < ? AND at < ? ORDER BY seq LIMIT ?)",
-                    (newest, before, at_most),
+                    " (SELECT seq FROM journal WHERE seq < ? ORDER BY seq LIMIT ?)",
+                    (anchor, at_most),
                 ).rowcount
-                self._db.execute("DELETE FROM decisions WHERE at < ?", (before,))
-                self._db.execute(
-                    "DELETE FROM outbox WHERE changed_at < ? AND state IN ('applied','superseded','expired')",
-                    (before,),
-                )
+                if gone < at_most:
+                    self._db.execute("DELETE FROM snapshots WHERE seq < ?", (anchor,))
+                    self._db.execute("DELETE FROM decisions WHERE seq < ?", (anchor,))
+                    self._db.execute(
+                        "DELETE FROM outbox WHERE changed_at < ?"
+                        " AND state IN ('applied','superseded','expired')",
+                        (before,),
+                    )
         except sqlite3.Error as error:
             raise LedgerUnwritable(f"{self.path}: could not forget old entries ({error}).") from error
         return gone
+
+    def _anchor(self, before: Instant) -> int:
+        """The newest snapshot before which everything is older than `before`; 0 if there is none.
+
+        An event of a clock that ran ahead for a while is no reason to keep everything after it.
+        """
+        newest = self._scalar("SELECT coalesce(max(seq), 0) FROM snapshots")
+        now = self.newest_instant() or 0
+        kept = self._db.execute(
+            "SELECT seq FROM journal WHERE seq <= ? AND at BETWEEN ? AND ? ORDER BY seq LIMIT 1",
+            (newest, before, now),
+        ).fetchone()
+        first_kept = newest + 1 if kept is None else int(kept[0])
+        row = self._db.execute("SELECT max(seq) FROM snapshots WHERE seq < ?", (first_kept,)).fetchone()
+        return int(row[0] or 0)
 
     # -- reading back ---------------------------------------------------------------------------------
 

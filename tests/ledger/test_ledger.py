@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from gateway.core.decisions import Decision, Write
-from gateway.core.events import Configured, LinkUp, Reading, Tick
+from gateway.core.events import ClockStepped, Configured, LinkUp, Reading, Tick
 from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
 from gateway.core.site import Site
+from gateway.core.units import DAY_MS, HOUR_MS
 from gateway.ledger import (
     Batch,
     Counts,
@@ -212,6 +213,64 @@ def test_pruning_never_touches_what_a_restart_needs(tmp_path: Path) -> None:
     ledger.close()
     with LedgerReader(tmp_path / "ledger.db") as reader:
         assert next(at for _, at, _ in reader.events()) == 11, "what follows the snapshot stays"
+
+
+def test_what_pruning_leaves_begins_with_a_snapshot_and_can_be_run_again(tmp_path: Path) -> None:
+    """The first snapshot of each day stays; the journal forgets only up to one of them, and decisions too.
+
+    A clock that ran years ahead for a moment keeps nothing from being forgotten.
+    """
+    ledger = Ledger(tmp_path / "ledger.db")
+    site = Site()
+    sites: dict[int, bytes] = {}
+    for day in range(6):
+        for part in range(5):
+            batch = events(10, start=day * DAY_MS + part * HOUR_MS)
+            if day == 1 and part == 2:
+                ahead = DAY_MS * 9_000
+                batch.events += [
+                    (ahead, ClockStepped(ahead)),
+                    (batch.events[-1][0] + 1, ClockStepped(-ahead)),
+                ]
+            for at, event in batch.events:
+                site.handle(event, at)
+            batch.decisions = [(len(batch.events) - 1, Decision("seen", "orion", day))] if part == 1 else []
+            batch.snapshot = site.snapshot()
+            sites[ledger.commit(batch)] = batch.snapshot
+    assert ledger.prune(before=3 * DAY_MS) > 0
+    assert ledger.prune(before=3 * DAY_MS) == 0
+    ledger.close()
+    with LedgerReader(tmp_path / "ledger.db") as reader:
+        start, *_ = kept = reader.snapshots()
+        assert [seq.at // DAY_MS for seq in kept] == [2, 3, 4, 5, 5, 5, 5], (
+            "first of each day, the newest three"
+        )
+        again = reader.site_at(start.seq)
+        assert again.snapshot() == sites[start.seq]
+        for seq, at, event in reader.events(start.seq):
+            again.handle(event, at)
+            if seq in sites:
+                assert again.snapshot() == sites[seq]
+        assert again.snapshot() == site.snapshot()
+        assert all(recorded.seq >= start.seq for recorded in reader.recorded())
+
+
+def test_a_journal_pruned_to_its_last_row_goes_on_counting(tmp_path: Path) -> None:
+    """Sequence numbers are never used twice, however little is left."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    batch = events(10)
+    site = Site()
+    for at, event in batch.events:
+        site.handle(event, at)
+    batch.snapshot = site.snapshot()
+    newest = ledger.commit(batch)
+    while ledger.prune(before=DAY_MS):
+        pass
+    ledger.close()
+    again = Ledger(tmp_path / "ledger.db")
+    assert again.next_seq == newest + 1
+    assert again.load().snapshot() == batch.snapshot
+    again.close()
 
 
 def test_what_is_written_is_synced_in_full(tmp_path: Path) -> None:
