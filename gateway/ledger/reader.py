@@ -38,6 +38,13 @@ class Recorded(NamedTuple):
     decision: Decision
 
 
+class Reign(NamedTuple):
+    """From the event `seq` on decisions are made by this ruleset."""
+
+    seq: int
+    ruleset: int
+
+
 class Extent(NamedTuple):
     """What a journal holds: its first and last event. All 0 if it is empty."""
 
@@ -186,6 +193,37 @@ class LedgerReader:
             "SELECT seq, ruleset, body FROM decisions WHERE seq > ? AND seq <= ? ORDER BY id", (after, until)
         ):
             yield Recorded(seq, ruleset, _DECISION.decode(body))
+
+    def reigns(self) -> list[Reign]:
+        """Which ruleset decided from which event on, oldest first; empty if nothing was decided.
+
+        Rules change with the program: at the first boot after the last decision of the ruleset before.
+        """
+        changes = self._db.execute(
+            "SELECT before, seq, ruleset FROM (SELECT id, seq, ruleset, lag(ruleset) OVER (ORDER BY id) AS old,"
+            " lag(seq) OVER (ORDER BY id) AS before FROM decisions) WHERE old IS NOT ruleset ORDER BY id"
+        ).fetchall()
+        return [
+            Reign(0 if before is None else self._boot_between(before, seq), ruleset)
+            for before, seq, ruleset in changes
+        ]
+
+    def _boot_between(self, after: int, until: int) -> int:
+        row = self._db.execute(
+            "SELECT seq FROM journal WHERE seq > ? AND seq <= ? AND event LIKE '[\"booted\"%'"
+            " ORDER BY seq LIMIT 1",
+            (after, until),
+        ).fetchone()
+        return until if row is None else int(row[0])
+
+    def last_event(self, until: Instant) -> int:
+        """The sequence number of the newest event that is not after `until`; 0 if there is none."""
+        row = self._db.execute("SELECT coalesce(max(seq), 0) FROM journal WHERE at <= ?", (until,)).fetchone()
+        return int(row[0])
+
+    def hold_still(self) -> None:
+        """From here on all that is read belongs to this moment, whatever a running gateway adds or forgets."""
+        self._db.execute("BEGIN")
 
     def note(self, name: str) -> str:
         """A fact noted about this installation, or empty."""

@@ -26,7 +26,8 @@ SNAPSHOTS_KEPT: Final = 3
 
 ANCHOR_EVERY_MS: Final[Duration] = DAY_MS
 """Of older snapshots the first of each day (UTC) stays as long as the journal after it does: history is run
-again from there without all that came before, and the journal can forget its beginning."""
+again from there without all that came before, and the journal can forget its beginning. So does the last one
+of each ruleset: from it the next ruleset went on."""
 
 PAGE_BYTES: Final = 1024
 """A commit rewrites whole pages, and most hold one or two seconds of readings: small pages write about
@@ -151,7 +152,9 @@ class Ledger:
             self._db.execute(
                 "DELETE FROM snapshots WHERE seq NOT IN"
                 " (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)"
-                " AND seq NOT IN (SELECT min(seq) FROM snapshots GROUP BY at / ?)",
+                " AND seq NOT IN (SELECT min(seq) FROM snapshots GROUP BY at / ?)"
+                " AND seq NOT IN (SELECT seq FROM (SELECT seq, ruleset, lead(ruleset) OVER (ORDER BY seq)"
+                " AS next FROM snapshots) WHERE next <> ruleset)",
                 (SNAPSHOTS_KEPT, ANCHOR_EVERY_MS),
             )
 
