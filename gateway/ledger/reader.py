@@ -200,8 +200,9 @@ class LedgerReader:
         Rules change with the program: at the first boot after the last decision of the ruleset before.
         """
         changes = self._db.execute(
-            "SELECT before, seq, ruleset FROM (SELECT id, seq, ruleset, lag(ruleset) OVER (ORDER BY id) AS old,"
-            " lag(seq) OVER (ORDER BY id) AS before FROM decisions) WHERE old IS NOT ruleset ORDER BY id"
+            "SELECT before, seq, ruleset FROM (SELECT id, seq, ruleset,"
+            " lag(ruleset) OVER (ORDER BY id) AS old, lag(seq) OVER (ORDER BY id) AS before FROM decisions)"
+            " WHERE old IS NOT ruleset ORDER BY id"
         ).fetchall()
         return [
             Reign(0 if before is None else self._boot_between(before, seq), ruleset)
@@ -222,7 +223,7 @@ class LedgerReader:
         return int(row[0])
 
     def hold_still(self) -> None:
-        """From here on all that is read belongs to this moment, whatever a running gateway adds or forgets."""
+        """All that is read from here on is of one moment, whatever a running gateway adds or forgets."""
         self._db.execute("BEGIN")
 
     def note(self, name: str) -> str:

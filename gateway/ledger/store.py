@@ -46,8 +46,12 @@ class Ledger:
     Raises LedgerInUse, LedgerTooNew or LedgerDamaged on opening; nothing is overwritten then.
     """
 
-    def __init__(self, path: Path, checkpoint: Checkpoint = lambda _: None) -> None:
+    def __init__(
+        self, path: Path, checkpoint: Checkpoint = lambda _: None, *, ruleset: int = RULESET
+    ) -> None:
+        """`ruleset`: the one that makes what is committed; another one only where a history is put back."""
         self.path = path
+        self._ruleset = ruleset
         self._checkpoint = checkpoint
         self._lock = _lock(path)
         try:
@@ -113,7 +117,7 @@ class Ledger:
             execute_many(
                 "INSERT INTO decisions (seq, at, room, booking, kind, ruleset, body) VALUES (?,?,?,?,?,?,?)",
                 [
-                    (first + i, d.at, d.room, d.booking, d.kind, RULESET, encode(d).decode())
+                    (first + i, d.at, d.room, d.booking, d.kind, self._ruleset, encode(d).decode())
                     for i, d in batch.decisions
                 ],
             )
@@ -147,7 +151,7 @@ class Ledger:
             at = batch.events[-1][0] if batch.events else 0
             self._db.execute(
                 "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)",
-                (seq, at, RULESET, zlib.compress(batch.snapshot)),
+                (seq, at, self._ruleset, zlib.compress(batch.snapshot)),
             )
             self._db.execute(
                 "DELETE FROM snapshots WHERE seq NOT IN"

@@ -1,8 +1,8 @@
 """Decisions beside decisions: what was recorded, and what the rules of today say of the same facts.
 
-Two decisions are the same conclusion if they are about the same booking, of the same kind (for the end of a
-booking and a room's occupancy: with the same result) and no more than `TOLERANCE_MS` apart. What they differ in
-beyond that (reasons, durations, the way of a write) are details: counted, and no difference.
+Two decisions are the same conclusion if they are about the same booking, of the same kind (for the end of
+a booking and a room's occupancy: with the same result) and no more than `TOLERANCE_MS` apart. What they
+differ in beyond that (reasons, durations, the way of a write) are details: counted, and no difference.
 """
 
 from collections import defaultdict

@@ -1,8 +1,8 @@
-"""A journal given to the core again: does every decision come out the same, and what would today's rules say?
+"""A journal is given to the core again: the same decisions come out, or it is told what does.
 
-Where the rules of today decided, the decisions must be the same, and at each kept snapshot so must all that
-the core remembers. Anything else is a fault: of the program's determinism, or of a ledger that was altered. It
-ends the comparison up to the next kept snapshot, from which it goes on.
+Where the rules of today decided, the decisions must be the same, and at each kept snapshot so must all
+that the core remembers. Anything else is a fault: of the program's determinism, or of a ledger that was
+altered. It ends the comparison up to the next kept snapshot, from which it goes on.
 
 Where other rules decided, today's may decide otherwise. These stretches are compared by meaning
 (`gateway.replay.elsewhere`, `gateway.replay.compare`), and at each kept snapshot they go on from what was
@@ -139,8 +139,8 @@ class _Rerun:
             raise
         except msgspec.MsgspecError as error:
             raise LedgerDamaged(
-                f"{self.reader.path}: event {self.seq + 1} of the journal, or a decision on it, cannot be read "
-                f"({error}). The file has not been changed."
+                f"{self.reader.path}: event {self.seq + 1} of the journal, or a decision on it, cannot be "
+                f"read ({error}). The file has not been changed."
             ) from error
         except Exception as error:  # whatever stops the core, people need to know at which event
             raise LedgerDamaged(
@@ -297,7 +297,7 @@ def _up_to(stretch: Stretch, steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _unlike(one: Any, other: Any, path: str = "") -> str:
-    """Where two values of JSON first differ, as a path such as `rooms.orion.sensors.radar.value`; or empty."""
+    """Where two values of JSON first differ, as a path such as `rooms.orion.vacated_at`; or empty."""
     if one == other:
         return ""
     if isinstance(one, dict) and isinstance(other, dict):
