@@ -35,9 +35,6 @@ from gateway.replay.rerun import Verdict, rerun
 
 SUFFIX: Final = ".jsonl.xz"
 EXPECTED: Final = "expected.json"
-SNAPSHOTS: Final = 3
-"""So many snapshots are kept in a history that is put into a ledger, evenly spread, and one at its end."""
-
 Facts = Iterable[tuple[Instant, AnyEvent]]
 
 
@@ -197,15 +194,24 @@ def rulesets(folder: Path) -> list[int]:
     return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit())
 
 
-def store(history: History, path: Path) -> None:
-    """A ledger that holds the history as the gateway of its ruleset would have written it."""
-    batch = Batch()
-    for step in history.steps:
-        batch.decisions += [(len(batch.events), decision) for decision in step.decisions]
-        batch.events.append((step.at, step.event))
+def store(history: History, path: Path, *, snapshot_every: int = 0) -> None:
+    """A ledger that holds the history as the gateway of its ruleset would have written it.
+
+    `snapshot_every`: events between two snapshots; what they hold is what the rules of today remember.
+    """
+    steps, site = history.steps, Site()
+    size = snapshot_every or len(steps)
     ledger = Ledger(path, ruleset=history.header.ruleset)
     try:
-        ledger.commit(batch)
+        for first in range(0, len(steps), size):
+            batch = Batch()
+            for index, step in enumerate(steps[first : first + size]):
+                batch.events.append((step.at, step.event))
+                batch.decisions += [(index, decision) for decision in step.decisions]
+                if snapshot_every:
+                    site.handle(step.event, step.at)
+            batch.snapshot = site.snapshot() if snapshot_every else None
+            ledger.commit(batch)
     finally:
         ledger.close()
 

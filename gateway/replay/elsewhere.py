@@ -2,13 +2,14 @@
 
 Theory of operation
 
-* The facts are those of the journal, with three exceptions. Ticks: today's rules may want one where the
+* The facts are those of the journal, with these exceptions. Ticks: today's rules may want one where the
   journal has none, so they get it at their own deadlines (not while the gateway was away: before a boot,
   a lost link and a set clock no time passes). Outcomes of writes: the journal's belong to the writes
   that were made then, so each is handed to today's write of the same action and booking, or to nobody.
   And a write that nobody made then is answered a little later as applied, as most are: answered
   otherwise, or never, each would be asked for again and again.
-* What a write changed in Exchange is in the journal's calendar reads only as far as it was made then. So one
+* A booking that left the calendar because it was given back then stays in it here, unless today's rules
+  give it back as well. Other changes that writes made in Exchange cannot be told from people's. So one
   decision that differs may bring others about the same booking; the first of them is the one to look at.
 """
 
@@ -22,6 +23,7 @@ from gateway.core.events import (
     WITHDRAWN,
     AnyEvent,
     Booted,
+    CalendarRead,
     ClockStepped,
     LinkDown,
     Tick,
@@ -69,6 +71,10 @@ class Elsewhere:
         self._withdrawn: set[Number] = set()
         """Those of them that were withdrawn."""
         self._ours: dict[Number, _Open] = {}
+        self._removed_then: set[tuple[str, str]] = set()
+        """Room and key of bookings that were taken out of the calendar then."""
+        self._removed_here: set[tuple[str, str]] = set()
+        """The same by today's rules."""
         self._due_since: Instant = FOREVER
         """Since when a tick is due that has not been given."""
 
@@ -76,6 +82,7 @@ class Elsewhere:
         """Go on from a recorded state: what is under way is what was under way then."""
         self.site = site
         self._theirs, self._withdrawn, self._ours, self._due_since = {}, set(), {}, FOREVER
+        self._removed_then, self._removed_here = set(), set()
 
     def give(self, event: AnyEvent, at: Instant, recorded: Sequence[Decision]) -> None:
         """The next event of the journal, and what was decided on it then. Raises CoreError."""
@@ -90,7 +97,13 @@ class Elsewhere:
             if meant is not None:
                 self.site.handle(meant, at)
         else:
-            self.site.handle(event, at)
+            self.site.handle(self._still_there(event) if isinstance(event, CalendarRead) else event, at)
+
+    def _still_there(self, read: CalendarRead) -> CalendarRead:
+        """The read without the absence of bookings that only the recorded gateway gave back."""
+        only_then = self._removed_then - self._removed_here
+        removed = tuple(key for key in read.removed if (read.room, key) not in only_then)
+        return read if removed == read.removed else msgspec.structs.replace(read, removed=removed)
 
     # -- time -----------------------------------------------------------------------------------------
 
@@ -131,6 +144,8 @@ class Elsewhere:
         if decision.write is not None:
             number, key = (decision.room, decision.write.id), _key(decision)
             self._theirs[number] = key
+            if decision.write.removes:
+                self._removed_then.add((decision.room, decision.booking))
             alone = (mine for mine, one in self._ours.items() if one.key == key and one.beside is None)
             mine = next(alone, None)
             if mine is not None:
@@ -145,6 +160,8 @@ class Elsewhere:
     def _note_ours(self, decision: Decision) -> None:
         if decision.write is not None:
             key = _key(decision)
+            if decision.write.removes:
+                self._removed_here.add((decision.room, decision.booking))
             taken = {one.beside for one in self._ours.values()}
             alone = (theirs for theirs, other in self._theirs.items() if other == key and theirs not in taken)
             beside = next(alone, None)
@@ -157,13 +174,16 @@ class Elsewhere:
             if one is not None and one.beside not in self._withdrawn:
                 answer = WriteOutcome(decision.room, decision.withdraws, "superseded", WITHDRAWN)
                 self._ours[mine] = one._replace(answer_at=decision.at + SECOND_MS, answer=answer)
+                self._removed_here.discard((decision.room, decision.booking))
 
     def _translated(self, outcome: WriteOutcome) -> WriteOutcome | None:
         """The outcome as one of today's writes; None: today's rules made none, or it has ended."""
         number = (outcome.room, outcome.write)
         if number not in self._theirs:
             return outcome  # decided before this stretch began: the same write in both worlds
-        del self._theirs[number]
+        room, _, booking = self._theirs.pop(number)
+        if outcome.result != "applied":
+            self._removed_then.discard((room, booking))
         self._withdrawn.discard(number)
         mine = next((own for own, one in self._ours.items() if one.beside == number), None)
         if mine is None:

@@ -118,7 +118,8 @@ class _Rerun:
         self.reader = reader
         self.wanted = wanted
         self.ruleset = ruleset
-        self.begin = start(reader, wanted.since)
+        # Before that instant: a snapshot may have been taken amid what happened in it.
+        self.begin = start(reader, None if wanted.since is None else wanted.since - 1)
         self.until = reader.last_event(wanted.until)
         if self.until <= self.begin.seq:
             raise LedgerError(f"{reader.path}: nothing is recorded of that time that can be run again.")
