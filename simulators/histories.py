@@ -32,6 +32,7 @@ from gateway.core.site import RULESET, Site
 from gateway.core.units import Instant
 from gateway.ledger import Batch, Ledger, LedgerReader
 from gateway.replay.rerun import Verdict, rerun
+from simulators.hand_made import morning
 
 SUFFIX: Final = ".jsonl.xz"
 EXPECTED: Final = "expected.json"
@@ -130,6 +131,7 @@ TIMELINES: Final = (
 )
 """Below `tests/scenarios`: together they show each decision with each first reason and way of writing."""
 
+HAND_MADE: Final = "rules_and_wishes"
 SLICES: Final = (
     Slice(
         "walk_up_ended_twice",
@@ -284,6 +286,16 @@ def of_timeline(path: Path) -> History:
     return History(name, Header(RULESET, timeline.rule, made_of), steps)
 
 
+def by_hand() -> History:
+    """What no timeline can say."""
+    shows = "Bookings that break rules are declined or told, people book and cancel, a read is stale."
+    return History(HAND_MADE, Header(RULESET, shows, "simulators/hand_made.py"), _decided(Site(), morning()))
+
+
+def _decided(site: Site, facts: Facts) -> tuple[Step, ...]:
+    return tuple(Step(at, event, tuple(site.handle(event, at))) for at, event in facts)
+
+
 def facts_of_world(seed: int, rooms: int, days: int, variant: str) -> list[tuple[Instant, AnyEvent]]:
     """The journal of a run of the world with every fault; takes some minutes."""
     from simulators.faults import chosen  # noqa: PLC0415 - the whole service with it
@@ -302,14 +314,16 @@ def facts_of_world(seed: int, rooms: int, days: int, variant: str) -> list[tuple
 
 def of_world(facts: Facts, wanted: Slice) -> History:
     """Some rooms of a run: their facts, the site's, and the ticks that such a site asks for."""
-    site, steps = Site(), []
-    for at, event in _of_rooms(facts, wanted):
-        deadline = site.next_deadline()
-        if isinstance(event, Tick) and (deadline is None or deadline > at):
-            continue
-        steps.append(Step(at, event, tuple(site.handle(event, at))))
+    site = Site()
+
+    def asked_for() -> Iterator[tuple[Instant, AnyEvent]]:
+        for at, event in _of_rooms(facts, wanted):
+            deadline = site.next_deadline()
+            if not isinstance(event, Tick) or (deadline is not None and deadline <= at):
+                yield at, event
+
     made_of = f"world, seed {wanted.seed}, {wanted.variant}"
-    return History(wanted.name, Header(RULESET, wanted.shows, made_of), tuple(steps))
+    return History(wanted.name, Header(RULESET, wanted.shows, made_of), _decided(site, asked_for()))
 
 
 def _of_rooms(facts: Facts, wanted: Slice) -> Iterator[tuple[Instant, AnyEvent]]:
@@ -339,6 +353,7 @@ def record(folder: Path, scenarios: Path) -> Iterator[Path]:
     """Record every history anew with the rules of today; yields each file."""
     for name in TIMELINES:
         yield write(folder, of_timeline(scenarios / f"{name}.timeline"))
+    yield write(folder, by_hand())
     runs = {(one.seed, one.rooms, one.days, one.variant) for one in SLICES}
     facts = {run: facts_of_world(*run) for run in sorted(runs)}
     for one in SLICES:
