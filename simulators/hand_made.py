@@ -91,7 +91,10 @@ def morning() -> Iterator[tuple[Instant, AnyEvent]]:
             told_at = outcomes[0][0] if outcomes else at
             if min(tick_at, told_at) >= at:
                 break
-            yield give(*reversed(outcomes.pop(0))) if told_at < tick_at else give(Tick(), tick_at)
+            if told_at < tick_at:
+                yield give(outcomes.pop(0)[1], told_at)
+            else:
+                yield give(Tick(), tick_at)
         yield give(event, at)
 
 

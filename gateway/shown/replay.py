@@ -64,8 +64,12 @@ def _closing(verdict: Verdict) -> list[Any]:
 
 
 def _bookings(verdict: Verdict) -> str:
-    count = len({(one.room, one.booking) for one in verdict.differences})
-    return f"{count:,} booking{'s' * (count != 1)} or rooms" if count else ""
+    """How many bookings decisions differ about; a room or the site as a whole counts apart."""
+    bookings = len({(one.room, one.booking) for one in verdict.differences if one.booking})
+    others = len({one.room for one in verdict.differences if not one.booking})
+    words = [f"{bookings:,} booking{'s' * (bookings != 1)}"] * bool(bookings)
+    words += [f"{others:,} room{'s' * (others != 1)} as a whole"] * bool(others)
+    return " and ".join(words)
 
 
 def _paint_faults(console: Console, verdict: Verdict, times: Times) -> None:

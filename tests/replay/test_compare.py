@@ -54,7 +54,7 @@ def test_counts_are_no_durations() -> None:
 def test_what_a_booking_came_to_is_the_conclusion() -> None:
     """Attended and not attended are not the same end."""
     ends = [
-        said("concluded", reasons=(Reason(f"outcome_{outcome}"),), tally=Tally(outcome))  # type: ignore[arg-type] # an outcome
+        said("concluded", reasons=(Reason(f"outcome_{outcome}"),), tally=Tally(outcome))
         for outcome in ("attended", "withheld")
     ]
     ((one,), details) = compared(ends[:1], ends[1:], 1)
