@@ -38,7 +38,7 @@ def replay(
     ledger: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[LEDGER]",
+            metavar="LEDGER",
             help="The ledger's file, or a copy of it; left out: the one that the configuration names.",
             show_default=False,
         ),
