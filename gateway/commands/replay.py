@@ -60,7 +60,7 @@ def replay(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Run recorded history again, and say whether every decision comes out the same.
+    """Run history again, and compare what is decided.
 
     Gives the journal to the core once more and compares. Under the same rules every decision must be the
     same; if one is not, the ledger was altered or the program is at fault (exit code 1). Decisions of
@@ -70,7 +70,7 @@ def replay(
 
     Examples:
       occupancy-gateway replay
-      occupancy-gateway replay /var/backups/occupancy-ledger.db --room orion --from 7d
+      occupancy-gateway replay /var/backups/occupancy-ledger.db --from 7d
     """
     path, zone = _ledger_and_zone(ledger, config)
     times, now = Times(zone), present()
