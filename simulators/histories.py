@@ -212,7 +212,8 @@ def store(history: History, path: Path, *, snapshot_every: int = 0) -> None:
                 batch.decisions += [(index, decision) for decision in step.decisions]
                 if snapshot_every:
                     site.handle(step.event, step.at)
-            batch.snapshot = site.snapshot() if snapshot_every else None
+            if len(batch.events) == snapshot_every:
+                batch.snapshot = site.snapshot()
             ledger.commit(batch)
     finally:
         ledger.close()

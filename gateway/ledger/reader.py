@@ -2,7 +2,7 @@
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -93,7 +93,19 @@ def replay_from(connection: sqlite3.Connection, path: str) -> Site:
             f"{path}: event {seq} of the journal cannot be replayed ({error}). Restore a backup, or move "
             "the file away to start a new one. It has not been changed."
         ) from error
+    number_on(site, connection.execute("SELECT room, max(write) FROM outbox GROUP BY room"))
     return site
+
+
+def number_on(site: Site, newest: Iterable[tuple[str, int]]) -> None:
+    """Let no new write have the number of a recorded one; `newest`: rooms, each with its highest number.
+
+    Only where the rules have changed since a snapshot can fewer writes come of the events than were made.
+    """
+    for room, write in newest:
+        state = site.state.rooms.get(room)
+        if state is not None:
+            state.writes = max(state.writes, write)
 
 
 def open_rows(connection: sqlite3.Connection) -> list[OutboxRow]:

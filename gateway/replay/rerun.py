@@ -20,7 +20,7 @@ from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent
 from gateway.core.site import RULESET, Site
 from gateway.core.units import Instant
-from gateway.ledger import LedgerDamaged, LedgerError, LedgerReader
+from gateway.ledger import LedgerDamaged, LedgerError, LedgerReader, number_on
 from gateway.replay.compare import Difference, compared
 from gateway.replay.elsewhere import Elsewhere
 from gateway.replay.start import start
@@ -212,6 +212,8 @@ class _Rerun:
         for number, at, event in takewhile(lambda row: row[0] <= seq, self.reader.events(anchor)):
             self.seq = number
             site.handle(event, at)
+        made = (one.decision for one in self.reader.recorded(anchor, seq))
+        number_on(site, ((one.room, one.write.id) for one in made if one.write is not None))
         return site
 
     # -- the same rules -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from scenarios import SCRIPTS, Script, Slot, play
 from timeline import PIR, RADAR, Timeline, at, booking
 
-from gateway.core import conclude
+from gateway.core import conclude, deadlines
 from gateway.core.decisions import Reason
 from gateway.core.events import Booted, LinkUp, WriteOutcome
 from gateway.core.rules import Case, Weight, first_objection
@@ -171,6 +171,16 @@ def test_a_room_and_a_time_limit_what_is_compared(ledger: Path) -> None:
     assert not run(ledger, Wanted(until=at)).faults
 
 
+def test_what_was_decided_in_the_instant_of_a_snapshot_belongs_to_it(tmp_path: Path) -> None:
+    """A run from that instant on has it, though the snapshot was taken after it."""
+    path, history = tmp_path / "ledger.db", history_of(attended_day())
+    place = next(n for n, step in enumerate(history.steps) if step.decisions and step.at > at("09:00"))
+    store(history, path, snapshot_every=place + 1)
+    moment = history.steps[place].at
+    after = [step for step in history.steps if step.at >= moment]
+    assert run(path, Wanted(moment)).decisions == sum(len(step.decisions) for step in after)
+
+
 # -- what cannot be run -------------------------------------------------------------------------------
 
 
@@ -221,7 +231,8 @@ def test_other_rules_that_decide_the_same_differ_in_nothing(script: Script) -> N
 def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Rules under which a radar must show presence for three minutes to check in, not half of one."""
     with monkeypatch.context() as context:
-        context.setattr(conclude, "SHOWN_FOR_CHECK_IN_MS", 3 * MINUTE_MS)
+        for module in (conclude, deadlines):
+            context.setattr(module, "SHOWN_FOR_CHECK_IN_MS", 3 * MINUTE_MS)
         yield
 
 
@@ -248,47 +259,58 @@ def test_the_rules_change_at_a_boot_and_both_sides_are_compared_in_their_way(
 ) -> None:
     """By meaning before it, exactly after it; where the new rules began is found, also after a kill."""
     path = tmp_path / "ledger.db"
+    day = Timeline(RADAR, PIR)
+    day.book(booking("09:00", "10:00"), booking("10:00", "11:00"))
+    day.until("09:02").show("radar")
+    day.until("09:05:10")  # today's rules would have asked for a tick that the journal does not have
+    store(history_of(day, OLDER), path, snapshot_every=len(day.log) * 2 // 3)
     for _ in changed(monkeypatch):
-        day = Timeline(RADAR, PIR)
-        day.book(booking("09:00", "10:00"), booking("10:00", "11:00"))
-        day.until("09:02").show("radar")
-        day.until("09:20").clear("radar")
-        store(history_of(day, OLDER), path, snapshot_every=len(day.log) // 2)
-        killed_at = len(day.log)
-    with LedgerReader(path) as reader:
-        # As the new program loads it: a snapshot of the old rules, the rest by its own.
-        site, loaded = reader.site(), reader.site()
-    after = Timeline(RADAR, PIR)
-    after.site, after.now, after.log, after.decisions = site, day.now, [], []
-    after.tell(Booted(day.now, same_machine_boot=True))
-    after.tell(LinkUp(session_present=True))
-    after.until("10:30")
-    store(history_of(after, RULESET, loaded), path)
-    verdict = run(path)
+        with LedgerReader(path) as reader:
+            # As the new program loads it: a snapshot of the old rules, the rest by its own.
+            site, loaded = reader.site(), reader.site()
+        after = Timeline(RADAR, PIR)
+        after.site, after.now, after.log = site, day.now, []
+        after.tell(Booted(day.now, same_machine_boot=True))
+        after.tell(LinkUp(session_present=True))
+        after.until("10:30")
+        store(history_of(after, RULESET, loaded), path)
+        verdict = run(path)
     assert [part.ruleset for part in verdict.parts] == [OLDER, RULESET]
     assert verdict.faults == []
-    assert {one.booking for one in verdict.differences} == {"uid-09:00"}
+    assert [(one.booking, one.at) for one in verdict.differences] == [("uid-09:00", at("09:02:30"))]
     with LedgerReader(path) as reader:
-        assert [reign.seq for reign in reader.reigns()] == [0, killed_at + 1]
+        assert [reign.seq for reign in reader.reigns()] == [0, len(day.log) + 1]
 
 
 def test_a_kept_snapshot_ends_what_follows_from_a_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From it on things are as they were recorded: other counts of the past bring nothing more."""
+    """From it on things are as they were recorded: who was checked in is, and is given back by no rule."""
     whole, kept = tmp_path / "whole.db", tmp_path / "kept.db"
+    day = Timeline(RADAR, PIR)
+    day.book(booking("09:00", "10:00"))
+    day.until("09:02").show("radar")
+    day.until("09:04").clear("radar")  # long enough for the rules of then only
+    snapshot_at = len(day.until("09:06").log)
+    history = history_of(day.until("10:10"), OLDER)
+    store(history, whole)
+    store(history, kept, snapshot_every=snapshot_at)
     for _ in changed(monkeypatch):
-        day = Timeline(RADAR, PIR)
-        day.book(booking("09:00", "10:00"), booking("10:00", "11:00"))
-        day.until("09:02").show("radar")
-        day.until("09:04").clear("radar")  # long enough for today's rules only
-        day.until("11:30")
-        history = history_of(day, OLDER)
-        store(history, whole)
-        store(history, kept, snapshot_every=len(day.log) // 20)
-    assert "released" in {d.kind for one in run(whole).differences for d in one.recorded}
-    assert run(kept).decisions == run(whole).decisions
-    assert len(run(kept).differences) <= len(run(whole).differences)
+        without, with_one = run(whole), run(kept)
+    assert "release" in {d.kind for one in without.differences for d in one.today}
+    assert [d.kind for one in with_one.differences for d in one.recorded] == ["checked_in"]
+    assert [d.kind for one in with_one.differences for d in one.today] == []
+    assert with_one.decisions == without.decisions
+
+
+def test_no_time_passes_while_the_gateway_was_away(tmp_path: Path) -> None:
+    """What it would have decided then it could not have decided."""
+    day = Timeline(RADAR, PIR)
+    day.book(booking("09:00", "10:00"))
+    day.until("09:05").restart(until="09:25")
+    store(history_of(day.until("10:10"), OLDER), tmp_path / "ledger.db")
+    verdict = run(tmp_path / "ledger.db")
+    assert (verdict.differences, verdict.details) == ([], 0)
 
 
 def never_releasing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -340,7 +362,7 @@ def test_the_recorded_outcome_goes_to_todays_write_of_the_same_booking(
     path = tmp_path / "ledger.db"
     day = Timeline(RADAR, PIR)
     day.applies = False
-    day.book(booking("08:10", "08:50"), booking("09:00", "10:00"))
+    day.book(booking("08:10", "08:25"), booking("09:00", "10:00"))
     day.until("08:12").show("radar")
     day.until("08:14").clear("radar")  # checked in by the rules of then
     day.until("09:10:20")
