@@ -209,6 +209,18 @@ class Ledger:
         """The site as of the last commit: newest snapshot, then every event after it."""
         return replay_from(self._db, str(self.path))
 
+    def rules_changed(self) -> bool:
+        """Whether other rules than ours decided last, or took the newest snapshot.
+
+        Then the first commit takes one: a later load must not run what was before by rules that have
+        counted writes since.
+        """
+        newest = (
+            self._db.execute("SELECT ruleset FROM decisions ORDER BY id DESC LIMIT 1").fetchone(),
+            self._db.execute("SELECT ruleset FROM snapshots ORDER BY seq DESC LIMIT 1").fetchone(),
+        )
+        return any(row is not None and row[0] != self._ruleset for row in newest)
+
     def open_rows(self) -> list[OutboxRow]:
         """The outbox rows that have not ended, oldest first."""
         return open_rows(self._db)
