@@ -484,8 +484,13 @@ class Room:
         if event.changed or event.removed:
             state.pending.append(event)
             state.dirty = True
-        elif any(life.may_be_released for life in state.lives.values()):
+        elif any(life.may_be_released for life in state.lives.values()) or self._shows_long_again(now):
             state.dirty = True
+
+    def _shows_long_again(self, now: Instant) -> bool:
+        """A booking that was ended is shown with a later end: the next read may make that certain."""
+        shown = ((life, self.state.calendar.get(key)) for key, life in self.state.departed.items())
+        return any(b is not None and b.end > now and life.is_long_again(b) for life, b in shown)
 
     def _is_doubtful(self, event: CalendarRead, now: Instant) -> bool:
         state = self.state
