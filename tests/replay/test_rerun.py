@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from scenarios import SCRIPTS, Script, Slot, play
 from timeline import PIR, RADAR, Timeline, at, booking
 
-from gateway.core import conclude, deadlines
+from gateway.core import deadlines
 from gateway.core.decisions import Reason
 from gateway.core.events import Booted, LinkUp, WriteOutcome
 from gateway.core.rules import Case, Weight, first_objection
 from gateway.core.site import RULESET, Site
+from gateway.core.steps import attendance, releases
 from gateway.core.units import MINUTE_MS
 from gateway.ledger import LedgerDamaged, LedgerError, LedgerReader
 from gateway.replay.elsewhere import ANSWERED_AFTER_MS
@@ -231,7 +232,7 @@ def test_other_rules_that_decide_the_same_differ_in_nothing(script: Script) -> N
 def changed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Rules under which a radar must show presence for three minutes to check in, not half of one."""
     with monkeypatch.context() as context:
-        for module in (conclude, deadlines):
+        for module in (attendance, deadlines):
             context.setattr(module, "SHOWN_FOR_CHECK_IN_MS", 3 * MINUTE_MS)
         yield
 
@@ -320,7 +321,7 @@ def never_releasing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return ("never", Reason("exempt_room")) if weight == "never" else first_objection(case, weight)
 
     with monkeypatch.context() as context:
-        context.setattr(conclude, "first_objection", objection)
+        context.setattr(releases, "first_objection", objection)
         yield
 
 

@@ -23,11 +23,9 @@ def killed(path: Path, ruleset: int) -> None:
     """A ledger without a snapshot. The rules of then made a write that today's would not."""
     ledger = Ledger(path, ruleset=ruleset)
     read = CalendarRead("orion", MIDNIGHT, MIDNIGHT + DAY_MS, BOOKED)
-    facts = [
-        (at("09:00"), event) for event in (Configured(SITE), LinkUp(session_present=False), read, Tick())
-    ]
+    facts = (Configured(SITE), LinkUp(session_present=False), read, Tick())
     made = Decision("checked_in", "orion", at("09:00"), "uid-09:00", live=True, write=LAST_WRITE)
-    ledger.commit(Batch(events=[*facts], decisions=[(3, made)]))
+    ledger.commit(Batch(events=[(at("09:00"), fact) for fact in facts], decisions=[(3, made)]))
     ledger.close()
 
 
