@@ -77,9 +77,12 @@ class Commands(TyperGroup):
 
 
 def tell(*sentences: str) -> None:
-    """Say what is wrong, on standard error."""
+    """Say what is wrong, on standard error; a sentence may have further lines."""
     for sentence in sentences:
-        typer.echo(f"occupancy-gateway: {plain(sentence)}", err=True)
+        first, *further = sentence.split("\n")
+        typer.echo(f"occupancy-gateway: {plain(first)}", err=True)
+        for line in further:
+            typer.echo(f"  {plain(line)}", err=True)
 
 
 def print_json(data: Any) -> None:

@@ -179,6 +179,8 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     """The longest quiet within each of the newest attended bookings."""
     series: dict[str, SeriesCount] = {}
     record: ShadowRecord = msgspec.field(default_factory=ShadowRecord)
+    held_in_shadow: bool = False
+    """A person or the configuration set it to shadow: its record does not set it live any more."""
     paused_at: Instant = NEVER
     """A person said that a release was wrong; nothing is released until somebody has looked."""
     wrong_releases: int = 0
