@@ -95,6 +95,21 @@ def present() -> Instant:
     return SystemClock().now()
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[LedgerReader]:
+    """A ledger, for reading. Raises LedgerError."""
+    try:
+        with LedgerReader(path) as reader:
+            yield reader
+    except PermissionError:
+        raise LedgerError(f"{path}: not allowed; run this as the gateway's user, or as root.") from None
+    except sqlite3.DatabaseError as error:
+        raise LedgerDamaged(
+            f"{path}: could not be read ({error}). It has not been changed. If this stays so, stop the "
+            "gateway and restore a backup."
+        ) from error
+
+
 class Office:
     """The configuration, and the ledger that it names."""
 
@@ -112,17 +127,8 @@ class Office:
     @contextmanager
     def ledger(self) -> Iterator[LedgerReader]:
         """The ledger, for reading. Raises LedgerError."""
-        path = self.settings.ledger.path
-        try:
-            with LedgerReader(path) as reader:
-                yield reader
-        except PermissionError:
-            raise LedgerError(f"{path}: not allowed; run this as the gateway's user, or as root.") from None
-        except sqlite3.DatabaseError as error:
-            raise LedgerDamaged(
-                f"{path}: could not be read ({error}). It has not been changed. If this stays so, stop the "
-                "gateway and restore a backup."
-            ) from error
+        with reading(self.settings.ledger.path) as reader:
+            yield reader
 
     def room(self, room: str, reader: LedgerReader | None = None) -> str:
         """The room's id, checked; a former room counts if the ledger knows it. Raises NotFound."""
