@@ -10,7 +10,7 @@ from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent, CalendarRead, Configured, Tick
 from gateway.core.policy import Policy, SiteConfig
 from gateway.core.site import RULESET, Site, SiteState
-from gateway.core.units import MINUTE_MS, Duration, Instant
+from gateway.core.units import HOUR_MS, MINUTE_MS, Duration, Instant
 from gateway.ledger import LedgerError, LedgerReader
 from gateway.ledger.reader import Recorded
 from gateway.replay.bundle import (
@@ -37,6 +37,12 @@ from gateway.replay.start import Start, start
 BEFORE_MS: Final[Duration] = 20 * MINUTE_MS
 """The facts begin so long before the booking opened: what was shown then may still be counted."""
 
+EARLIER_MS: Final[Duration] = 6 * HOUR_MS
+"""Decisions from so long before it opened belong to another time that it had then."""
+
+AFTER_MS: Final[Duration] = 12 * HOUR_MS
+"""What comes later than this after the last decision does not belong to it."""
+
 Words = Callable[[Decision], str]
 Progress = Callable[[Instant], None]
 
@@ -44,7 +50,7 @@ ROOM_WAS_SHARED: Final = "The rooms that share its space are in it too: {}."
 OPENED_BEFORE: Final = (
     "The ledger has forgotten how the booking began; the facts begin with what it remembered afterwards."
 )
-EARLIER: Final = "Earlier decisions about it, before it was moved to another time, are left out: {}."
+EARLIER: Final = "Decisions about it from long before it opened are left out: {}."
 BREAKER_BORE: Final = (
     "Other rooms bore on it by the breaker; of them it holds only how many were silent, and when."
 )
@@ -57,8 +63,12 @@ class _Window(NamedTuple):
     begin: Start
     at: Instant
     """The facts begin here, or at the beginning of `begin` if that is later."""
+    floor: int
+    """But not before this event: of that came a decision that is left out."""
     decisions: list[Recorded]
     end: int
+    until: Instant
+    """Nothing after this instant is taken, even if it was not over by then."""
     notes: list[str]
 
 
@@ -81,7 +91,8 @@ def gather(
     configs = [site.state.config, *(event.site for event in _configurations(reader, first, window.end))]
     rooms = _rooms(configs, room)
     state = narrow_state(site, rooms)
-    facts = tuple(_facts(rest, state, rooms, moves, window.end, progress))
+    nearby = ((seq, at, event) for seq, at, event in rest if at <= window.until)
+    facts = tuple(_facts(nearby, state, rooms, moves, window.end, progress))
     _forget(state, facts, booking)
     notes = [*window.notes]
     others = sorted(rooms - {room})
@@ -106,11 +117,14 @@ def _window(reader: LedgerReader, room: str, booking: str) -> _Window:
     if not recorded:
         raise LedgerError(f"{reader.path}: nothing has been decided about this booking yet.")
     notes: list[str] = []
-    opened = [i for i, one in enumerate(recorded) if one.decision.kind == "opened"]
-    if opened and opened[-1]:
-        notes.append(EARLIER.format(opened[-1]))
-    decisions = recorded[opened[-1] :] if opened else recorded
+    opened = [one.decision.at for one in recorded if one.decision.kind == "opened"]
+    since = opened[-1] - EARLIER_MS if opened else 0
+    decisions = [one for one in recorded if one.decision.at >= since]
+    earlier = recorded[: len(recorded) - len(decisions)]
+    if earlier:
+        notes.append(EARLIER.format(len(earlier)))
     at = decisions[0].decision.at - BEFORE_MS
+    floor = earlier[-1].seq if earlier else 0
     begin = start(reader, at)
     if begin.seq >= decisions[0].seq:
         begin = start(reader)
@@ -124,7 +138,8 @@ def _window(reader: LedgerReader, room: str, booking: str) -> _Window:
     ended = decisions[-1].decision.kind == "concluded"
     notes += [NOT_OVER] * (not ended)
     end = decisions[-1].seq if ended else reader.extent().last_seq
-    return _Window(begin, at, decisions, end, notes)
+    until = decisions[-1].decision.at + AFTER_MS
+    return _Window(begin, at, floor, decisions, end, until, notes)
 
 
 def _run_to(
@@ -134,7 +149,7 @@ def _run_to(
     site, seq = window.begin.site, window.begin.seq
     events = reader.events(seq)
     for number, at, event in events:
-        if at >= window.at or number >= window.decisions[0].seq:
+        if (at >= window.at and number > window.floor) or number >= window.decisions[0].seq:
             return site, _with_first((number, at, event), events), seq
         site.handle(event, at)
         seq = number

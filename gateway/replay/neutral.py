@@ -46,6 +46,8 @@ class Names:
         self._series: dict[str, str] = {}
         for value in values:
             self._gather(value)
+        for pool in (self._keys, self._items, self._series):
+            pool.pop("", None)
         width = len(str(len(self._keys)))
         self._keys = {key: f"booking-{i:0{width}}" for i, key in enumerate(sorted(self._keys), start=1)}
         self._items = {item: f"item-{i}" for i, item in enumerate(self._items, start=1)}
