@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.commands import (
     act,
     desk,
+    evidence,
     exchange,
     firmware,
     look,
@@ -88,6 +89,8 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     look.bookings,
     look.explain,
     look.decisions,
+    evidence.evidence,
+    evidence.verify,
     look.report,
     act.check_in,
     act.keep,

@@ -60,8 +60,12 @@ def refit(history: History, room: str, fit: Fit) -> History:
 
 def changed(history: History, keep: Keep) -> History:
     """Other facts: each as it is given back, or left out."""
-    facts = ((at, keep(fact)) for at, fact in history.facts)
-    return History(history.start, tuple((at, fact) for at, fact in facts if fact is not None))
+    result: list[Fact] = []
+    for one in history.facts:
+        fact = keep(one[1])
+        if fact is not None:
+            result.append(one if fact is one[1] else (one[0], fact))
+    return History(history.start, tuple(result))
 
 
 def with_more(history: History, *more: Fact) -> History:
@@ -114,8 +118,8 @@ def visits(facts: Iterable[Fact], profile: SensorProfile) -> list[tuple[Instant,
 def unshown(history: History, profile: SensorProfile, indexes: frozenset[int]) -> History:
     """The sensor spoke at these facts and showed nothing."""
     facts = tuple(
-        (at, _quiet(profile, fact)) if i in indexes and isinstance(fact, Reading) else (at, fact)
-        for i, (at, fact) in enumerate(history.facts)
+        (one[0], _quiet(profile, one[1])) if i in indexes and isinstance(one[1], Reading) else one
+        for i, one in enumerate(history.facts)
     )
     return History(history.start, facts)
 
@@ -144,8 +148,10 @@ def never_shown(history: History, profiles: Iterable[SensorProfile]) -> History:
     return restarted(changed(history, keep), fit)
 
 
-def silent_since(history: History, sensor: str, words: int, before: Instant) -> tuple[Instant, History] | None:
-    """The sensor's last so many messages before an instant were never heard; the first of them. None: too few."""
+def silent_since(
+    history: History, sensor: str, words: int, before: Instant
+) -> tuple[Instant, History] | None:
+    """A sensor's last so many messages before an instant never came; when the first did. None: too few."""
     spoken = [
         i
         for i, (at, fact) in enumerate(history.facts)
@@ -253,13 +259,11 @@ def calendar_readable(history: History, room: str, until: Instant) -> History:
     def keep(fact: AnyEvent | BreakerMoved) -> AnyEvent | BreakerMoved | None:
         return None if isinstance(fact, CalendarUnreadable) and fact.room == room else fact
 
-    reads = [
-        (at, CalendarRead(room, begin, until)) for at in range(begin + MINUTE_MS, until, MINUTE_MS)
-    ]
+    reads = [(at, CalendarRead(room, begin, until)) for at in range(begin + MINUTE_MS, until, MINUTE_MS)]
     return with_more(changed(history, keep), *reads)
 
 
-def unsaid(history: History, room: str, index: int) -> History:
+def unsaid(history: History, index: int) -> History:
     """A person did not say this one thing."""
     facts = history.facts
     return History(history.start, facts[:index] + facts[index + 1 :])

@@ -21,6 +21,8 @@ from gateway.replay.bundle import BreakerMoved, Bundle, Fact, Player
 TICKS_AT_MOST: Final = 20
 """So many at one instant: a core that asks for more is going round in circles."""
 
+SAVED_EVERY: Final = 8
+
 
 class Fate(NamedTuple):
     """Whether the room, or the rest of the booking, was taken from it, and by which decision."""
@@ -79,6 +81,8 @@ class Trial:
         self.begin: Instant = self.history.begin
         self.end: Instant = facts[-1][0] if facts else self.begin
         self.runs = 0
+        self._saved: list[tuple[int, bytes, tuple[Decision, ...]]] = []
+        """The unaltered history after so many facts: what has the same beginning need not run it again."""
 
     def _without_effect(self, facts: Iterable[Fact], released_at: Instant) -> Iterable[Fact]:
         """The facts without the outcome of the release, and without its effect on the calendar."""
@@ -100,12 +104,24 @@ class Trial:
     def run(self, history: History) -> Fate:
         """The fate of the booking under this history. Raises CoreError if the facts cannot be taken."""
         self.runs += 1
-        player = Player(history.start)
-        decisions: list[Decision] = []
-        for at, fact in history.facts:
+        unaltered = history is self.history
+        done, start, before = self._saved_before(history)
+        player, decisions = Player(start), list(before)
+        for i, (at, fact) in enumerate(history.facts[done:], start=done):
             self._pass_time(player, at, decisions)
             self._give(player, fact, at, decisions)
+            if unaltered and i % SAVED_EVERY == 0:
+                self._saved.append((i + 1, player.site.snapshot(), tuple(decisions)))
         return fate_of(decisions)
+
+    def _saved_before(self, history: History) -> tuple[int, bytes, tuple[Decision, ...]]:
+        """The latest point of the unaltered history that this one comes by."""
+        if history.start is not self.history.start:
+            return 0, history.start, ()
+        pairs = zip(history.facts, self.history.facts, strict=False)
+        common = next((i for i, (one, other) in enumerate(pairs) if one is not other), len(history.facts))
+        saved = [point for point in self._saved if point[0] <= common]
+        return saved[-1] if saved else (0, history.start, ())
 
     def _pass_time(self, player: Player, until: Instant, decisions: list[Decision]) -> None:
         ticks, last = 0, -1

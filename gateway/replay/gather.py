@@ -22,11 +22,10 @@ from gateway.replay.bundle import (
     Bundle,
     Fact,
     Made,
+    Player,
     booking_of,
     key_hash,
-    Player,
     looks,
-    play,
     room_config,
     sealed,
 )
@@ -44,7 +43,6 @@ AFTER_MS: Final[Duration] = 12 * HOUR_MS
 """What comes later than this after the last decision does not belong to it."""
 
 Words = Callable[[Decision], str]
-Progress = Callable[[Instant], None]
 
 ROOM_WAS_SHARED: Final = "The rooms that share its space are in it too: {}."
 OPENED_BEFORE: Final = (
@@ -78,21 +76,19 @@ def gather(
     booking: str,
     time_zone: str,
     worded: Words,
-    progress: Progress = lambda _: None,
 ) -> Bundle:
     """The evidence for all decisions about a booking, with neutral names.
 
-    `worded`: a decision in words, on the office's clock. `progress` is told how far the journal has been
-    read. Raises LedgerError if the ledger holds too little of it.
+    `worded`: a decision in words, on the office's clock. Raises LedgerError if too little of it is left.
     """
     window = _window(reader, room, booking)
-    site, rest, first = _run_to(reader, window, progress)
+    site, rest, first = _run_to(reader, window)
     moves = _breaker_moves(reader, first, window.end)
     configs = [site.state.config, *(event.site for event in _configurations(reader, first, window.end))]
     rooms = _rooms(configs, room)
     state = narrow_state(site, rooms)
     nearby = ((seq, at, event) for seq, at, event in rest if at <= window.until)
-    facts = tuple(_facts(nearby, state, rooms, moves, window.end, progress))
+    facts = tuple(_facts(nearby, state, rooms, moves, window.end))
     _forget(state, facts, booking)
     notes = [*window.notes]
     others = sorted(rooms - {room})
@@ -100,13 +96,6 @@ def gather(
     notes += [BREAKER_BORE] * (bool(moves) or site.breaker.objection is not None)
     made = tuple(Made(one.ruleset, one.decision) for one in window.decisions)
     return _neutral(state, facts, made, room, booking, time_zone, worded, notes)
-
-
-def follows(bundle: Bundle) -> bool:
-    """Whether the recorded decisions follow from the facts, byte for byte, under today's rules."""
-    again = play(msgspec.json.encode(bundle.start), bundle.facts, bundle.room, bundle.booking.label)
-    encode = msgspec.json.encode
-    return [encode(one) for one in again] == [encode(made.decision) for made in bundle.decisions]
 
 
 # -- which part of the journal ------------------------------------------------------------------------
@@ -143,7 +132,7 @@ def _window(reader: LedgerReader, room: str, booking: str) -> _Window:
 
 
 def _run_to(
-    reader: LedgerReader, window: _Window, progress: Progress
+    reader: LedgerReader, window: _Window
 ) -> tuple[Site, Iterator[tuple[int, Instant, AnyEvent]], int]:
     """The site where the facts begin, the events from there on, and the event before them."""
     site, seq = window.begin.site, window.begin.seq
@@ -153,7 +142,6 @@ def _run_to(
             return site, _with_first((number, at, event), events), seq
         site.handle(event, at)
         seq = number
-        progress(at)
     raise LedgerError(f"{reader.path}: the journal ends before the decision of its event {seq + 1}.")
 
 
@@ -205,14 +193,12 @@ def _facts(
     rooms: frozenset[str],
     moves: dict[int, tuple[BreakerMoved, bool]],
     end: int,
-    progress: Progress,
 ) -> Iterator[Fact]:
     """What concerns the rooms, with the ticks that concluded something about them."""
     player = Player(msgspec.json.encode(state))
     for seq, at, event in events:
         if seq > end:
             return
-        progress(at)
         move, comes_first = moves.get(seq, (None, False))
         if move is not None and comes_first:
             player.take(move, at)
@@ -234,7 +220,8 @@ def _matters(player: Player, event: AnyEvent, at: Instant) -> bool:
     before = [(room.dirty, room.settled_at) for room in rooms]
     decided = player.take(event, at)
     return bool(decided) or any(
-        dirty or room.settled_at != settled_at for room, (dirty, settled_at) in zip(rooms, before, strict=True)
+        dirty or room.settled_at != settled_at
+        for room, (dirty, settled_at) in zip(rooms, before, strict=True)
     )
 
 

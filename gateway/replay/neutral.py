@@ -19,6 +19,7 @@ Value = TypeVar("Value")
 
 KEY_FIELDS: Final = frozenset({"key", "booking"})
 ITEM_FIELDS: Final = frozenset({"event_id", "linked", "ask", "replaces"})
+SAYER_FIELDS: Final = frozenset({"by", "asked_to_close"})
 SERIES_FIELDS: Final = frozenset({"series_id"})
 KEYED_BY_BOOKING: Final = frozenset({"calendar", "declined", "lives", "released", "departed"})
 """Fields of a room's memory that are looked up by a booking's key."""
@@ -111,31 +112,40 @@ class Names:
 
     def _field(self, owner: msgspec.Struct, name: str) -> Any:
         value = getattr(owner, name)
-        if isinstance(owner, RoomState):
-            if name == "loose_writes":
-                return {n: (self._name(self._keys, k), self._name(self._items, i)) for n, (k, i) in value.items()}
-            if name in KEYED_BY_BOOKING:
-                return {self._name(self._keys, key): self._of(one) for key, one in value.items()}
-            if name == "series":
-                return {self._name(self._series, key): self._of(one) for key, one in value.items()}
+        if isinstance(owner, RoomState) and isinstance(value, dict):
+            return self._looked_up(name, value)
         if isinstance(owner, CalendarRead) and name == "removed":
             return tuple(self._name(self._keys, key) for key in value)
+        return self._text(owner, name, value) if isinstance(value, str) else self._of(value)
+
+    def _looked_up(self, name: str, value: dict[Any, Any]) -> dict[Any, Any]:
+        """What a room remembers by a key or an id."""
+        if name == "loose_writes":
+            return {
+                number: (self._name(self._keys, key), self._name(self._items, item))
+                for number, (key, item) in value.items()
+            }
+        if name in KEYED_BY_BOOKING:
+            return {self._name(self._keys, key): self._of(one) for key, one in value.items()}
+        if name == "series":
+            return {self._name(self._series, key): self._of(one) for key, one in value.items()}
+        return {key: self._of(one) for key, one in value.items()}
+
+    def _text(self, owner: msgspec.Struct, name: str, value: str) -> str:
         if isinstance(owner, Booking) and name == "change_key":
             return ""  # it names a version of an item, and nothing is decided on it
-        if not isinstance(value, str):
-            return self._of(value)
         if isinstance(owner, Reason) and name == "text":
             return self._reason_text(owner)
-        if name == "by" or name == "asked_to_close":
+        if name in SAYER_FIELDS:
             return self._sayer(value)
         if name in KEY_FIELDS | ITEM_FIELDS | SERIES_FIELDS:
             return self._name(self._pool(name), value)
-        return self._of(value)
+        return ADDRESS.sub(MASKED, value)
 
     def _reason_text(self, reason: Reason) -> str:
         if reason.code == "by_person":
             return self._sayer(reason.text)
-        return self._keys[reason.text] if reason.text in self._keys else str(self._of(reason.text))
+        return self._keys.get(reason.text) or ADDRESS.sub(MASKED, reason.text)
 
     @staticmethod
     def _name(pool: dict[str, str], value: str) -> str:
@@ -143,4 +153,5 @@ class Names:
 
     @staticmethod
     def _sayer(by: str) -> str:
-        return by if by in SAYERS or not by else by.split()[0] if by.split()[0] in SAYERS else "a person"
+        means = by.partition(" ")[0]
+        return means if means in SAYERS or not by else "a person"

@@ -1,4 +1,4 @@
-"""The nearest counterfactual: what would have had to be different for the other decision?
+"""The nearest counterfactual: what would have had to be different for the other decision.
 
 Theory of operation
 
@@ -12,14 +12,14 @@ Theory of operation
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from gateway.core.events import CheckedIn, Kept
 from gateway.core.policy import RoomConfig, SensorProfile
 from gateway.core.site import CoreError
 from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
 from gateway.replay import alter
-from gateway.replay.bundle import Bundle, booking_of, room_config
+from gateway.replay.bundle import Bundle, Fact, booking_of, room_config
 from gateway.replay.fate import Fate, History, Trial
 
 MOMENTS: Final = 48
@@ -35,14 +35,49 @@ LASTING_MS: Final[Duration] = 31 * SECOND_MS
 SECOND_HIT_MS: Final[Duration] = 2 * MINUTE_MS
 VISITS_TRIED: Final = 60
 WORDS_LOST_AT_MOST: Final = 12
-TOLD_AT_MOST: Final = 6
+TOLD_AT_MOST: Final = 8
+
+
+Code = Literal[
+    "sign",
+    "two_signs",
+    "lasting",
+    "checked_in",
+    "kept",
+    "silence",
+    "longer_grace",
+    "shadow",
+    "without_sign",
+    "unsaid",
+    "message",
+    "without_signs",
+    "nobody",
+    "healthy",
+    "all_healthy",
+    "breaker",
+    "calendar",
+    "written",
+    "heard",
+    "clock",
+    "looked",
+    "believed",
+    "not_twice",
+    "unmarked",
+    "not_exempt",
+    "exempt_length",
+    "own",
+    "remaining",
+    "shorter_grace",
+    "nobody_at_all",
+    "nobody_and_healthy",
+]
+"""What was different; each has its sentence in `gateway.replay.otherwise_words`."""
 
 
 class Change(NamedTuple):
     """One respect in which the facts might have been different, and what the core makes of that."""
 
-    code: str
-    """What: its sentence is in `gateway.replay.otherwise_words`."""
+    code: Code
     then: Fate
     """What the booking would have come to (of a span: at its end)."""
     history: History
@@ -51,8 +86,10 @@ class Change(NamedTuple):
     """Any one of these."""
     since: Instant | None = None
     until: Instant | None = None
-    """The span in which any moment makes the difference, or the one moment."""
+    """Any moment of this span makes the difference; `since` None: from the first that was tried."""
     value: int | None = None
+    earliest: Instant | None = None
+    """Where a span puts the release off: the earliest that it came for any moment tried in it."""
 
 
 class Otherwise(NamedTuple):
@@ -65,25 +102,32 @@ class Otherwise(NamedTuple):
     """How many histories were tried."""
     searched: bool
     """False: the facts, run in this way, do not come to what was recorded."""
+    end: Instant
+    """The facts reach to here."""
+    over: bool
+    """The booking was over by then."""
 
 
-def otherwise(bundle: Bundle, progress: Callable[[int], None] = lambda _: None) -> Otherwise:
-    """Search for the nearest change that gives the other decision. `progress` is told how many were tried."""
+def otherwise(bundle: Bundle) -> Otherwise:
+    """Search for the nearest change that gives the other decision."""
     trial = Trial(bundle)
     config = room_config(bundle.start, bundle.facts, bundle.room)
-    search = _Search(bundle, trial, config, progress) if config is not None else None
+    search = _Search(bundle, trial, config) if config is not None else None
     if search is None or not search.is_sound():
-        return Otherwise(trial.fate, (), trial.runs, searched=False)
+        return Otherwise(trial.fate, (), trial.runs, searched=False, end=trial.end, over=is_over(bundle))
     found = tuple(_merged(search.found()))[:TOLD_AT_MOST]
-    return Otherwise(trial.fate, found, trial.runs, searched=True)
+    return Otherwise(trial.fate, found, trial.runs, searched=True, end=trial.end, over=search.over)
+
+
+def is_over(bundle: Bundle) -> bool:
+    """Whether the booking was over when the evidence was written."""
+    return bundle.decisions[-1:] != () and bundle.decisions[-1].decision.kind == "concluded"
 
 
 class _Search:
     """The changes that are tried for one booking."""
 
-    def __init__(
-        self, bundle: Bundle, trial: Trial, config: RoomConfig, progress: Callable[[int], None]
-    ) -> None:
+    def __init__(self, bundle: Bundle, trial: Trial, config: RoomConfig) -> None:
         self.trial, self.base = trial, trial.history
         self.room, self.label = trial.room, trial.label
         self.config = config
@@ -96,7 +140,7 @@ class _Search:
             for made in bundle.decisions
             if made.decision.write is not None and made.decision.write.takes_time_away
         )
-        self._progress = progress
+        self.over = is_over(bundle)
 
     def is_sound(self) -> bool:
         """Whether the facts as they are come to what was recorded."""
@@ -105,7 +149,6 @@ class _Search:
 
     def _fate(self, history: History) -> Fate | None:
         """The fate under this history; None where it cannot have been."""
-        self._progress(self.trial.runs)
         try:
             return self.trial.run(history)
         except (CoreError, KeyError):  # KeyError: the altered start misses what a fact speaks of
@@ -120,7 +163,7 @@ class _Search:
 
     def _tried(
         self,
-        code: str,
+        code: Code,
         history: History,
         sensors: tuple[str, ...] = (),
         since: Instant | None = None,
@@ -139,19 +182,14 @@ class _Search:
 
     def _when_taken(self, taken_at: Instant) -> Iterator[Change]:
         moments = self._moments(taken_at)
-        put_off: list[Change] = []
-        for profile in self.sensors:
-            once = self._spans("sign", moments, lambda at, p=profile: alter.sign(p, at), (profile.id,))  # type: ignore[misc] # bound at once
-            keeps = [change for change in once if change.then.taken is None]
-            yield from keeps
-            put_off += [change for change in once if change.then.taken is not None]
-            if not keeps:
+        signs = [(profile, self._one_sign(profile, moments)) for profile in self.sensors]
+        yield from (change for _, found in signs for change in found if _keeps(change.then))
+        yield from (change for _, found in signs for change in found if not _keeps(change.then))
+        for profile, found in signs:
+            if not any(_keeps(change.then) for change in found):
                 yield from self._lasting(profile, moments)
-        for code, word in (("checked_in", CheckedIn), ("kept", Kept)):
-            yield from self._spans(
-                code, moments, lambda at, word=word: ((at, word(self.room, self.label)),)  # type: ignore[misc] # bound at once
-            )
-        yield from put_off
+        yield from self._spans("checked_in", moments, lambda at: ((at, CheckedIn(self.room, self.label)),))
+        yield from self._spans("kept", moments, lambda at: ((at, Kept(self.room, self.label)),))
         for profile in self.sensors:
             yield from self._silences(profile, taken_at)
         yield from self._longer_grace()
@@ -167,6 +205,9 @@ class _Search:
         step = max(MINUTE_MS, (until - begin) // MOMENTS // SECOND_MS * SECOND_MS)
         last = (until - 1) // SECOND_MS * SECOND_MS
         return sorted({*range(begin // SECOND_MS * SECOND_MS + SECOND_MS, last, step), last})
+
+    def _one_sign(self, profile: SensorProfile, moments: Sequence[Instant]) -> list[Change]:
+        return self._spans("sign", moments, lambda at: alter.sign(profile, at), (profile.id,))
 
     def _lasting(self, profile: SensorProfile, moments: Sequence[Instant]) -> Iterator[Change]:
         """Presence that goes on: two hits of a motion sensor, half a minute of another."""
@@ -191,9 +232,9 @@ class _Search:
 
     def _spans(
         self,
-        code: str,
+        code: Code,
         moments: Sequence[Instant],
-        facts: Callable[[Instant], tuple[alter.Fact, ...]],
+        facts: Callable[[Instant], tuple[Fact, ...]],
         sensors: tuple[str, ...] = (),
         value: int | None = None,
         reach: Duration = 0,
@@ -203,19 +244,27 @@ class _Search:
         def at(moment: Instant) -> Fate | None:
             return self._fate(alter.with_more(self.base, *facts(moment)))
 
-        usable = [moment for moment in moments if moment + reach <= moments[-1]]
-        fates = [(moment, at(moment)) for moment in usable]
-        for wanted in (_keeps, self._differs):
+        if not moments:
+            return []
+        last = moments[-1] - reach
+        usable = [moment for moment in moments if moment < last]
+        fates = [(moment, at(moment)) for moment in (*usable, last)]
+        grades = (self._differs,) if self.trial.fate.taken is None else (_keeps, self._differs)
+        for wanted in grades:
             run = _longest(fates, wanted)
-            if not run:
+            if run is None:
                 continue
-            first, last = run
+            first, end = run
             since = self._edge(at, wanted, inside=fates[first][0], outside=_at(fates, first - 1))
-            until = self._edge(at, wanted, inside=fates[last][0], outside=_at(fates, last + 1))
-            history = alter.with_more(self.base, *facts(until))
+            until = self._edge(at, wanted, inside=fates[end][0], outside=_at(fates, end + 1))
+            within = [fate for _, fate in fates[first : end + 1]] + [at(since), at(until)]
+            later = [fate.taken_at for fate in within if fate is not None and fate.taken_at is not None]
             then = at(until)
-            if then is not None and self._differs(then):
-                return [Change(code, then, history, sensors, since, until, value)]
+            if then is None:  # never: it was tried before
+                continue
+            history = alter.with_more(self.base, *facts(until))
+            earliest = min(later) if later else None
+            return [Change(code, then, history, sensors, since if first else None, until, value, earliest)]
         return []
 
     def _edge(
@@ -253,11 +302,13 @@ class _Search:
 
     def _longer_grace(self) -> Iterator[Change]:
         """The shortest grace under which it is left alone to its end, in whole minutes."""
+        if not self.over:
+            return
         short, long = self.config.policy.grace_ms, self.length_ms // MINUTE_MS * MINUTE_MS + MINUTE_MS
         yield from self._grace("longer_grace", short, long, _keeps)
 
     def _grace(
-        self, code: str, fails: Duration, works: Duration, wanted: Callable[[Fate], bool]
+        self, code: Code, fails: Duration, works: Duration, wanted: Callable[[Fate], bool]
     ) -> Iterator[Change]:
         """The grace nearest to `fails` that works; `works` is the farthest that is tried."""
 
@@ -282,14 +333,13 @@ class _Search:
     # -- it was left alone: what would have given the room back -------------------------------------------
 
     def _when_left_alone(self) -> Iterator[Change]:
-        yield from self._one_visit_less()
-        yield from self._one_word_less()
-        yield from self._one_message_more()
-        yield from self._nobody_shown()
-        yield from self._better_health()
-        yield from self._remedies()
-        yield from self._shorter_grace()
-        yield from self._all_at_once()
+        found = [*self._one_visit_less(), *self._one_word_less(), *self._one_message_more()]
+        found += [] if found else [*self._nobody_shown(), *self._better_health()]
+        yield from found
+        others = [*self._remedies(), *self._shorter_grace()]
+        yield from others
+        if not found and not others:
+            yield from self._all_at_once()
 
     def _one_visit_less(self) -> Iterator[Change]:
         """One time at which one sensor showed presence."""
@@ -304,24 +354,23 @@ class _Search:
 
     def _one_word_less(self) -> Iterator[Change]:
         for index in alter.words_about(self.base, self.room, self.label):
-            history = alter.unsaid(self.base, self.room, index)
+            history = alter.unsaid(self.base, index)
             yield from self._tried("unsaid", history, since=self.base.facts[index][0])
 
     def _one_message_more(self) -> Iterator[Change]:
         """One message of a sensor that shows nothing: it was silent for too long."""
-        moments = [at for at in self._moments(self.trial.end) if at >= self.start - 10 * MINUTE_MS]
+        moments = self._moments(self.trial.end)
         for profile in self.sensors:
             if profile.heartbeat_ms is not None and profile.role == "room":
-                yield from self._spans(
-                    "message", moments, lambda at, p=profile: (alter.message(p, at),), (profile.id,)  # type: ignore[misc] # bound at once
-                )
+                yield from self._one_message(profile, moments)
+
+    def _one_message(self, profile: SensorProfile, moments: Sequence[Instant]) -> list[Change]:
+        return self._spans("message", moments, lambda at: (alter.message(profile, at),), (profile.id,))
 
     def _nobody_shown(self) -> Iterator[Change]:
         """Nothing of what one sensor showed, or of what all of them did."""
         for profile in self.sensors:
-            yield from self._tried(
-                "without_signs", alter.never_shown(self.base, [profile]), (profile.id,)
-            )
+            yield from self._tried("without_signs", alter.never_shown(self.base, [profile]), (profile.id,))
         if len(self.sensors) > 1:
             everyone = tuple(profile.id for profile in self.sensors)
             yield from self._tried("nobody", alter.never_shown(self.base, self.sensors), everyone)

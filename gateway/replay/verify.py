@@ -1,4 +1,4 @@
-"""Evidence worked out again: do its decisions follow from its facts, and has it been altered?"""
+"""Evidence worked out again: whether its decisions follow from its facts, and nothing was altered."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -51,7 +51,9 @@ def verify(bundle: Bundle, worded: Words, clock: Callable[[Instant], str]) -> Ve
     """Work the decisions out again from the facts alone; `worded` and `clock` as the office words them."""
     problems: list[str] = []
     if digest(bundle) != bundle.sha256:
-        problems.append("its content is not what its digest was worked out over: it has been altered, or damaged.")
+        problems.append(
+            "its content is not what its digest was worked out over: it has been altered, or damaged."
+        )
     problems += _contradictions(bundle, worded)
     rules_changed = any(made.ruleset != RULESET for made in bundle.decisions)
     recorded = [made.decision for made in bundle.decisions]
@@ -89,8 +91,8 @@ def _told(difference: Difference, worded: Words, clock: Callable[[Instant], str]
         return "no more" if decision is None else f'at {clock(decision.at)} "{worded(decision)}"'
 
     return (
-        f"decision {difference.number} does not follow from the facts: recorded is {said(difference.recorded)}; "
-        f"from the facts follows {said(difference.today)}."
+        f"decision {difference.number} does not follow from the facts: recorded is "
+        f"{said(difference.recorded)}; from the facts follows {said(difference.today)}."
     )
 
 
@@ -113,4 +115,6 @@ def _contradictions(bundle: Bundle, worded: Words) -> list[str]:
         "calendar": bundle.calendar == looks(facts, room, label),
         "told": not same_program or bundle.told == tuple(worded(made.decision) for made in bundle.decisions),
     }
-    return [f"what stands at $.{place} is not what its facts say." for place, holds in pairs.items() if not holds]
+    return [
+        f"what stands at $.{place} is not what its facts say." for place, holds in pairs.items() if not holds
+    ]
