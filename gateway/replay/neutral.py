@@ -24,7 +24,7 @@ SERIES_FIELDS: Final = frozenset({"series_id"})
 KEYED_BY_BOOKING: Final = frozenset({"calendar", "declined", "lives", "released", "departed"})
 """Fields of a room's memory that are looked up by a booking's key."""
 
-SAYERS: Final = frozenset({"command", "panel", "qr", "api", "configuration", "resume"})
+SAYERS: Final = frozenset({"command", "panel", "qr", "api", "configuration"})
 """By what means a person spoke; anything else may be a name."""
 
 ADDRESS: Final = re.compile(r"[\w.+'%-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+")

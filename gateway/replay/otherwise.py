@@ -14,7 +14,7 @@ Theory of operation
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
-from gateway.core.events import CheckedIn, Kept
+from gateway.core.events import Booted, CheckedIn, Kept, LinkDown
 from gateway.core.policy import RoomConfig, SensorProfile
 from gateway.core.site import CoreError
 from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
@@ -90,6 +90,8 @@ class Change(NamedTuple):
     value: int | None = None
     earliest: Instant | None = None
     """Where a span puts the release off: the earliest that it came for any moment tried in it."""
+    well: bool = False
+    """Every sensor of the room was well and spoke in time besides."""
 
 
 class Otherwise(NamedTuple):
@@ -336,7 +338,7 @@ class _Search:
         found = [*self._one_visit_less(), *self._one_word_less(), *self._one_message_more()]
         found += [] if found else [*self._nobody_shown(), *self._better_health()]
         yield from found
-        others = [*self._remedies(), *self._shorter_grace()]
+        others = [*self._remedies(self.base), *self._shorter_grace()]
         yield from others
         if not found and not others:
             yield from self._all_at_once()
@@ -383,13 +385,14 @@ class _Search:
         if len(everyone) > 1:
             yield from self._tried("all_healthy", alter.healthy(self.base, self.sensors, end), everyone)
 
-    def _remedies(self) -> Iterator[Change]:
+    def _remedies(self, base: History) -> Iterator[Change]:
         """What a rule held against it, taken away: one after the other."""
-        base, room, label, end = self.base, self.room, self.label, self.trial.end
+        room, label, end = self.room, self.label, self.trial.end
         yield from self._tried("breaker", alter.breaker_quiet(base))
         yield from self._tried("calendar", alter.calendar_readable(base, room, end))
         yield from self._tried("written", alter.written(base, room, self.writes))
-        yield from self._tried("heard", alter.heard(base, self.sensors, end))
+        if any(isinstance(fact, LinkDown | Booted) for _, fact in base.facts):
+            yield from self._tried("heard", alter.heard(base, self.sensors, end))
         yield from self._tried("clock", alter.clock_right(base))
         yield from self._tried("looked", alter.looked_after(base, room))
         yield from self._tried("believed", alter.believed_alive(base, room))
@@ -408,10 +411,12 @@ class _Search:
             yield from self._grace("shorter_grace", grace, MINUTE_MS, self._differs)
 
     def _all_at_once(self) -> Iterator[Change]:
-        """Nobody shown, nobody spoken, every sensor well."""
+        """Two things at once: nobody shown and nobody spoken; every sensor well, and a rule's objection gone."""
         nobody = alter.never_shown(alter.nobody_spoke(self.base, self.room, self.label), self.sensors)
         yield from self._tried("nobody_at_all", nobody)
         yield from self._tried("nobody_and_healthy", alter.healthy(nobody, self.sensors, self.trial.end))
+        well = alter.healthy(self.base, self.sensors, self.trial.end)
+        yield from (change._replace(well=True) for change in self._remedies(well))
 
 
 def _keeps(fate: Fate) -> bool:

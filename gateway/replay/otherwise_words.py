@@ -16,7 +16,7 @@ SENTENCES: Final[dict[Code, str]] = {
     "checked_in": "A person's check-in {when} would have {spared}.",
     "kept": "A person's Keep {when} would have {spared}.",
     "silence": "Had {messages} of {any} not come, it would have {fared}.",
-    "longer_grace": "With a grace of {value} or more it would have been left alone.",
+    "longer_grace": "With a grace of {value} it would have been left alone.",
     "shadow": "In shadow mode the same would have been recorded, and nothing written.",
     # what would have given it back
     "without_sign": "Had {any} not shown a {sign} at {since}, {taken}.",
@@ -39,11 +39,12 @@ SENTENCES: Final[dict[Code, str]] = {
     "exempt_length": "Had the policy left only bookings longer than {value} alone, {taken}.",
     "own": "Had the policy allowed to give back what the room itself organises, {taken}.",
     "remaining": "Had the policy not asked for any time to be left, {taken}.",
-    "shorter_grace": "With a grace of {value} or less, {taken}.",
+    "shorter_grace": "With a grace of {value}, {taken}.",
     "nobody_at_all": "Had nobody been shown and nobody said anything, {taken}.",
     "nobody_and_healthy": "Had nobody been shown or said anything, and every sensor been well, {taken}.",
 }
 
+WELL: Final = "Two things at once, every sensor of the room well and in time, and:"
 SIGNS: Final = {"motion": ("motion", "motions"), "presence": ("sign of presence", "signs of presence")}
 COUNTED: Final = ("count of somebody", "counts of somebody")
 
@@ -59,7 +60,7 @@ def told(change: Change, found: Otherwise, sensors: Sequence[SensorProfile], clo
         if change.value == 1
         else f"the last {change.value} messages, from {since} on,"
     )
-    return SENTENCES[change.code].format(
+    sentence = SENTENCES[change.code].format(
         sign=one,
         signs=many,
         any=_listed(change.sensors, "or"),
@@ -72,6 +73,7 @@ def told(change: Change, found: Otherwise, sensors: Sequence[SensorProfile], clo
         fared=_fared(change, clock, rest),
         taken=_taken(change.then, clock),
     )
+    return f"{WELL} {sentence}" if change.well else sentence
 
 
 def headline(found: Otherwise, clock: Clock) -> str:

@@ -58,7 +58,8 @@ def paint_verdict(console: Console, report: Report, times: Times) -> None:
         )
     console.print(heading)
     key = bundle.booking.key or f"with a key of the digest {bundle.booking.key_sha256[:16]}"
-    console.print(text(f"Booking {key}; times of {bundle.time_zone}", QUIET), overflow="fold")
+    console.print(text(f"Booking {key}", QUIET), overflow="fold")
+    console.print(text(f"Times of {bundle.time_zone}", QUIET))
     console.print()
     _paint_decisions(console, [made.decision for made in bundle.decisions], own)
     for note in bundle.notes:
