@@ -91,11 +91,18 @@ def gather(
     facts = tuple(_facts(nearby, state, rooms, moves, window.end))
     _forget(state, facts, booking)
     notes = [*window.notes]
+    notes += [OPENED_BEFORE] * _has_opened(site, room, booking)
     others = sorted(rooms - {room})
     notes += [ROOM_WAS_SHARED.format(", ".join(others))] * bool(others)
     notes += [BREAKER_BORE] * (bool(moves) or site.breaker.objection is not None)
     made = tuple(Made(one.ruleset, one.decision) for one in window.decisions)
     return _neutral(state, facts, made, room, booking, time_zone, worded, notes)
+
+
+def _has_opened(site: Site, room: str, booking: str) -> bool:
+    known = site.rooms.get(room)
+    life = known.state.lives.get(booking) if known is not None else None
+    return life is not None and life.state != "upcoming"
 
 
 # -- which part of the journal ------------------------------------------------------------------------
@@ -119,7 +126,6 @@ def _window(reader: LedgerReader, room: str, booking: str) -> _Window:
         begin = start(reader)
     if begin.seq >= decisions[0].seq:
         decisions = [one for one in decisions if one.seq > begin.seq]
-        notes.append(OPENED_BEFORE)
     if not decisions:
         raise LedgerError(
             f"{reader.path}: the facts of this booking are gone; what is left begins after its last decision."

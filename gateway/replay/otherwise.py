@@ -411,7 +411,7 @@ class _Search:
             yield from self._grace("shorter_grace", grace, MINUTE_MS, self._differs)
 
     def _all_at_once(self) -> Iterator[Change]:
-        """Two things at once: nobody shown and nobody spoken; every sensor well, and a rule's objection gone."""
+        """Two things at once: nobody shown or said anything; all sensors well and one objection gone."""
         nobody = alter.never_shown(alter.nobody_spoke(self.base, self.room, self.label), self.sensors)
         yield from self._tried("nobody_at_all", nobody)
         yield from self._tried("nobody_and_healthy", alter.healthy(nobody, self.sensors, self.trial.end))
