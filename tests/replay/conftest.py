@@ -8,6 +8,7 @@ import pytest
 from told_evidence import bundles_of
 
 from gateway.replay.bundle import Bundle
+from gateway.replay.otherwise import Otherwise, otherwise
 from simulators.scenario.timeline import read, run
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
@@ -26,3 +27,14 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
         return bundles_of(folder / "ledger.db")
 
     return played
+
+
+@pytest.fixture(scope="session")
+def searched(bundles: Bundles) -> Callable[[str], list[tuple[Bundle, Otherwise]]]:
+    """The same, each with what would have had to be different."""
+
+    @cache
+    def found(name: str) -> list[tuple[Bundle, Otherwise]]:
+        return [(bundle, otherwise(bundle)) for bundle in bundles(name)]
+
+    return found

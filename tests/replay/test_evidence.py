@@ -180,7 +180,7 @@ def test_a_breaker_that_other_rooms_opened_bears_on_it_without_naming_them(tmp_p
 def test_evidence_holds_one_room_of_a_random_office(
     tmp_path_factory: pytest.TempPathFactory, script: Script
 ) -> None:
-    """Whatever the rest of the office does: the decisions follow from the room's own facts, and the breaker."""
+    """Whatever the rest of the office does: the room's own facts and the breaker are enough."""
     assume(not any(act.what == "step" for act in script.acts))
     path = stored(tmp_path_factory.mktemp("office") / "ledger.db", crowded(script).given)
     for bundle in bundles_of(path):
