@@ -45,7 +45,7 @@ def test_evidence_says_what_it_wrote_and_how_it_is_checked(folder: Path, call: A
     assert "5 decisions" in text(result)
     assert "occupancy-gateway verify it.json" in text(result)
     told = from_bytes((folder / "it.json").read_bytes(), "it.json")
-    assert (told.room, told.room_name, told.booking.key) == ("orion", "Orion", "")
+    assert (told.room, told.room_name, told.booking.key) == ("orion", "", GHOST)
     assert told.time_zone == "Europe/Berlin"
 
 
@@ -54,8 +54,7 @@ def test_verify_tells_the_story_that_it_follows_and_what_would_have_changed_it(f
     result = verified(file)
     assert result.exit_code == 0
     said = text(result)
-    assert "Orion" in said
-    assert "09:00 – 10:00" in said
+    assert said.startswith("orion Mon 21 Sep 2026 09:00")
     assert "worked out again, they are the same, byte for byte" in said
     assert "The room was given back at 09:10. What would have come to something else:" in said
     assert "One sign of presence at radar " in said
@@ -136,9 +135,7 @@ def test_a_booking_without_a_decision_has_no_evidence(folder: Path, call: Any) -
 
 def test_altered_evidence_does_not_hold(file: Path) -> None:
     """The exit code says so, and the text what speaks against it; nothing is searched in it."""
-    file.write_bytes(
-        file.read_bytes().replace(b'"value":1', b'"value":0', 1).replace(b"presence", b"motion", 3)
-    )
+    file.write_bytes(file.read_bytes().replace(b'"presence",0', b'"presence",1', 1))
     result = verified(file)
     assert result.exit_code == FAILED
     assert "This evidence does not hold." in text(result)
