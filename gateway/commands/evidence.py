@@ -49,7 +49,7 @@ def evidence(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Write the evidence for what was decided about a booking into one file.
+    """Write the evidence about one booking into a file.
 
     The file holds every fact that the decisions follow from: what the room's sensors said, their
     profiles, the policy, the calendar reads, the ruleset, and the decisions themselves. It holds no
@@ -126,7 +126,7 @@ def verify(
     *,
     json: JsonOption = False,
 ) -> None:
-    """Check evidence: do its decisions follow from its facts, and what would have changed them.
+    """Check a file of evidence, without the ledger.
 
     Works the decisions out again from the facts in the file, and compares them byte for byte. Needs
     neither a ledger nor a configuration. Then it searches for the smallest change under which the

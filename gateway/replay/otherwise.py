@@ -35,7 +35,7 @@ LASTING_MS: Final[Duration] = 31 * SECOND_MS
 SECOND_HIT_MS: Final[Duration] = 2 * MINUTE_MS
 VISITS_TRIED: Final = 60
 WORDS_LOST_AT_MOST: Final = 12
-TOLD_AT_MOST: Final = 8
+TOLD_AT_MOST: Final = 10
 
 
 Code = Literal[

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from gateway.core.decisions import Decision
@@ -89,7 +90,7 @@ def _paint_result(console: Console, verdict: Verdict, times: Times) -> None:
     if verdict.problems:
         console.print(text(FOLLOWS_NOT, BAD))
         for problem in verdict.problems:
-            console.print(Text("  ").append(text(problem[:1].upper() + problem[1:])))
+            console.print(_indented(text(problem[:1].upper() + problem[1:])))
     if verdict.rules_changed and verdict.difference is not None:
         console.print(text(changed_words(verdict.difference, times), WARN))
         console.print(text(NOT_SHOWN))
@@ -117,8 +118,12 @@ def _paint_otherwise(console: Console, bundle: Bundle, found: Otherwise, times: 
     console.print(text(headline(found, times.clock), NAME))
     for number, change in enumerate(found.changes):
         sentence = told(change, found, bundle.sensors, times.clock)
-        console.print(Text("  ").append(text(sentence, "" if number else NAME)))
+        console.print(_indented(text(sentence, "" if number else NAME)))
     console.print(text(caveat(found), QUIET))
+
+
+def _indented(sentence: Text) -> Padding:
+    return Padding(sentence, (0, 0, 0, 2))
 
 
 def verdict_json(report: Report, times: Times) -> dict[str, Any]:

@@ -135,7 +135,9 @@ def test_a_booking_without_a_decision_has_no_evidence(folder: Path, call: Any) -
 
 def test_altered_evidence_does_not_hold(file: Path) -> None:
     """The exit code says so, and the text what speaks against it; nothing is searched in it."""
-    file.write_bytes(file.read_bytes().replace(b'"presence",0', b'"presence",1', 1))
+    content = file.read_bytes()
+    assert content.count(b'"alive",1') > 1
+    file.write_bytes(content.replace(b'"alive",1', b'"alive",2', 1))
     result = verified(file)
     assert result.exit_code == FAILED
     assert "This evidence does not hold." in text(result)
