@@ -27,7 +27,7 @@ from gateway.core.events import (
     Reading,
     WriteOutcome,
 )
-from gateway.core.policy import RoomConfig, SensorProfile
+from gateway.core.policy import BreakerPolicy, RoomConfig, SensorProfile
 from gateway.core.room import RoomState
 from gateway.core.site import RULESET
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
@@ -130,7 +130,9 @@ OTHERS = ("lyra", "vega", "altair")
 
 
 class Crowd(Player):
-    """The same day with three more rooms, in shadow, each with a radar that sees nobody."""
+    """The same day with three more rooms, in shadow, each with a radar."""
+
+    breaker = BreakerPolicy()
 
     def _give(self, event: AnyEvent, now: Instant) -> None:
         if isinstance(event, Configured):
@@ -139,12 +141,13 @@ class Crowd(Player):
                 RoomConfig(room, sensors=(msgspec.structs.replace(radar, id=f"{room}-radar"),))
                 for room in OTHERS
             )
-            event = Configured(msgspec.structs.replace(event.site, rooms=(*event.site.rooms, *more)))
+            site, rooms = event.site, (*event.site.rooms, *more)
+            event = Configured(msgspec.structs.replace(site, rooms=rooms, breaker=self.breaker))
         super()._give(event, now)
 
 
-def crowded(script: Script) -> Record:
-    """What happens in that office."""
+def crowded(script: Script, *, people: int = 0, breaker: BreakerPolicy | None = None) -> Record:
+    """What happens in that office; `people`: in each of the other rooms, all day."""
     added: list[tuple[Instant, AnyEvent]] = []
     for room in OTHERS:
         own = tuple(
@@ -152,11 +155,13 @@ def crowded(script: Script) -> Record:
             for i, start in enumerate(BEGIN + slot.start_min * MINUTE_MS for slot in script.slots)
         )
         added.append((BEGIN, CalendarRead(room, MIDNIGHT, MIDNIGHT + DAY_MS, own)))
-        added.append((BEGIN + SECOND_MS, Reading(f"{room}-radar", "presence", 0)))
+        added.append((BEGIN + SECOND_MS, Reading(f"{room}-radar", "presence", people)))
         for at in range(BEGIN + 2 * MINUTE_MS, BEGIN + LENGTH_S * SECOND_MS, 2 * MINUTE_MS):
             added.append((at, Reading(f"{room}-radar", "alive", 1)))
             added.append((at, CalendarRead(room, MIDNIGHT, MIDNIGHT + DAY_MS)))
-    return Crowd(script).play(added)
+    crowd = Crowd(script)
+    crowd.breaker = breaker or crowd.breaker
+    return crowd.play(added)
 
 
 def of_orion(path: Path, key: str = "b0") -> Bundle:
@@ -173,6 +178,15 @@ def test_a_breaker_that_other_rooms_opened_bears_on_it_without_naming_them(tmp_p
     assert [type(fact) for _, fact in bundle.facts].count(BreakerMoved) == 1
     assert judged(bundle).follows
     assert not any(room in to_bytes(bundle).decode() for room in OTHERS)
+
+
+def test_a_room_alone_has_no_breaker_of_its_own(tmp_path: Path) -> None:
+    """One silent room of four is nothing, and must not look like all of them when it stands alone."""
+    script = Script(("radar",), (Slot(30, 60),), ())
+    record = crowded(script, people=1, breaker=BreakerPolicy(at_least=1))
+    bundle = of_orion(stored(tmp_path / "ledger.db", record.given))
+    assert "release" in {made.decision.kind for made in bundle.decisions}
+    assert judged(bundle).follows
 
 
 @settings(FIXED, max_examples=6)
@@ -213,11 +227,22 @@ def test_a_booking_is_small(bundles: Bundles) -> None:
             assert len(to_bytes(bundle, compressed=True)) < 10 * 1024
 
 
-def test_a_long_journal_is_run_from_the_snapshot_before_the_booking(tmp_path: Path) -> None:
-    """The facts begin shortly before the booking opened, however long the ledger is."""
+def test_a_long_journal_is_run_from_the_snapshot_before_the_booking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came long before need not be read, and the facts begin shortly before the booking opened."""
     slots = (Slot(15, 20), Slot(60, 60))
-    path = stored(tmp_path / "ledger.db", play(Script(("radar",), slots, ())).given)
+    path = stored(tmp_path / "ledger.db", play(Script(("radar",), slots, ())).given, every=20)
+    begun: list[int] = []
+    events = LedgerReader.events
+
+    def counted(reader: LedgerReader, after: int = 0) -> Iterator[tuple[int, Instant, AnyEvent]]:
+        begun.append(after)
+        return events(reader, after)
+
+    monkeypatch.setattr(LedgerReader, "events", counted)
     bundle = of_orion(path, "b1")
+    assert min(begun) == 20
     opened = bundle.decisions[0].decision.at
     assert opened - 20 * MINUTE_MS <= bundle.facts[0][0] < opened
     assert judged(bundle).follows

@@ -1,12 +1,14 @@
 """The nearest counterfactual: nothing is told that was not run, and what is told gives the other decision."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
-from scenarios import SCRIPTS, Script, play
+from scenarios import SCRIPTS, Act, Script, Slot, play
+from timeline import at
 from told_evidence import TIMES, bundles_of, stored
 
 from gateway.core.decisions import Reason
@@ -92,7 +94,7 @@ def test_a_ghost_would_have_been_kept_by_people(searched: Searched) -> None:
     assert said[0].startswith(
         "One sign of presence at orion-radar between 08:54:10 and 09:10:09 would have put it"
     )
-    assert said[1].startswith("Presence at orion-radar for 31 s, beginning between ")
+    assert said[1].startswith("Presence at orion-radar for 31 s, beginning between 08:59:29 and 09:09:38,")
     assert said[1].endswith(" would have kept the room.")
     assert "A person's check-in at any time up to 09:10:09 would have kept the room." in said
     assert "With a grace of 50 min it would have been left alone." in said
@@ -109,12 +111,12 @@ def test_the_edges_of_a_span_are_found_to_a_second(searched: Searched) -> None:
     trial = Trial(bundle)
     (radar,) = bundle.sensors
 
-    def makes_a_difference(at: int) -> bool:
-        return differs(trial.fate, trial.run(alter.with_more(trial.history, *alter.sign(radar, at))))
+    def makes_a_difference(moment: int) -> bool:
+        return differs(trial.fate, trial.run(alter.with_more(trial.history, *alter.sign(radar, moment))))
 
     assert sign.since is not None
     assert sign.until is not None
-    assert all(makes_a_difference(at) for at in range(sign.since, sign.until, 17 * SECOND_MS))
+    assert all(makes_a_difference(moment) for moment in range(sign.since, sign.until, 17 * SECOND_MS))
     assert not makes_a_difference(sign.since - 2 * SECOND_MS)
 
 
@@ -189,6 +191,16 @@ def test_facts_that_do_not_come_to_what_was_recorded_are_not_searched(bundles: B
     found = otherwise(sealed(msgspec.structs.replace(bundle, decisions=kept)))
     assert (found.searched, found.changes) == (False, ())
     assert none_found(found).startswith("Not searched")
+
+
+def test_a_release_that_did_not_happen_is_taken_as_carried_out_at_once(tmp_path: Path) -> None:
+    """Whoever comes half an hour later would have found the room given back, and not withdrawn it."""
+    visits = (Act(32 * 60, "visit", 0, 120), Act(62 * 60, "visit", 0, 600))
+    path = stored(tmp_path / "ledger.db", play(Script(("radar",), (Slot(30, 60),), visits)).given)
+    (bundle,) = bundles_of(path)
+    found = otherwise(bundle)
+    assert [(change.code, change.since) for change in found.changes[:1]] == [("without_sign", at("08:32"))]
+    assert found.changes[0].then.taken_at == at("08:40")
 
 
 def test_every_change_has_its_sentence() -> None:
