@@ -18,6 +18,7 @@ from gateway.commands import (
     quality,
     rooms,
     sensors,
+    shadow_record,
     walk,
 )
 from gateway.commands.base import CONFIG, Commands, ConfigOption
@@ -62,6 +63,7 @@ def program(
       run            start the gateway (installed as a service, systemd does this)
       status         what it knows, and what it is about to do
       report         what came of it, room by room
+      shadow-record  how a room's releases would have gone, before it goes live
 
     Exit codes: 0 done, 1 could not be done, 2 wrong usage or configuration.
     """
@@ -92,6 +94,7 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     evidence.evidence,
     evidence.verify,
     look.report,
+    shadow_record.shadow_record,
     act.check_in,
     act.keep,
     act.end,

@@ -24,8 +24,9 @@ What `occupancy-gateway --help` and each command's `--help` say. This page is ge
   `OCCUPANCY_GATEWAY_CONFIG`, else at `/etc/occupancy-gateway/gateway.toml`.
 - `doctor exchange`, `exchange setup-script`, `exchange import-settings`, `exchange rehearse` and
   `rooms import` are for those who connect Exchange; they need no running gateway ([how](exchange.md)).
-- Commands that look (`status`, `bookings`, `explain`, `decisions`, `report`, `sensors quality`) work with and
-  without a running gateway. Those that tell it something (`check-in`, `keep`, `end`, `live`, `shadow`,
+- Commands that look (`status`, `bookings`, `explain`, `decisions`, `report`, `shadow-record`, `sensors
+  quality`) work with and without a running gateway. Those that tell it something (`check-in`, `keep`,
+  `end`, `live`, `shadow`,
   `were-here`, `reviewed`, `close-breaker`, `resume-writing`), and those that book (`free`, `book`, `move`,
   `cancel`), need it, and the right to open its local socket.
 - Those about sensors in general (`sensors decode`) need neither a gateway nor a configuration.

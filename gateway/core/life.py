@@ -12,7 +12,7 @@ import msgspec
 from gateway.core.booking import Booking
 from gateway.core.decisions import Reason
 from gateway.core.policy import Policy
-from gateway.core.units import NEVER, Duration, Instant
+from gateway.core.units import MINUTE_MS, NEVER, Duration, Instant
 
 State = Literal["upcoming", "open", "seen", "checked_in", "releasing", "released", "over"]
 Cause = Literal[
@@ -75,6 +75,10 @@ class ImpossibleTransition(Exception):  # noqa: N818 - it is a broken promise of
     """The table has no such transition: a fault in the core, never an input's."""
 
 
+END_SLACK_MS: Final[Duration] = MINUTE_MS
+"""Exchange may round the end that it was given."""
+
+
 class Life(msgspec.Struct, omit_defaults=True):
     """All that is remembered of one booking while it lasts. Instants are `NEVER` until they happen."""
 
@@ -120,10 +124,12 @@ class Life(msgspec.Struct, omit_defaults=True):
     ended: bool = False
     """It was ended before its time: by a person, or because everybody had left."""
     ended_at: Instant = NEVER
-    shown_short: bool = False
-    """The calendar has shown it with its early end."""
+    shown_short_at: Instant = NEVER
+    """When the calendar first showed it with its early end."""
     returned_at: Instant = NEVER
-    """The first sign of presence after it was released, or would have been (shadow)."""
+    """When somebody was first there, or wanted it, after it was released, or would have been (shadow)."""
+    returned_by: str = ""
+    """The sensor that showed them; empty: a person said so."""
     extend_again_at: Instant = NEVER
     """When a walk-up may be asked again to be longer: until then the last time may still come true."""
     breaches: tuple[str, ...] = ()
@@ -142,6 +148,16 @@ class Life(msgspec.Struct, omit_defaults=True):
     def due(self) -> Instant:
         """From here on it may be released: start, first seen by us, last move; plus effective grace."""
         return max(self.booking.start, self.first_seen_at, self.moved_at) + self.grace_ms
+
+    def compare_end(self, booking: Booking, now: Instant) -> None:
+        """Note when the calendar first shows it with its early end."""
+        if self.ended and self.shown_short_at == NEVER and booking.end <= self.ended_at + END_SLACK_MS:
+            self.shown_short_at = now
+
+    def is_long_again(self, booking: Booking) -> bool:
+        """The calendar showed it with its early end, and then with a later one."""
+        was_short = self.ended and self.shown_short_at != NEVER
+        return was_short and booking.end > self.ended_at + END_SLACK_MS
 
     @property
     def opens_at(self) -> Instant:

@@ -179,6 +179,8 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     """The longest quiet within each of the newest attended bookings."""
     series: dict[str, SeriesCount] = {}
     record: ShadowRecord = msgspec.field(default_factory=ShadowRecord)
+    held_in_shadow: bool = False
+    """A person or the configuration set it to shadow: its record does not set it live any more."""
     paused_at: Instant = NEVER
     """A person said that a release was wrong; nothing is released until somebody has looked."""
     wrong_releases: int = 0
@@ -484,8 +486,13 @@ class Room:
         if event.changed or event.removed:
             state.pending.append(event)
             state.dirty = True
-        elif any(life.may_be_released for life in state.lives.values()):
+        elif any(life.may_be_released for life in state.lives.values()) or self._shows_long_again(now):
             state.dirty = True
+
+    def _shows_long_again(self, now: Instant) -> bool:
+        """A booking that was ended is shown with a later end: the next read may make that certain."""
+        shown = ((life, self.state.calendar.get(key)) for key, life in self.state.departed.items())
+        return any(b is not None and b.end > now and life.is_long_again(b) for life, b in shown)
 
     def _is_doubtful(self, event: CalendarRead, now: Instant) -> bool:
         state = self.state

@@ -40,7 +40,7 @@ from gateway.core.policy import RoomConfig, SiteConfig, whole_rooms
 from gateway.core.room import Room, RoomState
 from gateway.core.units import NEVER, Instant
 
-RULESET: Final = 1
+RULESET: Final = 2
 """Version of the rules. Recorded decisions stand; replays name the version that made them."""
 
 

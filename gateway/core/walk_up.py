@@ -1,6 +1,6 @@
 """Walk-ups: an unbooked room in use is shown as busy, extended while in use, freed after.
 
-Off by default. What is to be done is worked out here; `gateway.core.conclude` says and writes it.
+Off by default. What is to be done is worked out here; `gateway.core.steps.walk_ups` says and writes it.
 """
 
 from typing import Final, NamedTuple

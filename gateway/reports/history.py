@@ -13,8 +13,8 @@ What counts as known
   their own, or a person's word) that are at most 15 min apart within one attended booking. A sensor's
   own quiet in that time is a gap: people were there and it did not say so.
 * Without others there is a sensor's own word: between two of its signs within one attended booking
-  people were probably there, as the core takes it too (`gateway.core.conclude`, `_note_gap`). Gaps over
-  an hour are absences.
+  people were probably there, as the core takes it too (`_note_gap` in `gateway.core.steps.attendance`). Gaps
+  over an hour are absences.
 * A booking in which the gateway was deaf, or the sensor overdue or offline, shows nothing about its eyes.
 * An identical repeat is folded and not in the journal: the interval between two messages is known to an
   eighth of the heartbeat.

@@ -5,7 +5,7 @@ Nothing here repeats what an exception or Exchange said, so nothing in it can na
 
 from typing import Any, Final
 
-from gateway.core.conclude import case_of
+from gateway.core.case import case_of
 from gateway.core.life import Life
 from gateway.core.room import Room
 from gateway.core.rules import first_objection

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Any
 
-from gateway.core.conclude import case_of
+from gateway.core.case import case_of
 from gateway.core.decisions import Reason
 from gateway.core.evidence import ailment
 from gateway.core.explain import explain_reason, words

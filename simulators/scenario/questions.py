@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable
 from typing import Any, Final, Literal
 
-from gateway.core.conclude import case_of
+from gateway.core.case import case_of
 from gateway.core.decisions import Decision, DecisionKind
 from gateway.core.explain import explain
 from gateway.core.life import Life

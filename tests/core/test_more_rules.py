@@ -4,12 +4,12 @@ import msgspec
 import pytest
 from timeline import MIDNIGHT, PIR, RADAR, Timeline, at, booking
 
-from gateway.core.conclude import case_of
+from gateway.core.case import case_of
 from gateway.core.decisions import Reason, Write
 from gateway.core.events import Configured, ModeSet, Reviewed, WereHere, WriteOutcome
 from gateway.core.policy import Policy, SiteConfig
 from gateway.core.rules import first_objection
-from gateway.core.units import DAY_MS, MINUTE_MS
+from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS
 
 EARLY = Policy(end_early=True)
 WALK_UPS = Policy(walk_up=True)
@@ -256,6 +256,39 @@ def test_a_walk_up_is_freed_when_its_people_have_left() -> None:
     assert write.new_end is not None
     assert at("09:25") <= write.new_end <= at("09:27")
     assert line.site.rooms["orion"].state.previous is None
+
+
+@pytest.mark.parametrize("stale_for_s", [20, 60, 100])
+def test_a_stale_read_of_a_freed_walk_up_does_not_end_it_twice(stale_for_s: int) -> None:
+    """A calendar that shows the old end once more, for as long as reads may be stale, changes nothing."""
+    line = shown_walk_up().until("09:10")
+    line.clear("radar")
+    line.until("09:27:10")
+    long, short = (
+        booking("09:05", end, "ours", room_organises=True, has_attendees=False, marks=("walk_up",))
+        for end in ("09:35", "09:27")
+    )
+    line.book(short)
+    line.until("09:27:20")
+    line.book(long)
+    line.advance(line.now + stale_for_s * SECOND_MS)
+    line.book(short)
+    line.until("09:35")
+    assert len(writes(line, "shorten")) == 1
+
+
+def test_a_booking_made_long_again_at_once_is_back_when_no_read_can_be_stale() -> None:
+    """For two minutes that may be an old picture; still shown so, it has its life again, checked in."""
+    line = left_at("09:40").until("10:07")
+    (write,) = writes(line, "end_early")
+    line.tell(WriteOutcome("orion", write.id, "applied"))
+    line.book(booking("09:00", "10:07", "a"))
+    line.until("10:07:30").book(booking("09:00", "11:00", "a"))
+    assert "a" not in line.site.rooms["orion"].state.lives
+    line.until("10:10")
+    assert line.site.rooms["orion"].state.lives["a"].state == "checked_in"
+    line.until("11:00")
+    assert len(writes(line, "end_early")) == 1
 
 
 def test_a_walk_up_is_freed_by_the_first_message_that_proves_it_over() -> None:
