@@ -331,7 +331,9 @@ def test_keys_and_ids_that_may_hold_a_name_are_numbered() -> None:
     assert MASKED in text
     assert (names.key(other.key), names.key(one.key)) == ("booking-1", "booking-2")
     assert names.of(decided).reasons[0].text == "booking-1"
-    assert names.of(decided).booking == names.of(facts[1]).booking == "booking-2"  # type: ignore[attr-defined] # a CheckedIn
+    said = names.of(facts[1])
+    assert isinstance(said, CheckedIn)
+    assert names.of(decided).booking == said.booking == "booking-2"
 
 
 def test_whoever_has_the_key_can_tell_that_it_is_this_booking(tmp_path: Path) -> None:
