@@ -27,8 +27,9 @@ from gateway import __version__
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent, CalendarRead, CalendarUnreadable, Configured, Event
+from gateway.core.life import ImpossibleTransition
 from gateway.core.policy import Policy, RoomConfig, SensorProfile, whole_rooms
-from gateway.core.site import Site, SiteState
+from gateway.core.site import CoreError, Site, SiteState
 from gateway.core.units import NEVER, Instant
 
 FORMAT: Final = 1
@@ -55,6 +56,19 @@ class BreakerMoved(Event, frozen=True, tag="breaker_moved"):
     opened_at: Instant | None
     silent: int = 0
 
+
+IMPOSSIBLE: Final = (
+    CoreError,
+    ImpossibleTransition,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+)
+"""What comes of giving the core a state that no site was ever in: it relies on its own memory, and only an
+altered file, or an altered history, can break that."""
 
 Fact = tuple[Instant, AnyEvent | BreakerMoved]
 """When, and what: an event of the journal, or a move of the breaker."""

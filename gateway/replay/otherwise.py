@@ -16,10 +16,9 @@ from typing import Final, Literal, NamedTuple
 
 from gateway.core.events import Booted, CheckedIn, Kept, LinkDown
 from gateway.core.policy import RoomConfig, SensorProfile
-from gateway.core.site import CoreError
-from gateway.core.units import MINUTE_MS, SECOND_MS, Duration, Instant
+from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Duration, Instant
 from gateway.replay import alter
-from gateway.replay.bundle import Bundle, Fact, booking_of, room_config
+from gateway.replay.bundle import IMPOSSIBLE, Bundle, Fact, booking_of, room_config
 from gateway.replay.fate import Fate, History, Trial
 
 MOMENTS: Final = 48
@@ -36,6 +35,8 @@ SECOND_HIT_MS: Final[Duration] = 2 * MINUTE_MS
 VISITS_TRIED: Final = 60
 WORDS_LOST_AT_MOST: Final = 12
 TOLD_AT_MOST: Final = 10
+LONGEST_MS: Final[Duration] = 14 * DAY_MS
+"""No booking's facts take longer; heartbeats that are thought of are not counted out for ever."""
 
 
 Code = Literal[
@@ -146,6 +147,8 @@ class _Search:
 
     def is_sound(self) -> bool:
         """Whether the facts as they are come to what was recorded."""
+        if not 0 <= self.trial.end - self.trial.begin <= LONGEST_MS:
+            return False
         fate = self._fate(self.base)
         return fate is not None and not self._differs(fate)
 
@@ -153,7 +156,7 @@ class _Search:
         """The fate under this history; None where it cannot have been."""
         try:
             return self.trial.run(history)
-        except (CoreError, KeyError):  # KeyError: the altered start misses what a fact speaks of
+        except IMPOSSIBLE:
             return None
 
     def _differs(self, fate: Fate) -> bool:

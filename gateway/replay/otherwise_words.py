@@ -88,7 +88,7 @@ def headline(found: Otherwise, clock: Clock) -> str:
 def none_found(found: Otherwise) -> str:
     """When there is nothing to tell."""
     if not found.searched:
-        return "Not searched: these facts, run with the present rules, do not come to what was recorded."
+        return "Not searched: run with the present rules, these facts do not come to what was recorded."
     return f"None of the {found.runs} changes that were tried, one at a time, gives the other decision."
 
 

@@ -11,6 +11,7 @@ from gateway.core.site import RULESET, CoreError
 from gateway.core.units import Instant
 from gateway.replay.bundle import (
     ABOUT,
+    IMPOSSIBLE,
     Bundle,
     booking_of,
     digest,
@@ -64,8 +65,7 @@ def verify(bundle: Bundle, worded: Words, clock: Callable[[Instant], str]) -> Ve
     except CoreError as error:
         problems.append(f"its facts cannot be given to the core: {error}.")
         return Verdict(tuple(problems), None, rules_changed)
-    except (KeyError, ValueError, TypeError, OverflowError, AssertionError) as error:
-        # A state that no site was ever in: the core relies on what only an altered file can break.
+    except IMPOSSIBLE as error:
         problems.append(f"its facts contradict each other ({type(error).__name__}: {error}).")
         return Verdict(tuple(problems), None, rules_changed)
     difference = _difference(recorded, today)

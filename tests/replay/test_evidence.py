@@ -431,6 +431,15 @@ def test_facts_that_cannot_be_are_no_crash(bundles: Bundles) -> None:
         assert not judged(sealed(msgspec.structs.replace(bundle, facts=facts))).follows
 
 
+def test_no_altered_fact_makes_it_fail(bundles: Bundles) -> None:
+    """Whatever stands in start and facts, with a right digest: refused, found wrong, or harmless."""
+    tree = json.loads(to_bytes(bundles("no_show/ghost")[0]))
+    places = [place for place in leaves(tree) if place[0] in {"start", "facts"}][::9]
+    noticed = [is_noticed(altered(tree, place), reseal=True) for place in places]
+    assert any(noticed)
+    assert not all(noticed)
+
+
 def test_decisions_of_other_rules_are_told_from_wrong_ones(bundles: Bundles) -> None:
     """A newer program says what its rules would make of it, and not that the file is wrong."""
     (bundle,) = bundles("no_show/ghost")

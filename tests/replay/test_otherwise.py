@@ -12,7 +12,7 @@ from timeline import at
 from told_evidence import TIMES, bundles_of, stored
 
 from gateway.core.decisions import Reason
-from gateway.core.units import MINUTE_MS, SECOND_MS
+from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS
 from gateway.replay import alter
 from gateway.replay.bundle import Bundle, room_config, sealed
 from gateway.replay.fate import Fate, History, Trial, fate_of
@@ -201,6 +201,13 @@ def test_a_release_that_did_not_happen_is_taken_as_carried_out_at_once(tmp_path:
     found = otherwise(bundle)
     assert [(change.code, change.since) for change in found.changes[:1]] == [("without_sign", at("08:32"))]
     assert found.changes[0].then.taken_at == at("08:40")
+
+
+def test_facts_that_span_weeks_are_not_searched(bundles: Bundles) -> None:
+    """An altered instant must not make it count heartbeats for ever."""
+    (bundle,) = bundles("no_show/ghost")
+    facts = (*bundle.facts[:-1], (bundle.facts[-1][0] + 30 * DAY_MS, bundle.facts[-1][1]))
+    assert not otherwise(sealed(msgspec.structs.replace(bundle, facts=facts))).searched
 
 
 def test_every_change_has_its_sentence() -> None:
