@@ -44,7 +44,7 @@ SENTENCES: Final[dict[Code, str]] = {
     "nobody_and_healthy": "Had nobody been shown or said anything, and every sensor been well, {taken}.",
 }
 
-WELL: Final = "Two things at once, every sensor of the room well and in time, and:"
+WELL: Final = "With every sensor of the room well and in time besides,"
 SIGNS: Final = {"motion": ("motion", "motions"), "presence": ("sign of presence", "signs of presence")}
 COUNTED: Final = ("count of somebody", "counts of somebody")
 
@@ -73,7 +73,7 @@ def told(change: Change, found: Otherwise, sensors: Sequence[SensorProfile], clo
         fared=_fared(change, clock, rest),
         taken=_taken(change.then, clock),
     )
-    return f"{WELL} {sentence}" if change.well else sentence
+    return f"{WELL} {sentence[:1].lower()}{sentence[1:]}" if change.well else sentence
 
 
 def headline(found: Otherwise, clock: Clock) -> str:
@@ -95,9 +95,9 @@ def none_found(found: Otherwise) -> str:
 def caveat(found: Otherwise) -> str:
     """How far it reaches."""
     return (
-        f"Each of these was run through the rules; the first is the smallest of the {found.runs} that were "
-        "tried, with all else as recorded and the other rooms as they were. A smaller one that was not "
-        "tried may exist."
+        f"Each of these was run through the rules. {found.runs} histories were tried, small changes first; the "
+        "first line is the smallest that was found, with all else as recorded and the other rooms as they "
+        "were. A smaller one that was not tried may exist."
     )
 
 
