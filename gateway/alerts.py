@@ -376,7 +376,7 @@ class Alerts:
         for kind, rule in KINDS.items():
             told = [a for key, a in self._alerts.items() if key[1] == kind and a.told_at != NEVER]
             if told:
-                told.sort(key=lambda alert: alert.trouble.subject)
+                told = _one_per_sentence(told)
                 groups.append(
                     Group(
                         kind,
@@ -450,18 +450,25 @@ def recalled(memory: str) -> _Memory:
 
 
 def _message(what: Literal["trouble", "recovered"], kind: Kind, alerts: list[Alert], now: Instant) -> Message:
-    alerts.sort(key=lambda alert: alert.trouble.subject)
-    troubles = [alert.trouble for alert in alerts]
-    sentence = sentence_of(kind, troubles)
+    alerts = _one_per_sentence(alerts)
+    sentence = sentence_of(kind, [alert.trouble for alert in alerts])
     return Message(
         what,
         kind,
         KINDS[kind].severity,
         f"Over: {sentence}" if what == "recovered" else sentence,
-        tuple(one.subject for one in troubles),
+        tuple(alert.trouble.subject for alert in alerts),
         now,
         min(alert.since for alert in alerts),
     )
+
+
+def _one_per_sentence(alerts: Iterable[Alert]) -> list[Alert]:
+    """By subject, the oldest of those that say the same: 30 and 14 days before an end are one trouble."""
+    first: dict[str, Alert] = {}
+    for alert in sorted(alerts, key=lambda alert: alert.since):
+        first.setdefault(alert.trouble.sentence, alert)
+    return sorted(first.values(), key=lambda alert: alert.trouble.subject)
 
 
 def sentence_of(kind: Kind, troubles: list[Trouble]) -> str:

@@ -30,7 +30,7 @@ STALE_MS: Final = 5 * MINUTE_MS
 
 
 class CommandError(Exception):
-    """A command that cannot be followed; the message says what, where and how to mend it."""
+    """A command that cannot be followed; each argument is a sentence: what, where and how to mend it."""
 
 
 class WrongUsage(CommandError):  # noqa: N818 - reads as what is wrong
@@ -67,19 +67,22 @@ class Commands(TyperGroup):
         except SettingsError as error:
             tell(*error.problems)
             code = MISCONFIGURED
-        except WrongUsage as error:
-            tell(str(error))
-            code = MISCONFIGURED
-        except (CommandError, LedgerError, ControlError) as error:
+        except CommandError as error:
+            tell(*map(str, error.args))
+            code = MISCONFIGURED if isinstance(error, WrongUsage) else FAILED
+        except (LedgerError, ControlError) as error:
             tell(str(error))
             code = FAILED
         raise typer.Exit(code)
 
 
 def tell(*sentences: str) -> None:
-    """Say what is wrong, on standard error."""
+    """Say what is wrong, on standard error; a sentence may have further lines."""
     for sentence in sentences:
-        typer.echo(f"occupancy-gateway: {plain(sentence)}", err=True)
+        first, *further = sentence.split("\n")
+        typer.echo(f"occupancy-gateway: {plain(first)}", err=True)
+        for line in further:
+            typer.echo(f"  {plain(line)}", err=True)
 
 
 def print_json(data: Any) -> None:

@@ -496,7 +496,11 @@ class Room:
 
     def _is_doubtful(self, event: CalendarRead, now: Instant) -> bool:
         state = self.state
-        held = [b for b in state.calendar.values() if b.is_decided_on and b.end > now]
+        held = [
+            b
+            for b in state.calendar.values()
+            if b.is_decided_on and b.end > now and b.start < event.window_end  # further ahead few are known
+        ]
         dropped = [b for b in held if b.key in event.removed]
         if len(dropped) < DOUBTED_AT_LEAST or DOUBTED_SHARE * len(dropped) <= len(held):
             return False

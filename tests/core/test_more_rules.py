@@ -443,6 +443,18 @@ def test_a_calendar_that_loses_most_of_its_bookings_is_believed_the_second_time(
     assert (set(line.site.rooms["orion"].state.lives) == {"b15"}) is again
 
 
+def test_bookings_far_ahead_neither_raise_that_doubt_nor_allay_it() -> None:
+    """Few of them are known, and those because a rule has them declined: their end is no surprise."""
+    line = Timeline(RADAR)
+    line.polls = False
+    far = [booking(f"{h}:00", f"{h}:30", f"far{h}") for h in range(100, 120)]
+    line.book(*(booking(f"{h}:00", f"{h}:30", f"b{h}") for h in (12, 13, 14, 15)), *far)
+    line.book(removed=tuple(one.key for one in far[:15]))
+    assert not line.has("calendar_doubted")
+    line.book(removed=("b12", "b13", "b14"))
+    assert line.times("calendar_doubted") == ["08:00"]
+
+
 def test_nothing_is_released_while_the_calendar_is_doubted() -> None:
     """What cannot be believed is never acted on."""
     line = Timeline(RADAR)
