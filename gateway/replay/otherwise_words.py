@@ -95,8 +95,8 @@ def none_found(found: Otherwise) -> str:
 def caveat(found: Otherwise) -> str:
     """How far it reaches."""
     return (
-        f"Each of these was run through the rules. {found.runs} histories were tried, small changes first; the "
-        "first line is the smallest that was found, with all else as recorded and the other rooms as they "
+        f"Each of these was run through the rules. {found.runs} histories were tried, small changes first; "
+        "the first line is the smallest that was found, with all else as recorded and the other rooms as they "
         "were. A smaller one that was not tried may exist."
     )
 

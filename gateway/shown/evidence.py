@@ -164,6 +164,7 @@ def _otherwise_json(bundle: Bundle, found: Otherwise, times: Times) -> dict[str,
             "since": times.iso(change.since),
             "until": times.iso(change.until),
             "value": change.value,
+            "every_sensor_well_besides": change.well,
             "taken_at": times.iso(change.then.taken_at),
         }
 

@@ -87,7 +87,10 @@ def test_verify_for_programs(file: Path) -> None:
     assert [one["kind"] for one in told["decisions"]][-1] == "concluded"
     found = told["otherwise"]
     assert found["searched"] is True
-    assert {"code", "text", "sensors", "since", "until", "value", "taken_at"} == set(found["changes"][0])
+    change = found["changes"][0]
+    assert (change["code"], change["sensors"]) == ("sign", ["radar"])
+    assert change["text"].startswith("One sign of presence at radar ")
+    assert change["since"] < change["until"] < found["taken_at"]
 
 
 def test_evidence_for_programs(folder: Path, call: Any) -> None:
