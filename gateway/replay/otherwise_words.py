@@ -96,8 +96,8 @@ def caveat(found: Otherwise) -> str:
     """How far it reaches."""
     return (
         f"Each of these was run through the rules. {found.runs} histories were tried, small changes first; "
-        "the first line is the smallest that was found, with all else as recorded and the other rooms as they "
-        "were. A smaller one that was not tried may exist."
+        "the first line is the smallest that was found, with all else as recorded and the other rooms as "
+        "they were. A smaller one that was not tried may exist."
     )
 
 
