@@ -172,7 +172,7 @@ class _Week:
             self._link,
             self._exchange,
             transport=self._witness,
-            tokens=_KeptTokens(self._witness),
+            tokens=InProcessTokens(self._witness),
         )
         self._service = Service(settings, around)
         self._working = Hours.of(settings.exchange.working_hours)
@@ -258,15 +258,3 @@ class _Week:
             for one in decisions
             if one.write is not None and one.write.event_id in self._witness.declined_at
         ]
-
-
-class _KeptTokens(InProcessTokens):
-    """One token for the whole run, as msal keeps it."""
-
-    _held = ""
-
-    async def token(self, *, claims: str | None = None) -> str:
-        """A new one where the held one is refused."""
-        if not self._held or claims is not None:
-            self._held = await super().token(claims=claims)
-        return self._held

@@ -219,7 +219,11 @@ class Overlap(msgspec.Struct, frozen=True, gc=False):
 def overlaps(bookings: Iterable[Booking], now: Instant, at_most: int = 20) -> tuple[Overlap, ...]:
     """Where bookings that the room accepted overlap, from now on, the first `at_most` of them."""
     taken = sorted(
-        (one for one in bookings if one.is_decided_on and not is_ours(one) and one.end > max(now, one.start)),
+        (
+            one
+            for one in bookings
+            if one.end > now and one.end > one.start and one.is_decided_on and not is_ours(one)
+        ),
         key=lambda one: (one.start, one.key),
     )
     found: list[Overlap] = []

@@ -34,6 +34,7 @@ def finish(tick: Conclusion, life: Life, how: Outcome | str) -> None:
     if life.is_attended and not life.is_walk_up:
         if state.previous is None or end >= state.previous.end:
             state.previous = Previous(life.booking.start, end, life.last_presence)
+            state.hits = 0  # until here they were this booking's people
         if life.checked_in_at != NEVER and tally.outcome != "cancelled":
             _note_silent_sensors(tick, life)
             state.gaps = [*state.gaps, life.longest_gap_ms][-GAPS_KEPT:]
