@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.commands import (
     act,
     desk,
+    evidence,
     exchange,
     firmware,
     look,
@@ -91,6 +92,8 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     look.bookings,
     look.explain,
     look.decisions,
+    evidence.evidence,
+    evidence.verify,
     look.report,
     replay.replay,
     shadow_record.shadow_record,

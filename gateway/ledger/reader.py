@@ -199,10 +199,21 @@ class LedgerReader:
                 f"{self.path}: the snapshot of event {seq} is not readable ({error})."
             ) from error
 
-    def recorded(self, after: int = 0, until: int = 2**62) -> Iterator[Recorded]:
-        """Decisions of the events after `after` up to `until`, in order, as they were written."""
+    def recorded(
+        self, after: int = 0, until: int = 2**62, *, room: str = "", booking: str = ""
+    ) -> Iterator[Recorded]:
+        """Decisions of the events after `after` up to `until`, in order, as they were written.
+
+        With `room` and `booking` only those about this booking.
+        """
+        where = "seq > ? AND seq <= ?"
+        values: list[int | str] = [after, until]
+        if booking:
+            where += " AND booking = ? AND booking <> '' AND room = ?"  # as in `decisions`, for the index
+            values += [booking, room]
         for seq, ruleset, body in self._db.execute(
-            "SELECT seq, ruleset, body FROM decisions WHERE seq > ? AND seq <= ? ORDER BY id", (after, until)
+            f"SELECT seq, ruleset, body FROM decisions WHERE {where} ORDER BY id",  # noqa: S608 - literals
+            values,
         ):
             yield Recorded(seq, ruleset, _DECISION.decode(body))
 
