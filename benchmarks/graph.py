@@ -7,7 +7,7 @@ one in five is attended by nobody; Exchange takes `LATENCY_S` for each answer.
 
 * *HTTP requests*: every request to Graph, those that verify and confirm writes included; tokens are not.
   *Inner requests*: what was asked within batches, and every request that was not a batch.
-* *Oldest age*: every 5 s in the gateway's working hours, from two minutes after they begin, the time since
+* *Oldest age*: every 1.1 s in the gateway's working hours, from two minutes after they begin, the time since
   the last whole answer about a room's calendar, of the room where that is longest. The goal is one poll
   (60 s) and a quarter of one for the answer itself and for whoever is served before.
 * A week is five workdays and two days of its weekend; fewer are lived through, and their means stand for
@@ -48,7 +48,8 @@ SLOTS: Final = (30, 60, 60, 90)
 BREAKS: Final = (0, 0, 30, 60)
 RADARS: Final = (6 * HOUR_MS, 20 * HOUR_MS)
 MEETINGS: Final = (8 * HOUR_MS, 18 * HOUR_MS)
-LOOK_S: Final = 5.0
+LOOK_S: Final = 1.1
+"""In no rhythm with the polls: every age is met at its highest, sooner or later."""
 SETTLING_MS: Final[Duration] = 2 * MINUTE_MS
 """Working hours begin: within this the pace of the night is over."""
 
@@ -171,7 +172,7 @@ class _Week:
             self._link,
             self._exchange,
             transport=self._witness,
-            tokens=_KeptTokens(self._witness),
+            tokens=InProcessTokens(self._witness),
         )
         self._service = Service(settings, around)
         self._working = Hours.of(settings.exchange.working_hours)
@@ -240,7 +241,7 @@ class _Week:
 
     async def _look(self) -> None:
         """How old the oldest calendar is, in working hours."""
-        await asyncio.sleep(5 * LOOK_S)
+        await asyncio.sleep(SETTLING_MS / SECOND_MS)
         while True:
             now = self._clock.now()
             if self._working.hold(now - SETTLING_MS, self._zone) and self._working.hold(now, self._zone):
@@ -257,15 +258,3 @@ class _Week:
             for one in decisions
             if one.write is not None and one.write.event_id in self._witness.declined_at
         ]
-
-
-class _KeptTokens(InProcessTokens):
-    """One token for the whole run, as msal keeps it."""
-
-    _held = ""
-
-    async def token(self, *, claims: str | None = None) -> str:
-        """A new one where the held one is refused."""
-        if not self._held or claims is not None:
-            self._held = await super().token(claims=claims)
-        return self._held

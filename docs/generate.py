@@ -349,6 +349,18 @@ def fresh(page: str) -> str:
     return PART.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}{found[3]}", page)
 
 
+QUALITY: Final = DOCS / "decision-quality.md"
+"""Written from the figures beside it; only `occupancy-simulator quality --markdown` measures them anew."""
+
+
+def quality() -> str:
+    """The page on the quality of decisions, from the figures that are kept."""
+    from simulators.quality.page import page  # noqa: PLC0415 - only this needs it
+    from simulators.quality.results import read_results  # noqa: PLC0415 - as above
+
+    return page(read_results(QUALITY.with_suffix(".json")))
+
+
 def write_pages() -> None:
     """Bring every page up to date."""
     from simulators.scenario import catalogue  # noqa: PLC0415 - it reads every timeline, and only this needs it
@@ -360,6 +372,7 @@ def write_pages() -> None:
             path.write_text(after, encoding="utf-8")
         sys.stdout.write(f"{path.name}: {'written' if after != before else 'fresh'}\n")
     catalogue.main()
+    QUALITY.write_text(quality(), encoding="utf-8")
     for name, text in ready_files().items():
         (FIRMWARE / name).write_text(text, encoding="utf-8")
 

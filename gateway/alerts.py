@@ -303,9 +303,10 @@ class Alerts:
         """
         self._move_to(now)
         stated: dict[Key, Trouble] = {(source, one.kind, one.subject): one for one in troubles}
-        for key, alert in list(self._alerts.items()):
-            if complete and key[0] == source and key not in stated:
-                self._miss(key, alert, now)
+        if complete and self._alerts:
+            for key, alert in list(self._alerts.items()):
+                if key[0] == source and key not in stated:
+                    self._miss(key, alert, now)
         for key, trouble in stated.items():
             known = self._alerts.get(key)
             if known is None:
@@ -331,13 +332,21 @@ class Alerts:
         """What is to be told now, each once. Call it every few seconds."""
         self._move_to(now)
         messages: list[Message] = []
-        for kind in KINDS:
-            alerts = [alert for key, alert in self._alerts.items() if key[1] == kind]
+        for kind, alerts in self._by_kind().items():
             both = (self._trouble(kind, alerts, now), self._recovery(kind, alerts, now))
             messages += [message for message in both if message is not None]
         horizon = now - self.timing.repeat_ms
         self._told = {key: at for key, at in self._told.items() if at > horizon or key in self._alerts}
         return messages
+
+    def _by_kind(self) -> dict[Kind, list[Alert]]:
+        """The alerts of each kind that has any, in the order in which people are told."""
+        if not self._alerts:
+            return {}  # on most days there are none, and this is asked every few seconds
+        found: dict[Kind, list[Alert]] = {}
+        for alert in self._alerts.values():
+            found.setdefault(alert.trouble.kind, []).append(alert)
+        return {kind: found[kind] for kind in KINDS if kind in found}
 
     def _trouble(self, kind: Kind, alerts: list[Alert], now: Instant) -> Message | None:
         ripe = {alert.trouble.subject: at for alert in alerts if (at := self._ripe_at(alert)) <= now}
@@ -373,14 +382,14 @@ class Alerts:
     def standing(self, each: int = EACH) -> Standing:
         """All that was told and has not recovered, by kind; at most `each` of a kind one by one."""
         groups = []
-        for kind, rule in KINDS.items():
-            told = [a for key, a in self._alerts.items() if key[1] == kind and a.told_at != NEVER]
+        for kind, alerts in self._by_kind().items():
+            told = [alert for alert in alerts if alert.told_at != NEVER]
             if told:
-                told.sort(key=lambda alert: alert.trouble.subject)
+                told = _one_per_sentence(told)
                 groups.append(
                     Group(
                         kind,
-                        rule.severity,
+                        KINDS[kind].severity,
                         sentence_of(kind, [alert.trouble for alert in told]),
                         len(told),
                         min(alert.since for alert in told),
@@ -450,18 +459,25 @@ def recalled(memory: str) -> _Memory:
 
 
 def _message(what: Literal["trouble", "recovered"], kind: Kind, alerts: list[Alert], now: Instant) -> Message:
-    alerts.sort(key=lambda alert: alert.trouble.subject)
-    troubles = [alert.trouble for alert in alerts]
-    sentence = sentence_of(kind, troubles)
+    alerts = _one_per_sentence(alerts)
+    sentence = sentence_of(kind, [alert.trouble for alert in alerts])
     return Message(
         what,
         kind,
         KINDS[kind].severity,
         f"Over: {sentence}" if what == "recovered" else sentence,
-        tuple(one.subject for one in troubles),
+        tuple(alert.trouble.subject for alert in alerts),
         now,
         min(alert.since for alert in alerts),
     )
+
+
+def _one_per_sentence(alerts: Iterable[Alert]) -> list[Alert]:
+    """By subject, the oldest of those that say the same: 30 and 14 days before an end are one trouble."""
+    first: dict[str, Alert] = {}
+    for alert in sorted(alerts, key=lambda alert: alert.since):
+        first.setdefault(alert.trouble.sentence, alert)
+    return sorted(first.values(), key=lambda alert: alert.trouble.subject)
 
 
 def sentence_of(kind: Kind, troubles: list[Trouble]) -> str:

@@ -21,6 +21,8 @@ import structlog
 
 from gateway.alerts import ALERTS_NOTE, Alerts, Timing, Trouble, standing_json
 from gateway.clock import Clock, SystemClock
+from gateway.core.booking import Booking
+from gateway.core.booking_rules import BookingRules
 from gateway.core.decisions import Decision
 from gateway.core.events import (
     Booted,
@@ -49,8 +51,8 @@ from gateway.exchange.horizon import HorizonReader
 from gateway.exchange.hours import Hours
 from gateway.exchange.own import OwnBookings, Wording
 from gateway.exchange.quiet import AttendantFacts
-from gateway.exchange.quiet import RoomFacts as QuietFacts
 from gateway.exchange.rehearsal.record import objection
+from gateway.exchange.room_facts import RoomFacts
 from gateway.exchange.writer import Writer
 from gateway.ledger import LedgerWorker
 from gateway.links import Link, Message
@@ -68,7 +70,6 @@ from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.desk import Desk
 from gateway.runtime.desk_commands import DESK_COMMANDS, DeskCommands
 from gateway.runtime.dispatch import Dispatch
-from gateway.runtime.free_rooms import RoomFacts
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
 from gateway.runtime.horizon import Horizon
@@ -182,7 +183,14 @@ class Service:
         self._holidays_of: date | None = None
         """The day on which the holidays were last worked out."""
         self.trust = Trust(self.ledger, self.brain, around.sleep, clock_in(self._site_zone()))
-        self.sync = Sync(self.brain, self.graph, self.places, self.hints, self._note_trouble)
+        self.sync = Sync(
+            self.brain,
+            self.graph,
+            self.places,
+            self.hints,
+            self._note_trouble,
+            far=self._breaking,
+        )
         wordings: dict[str, Wording] = {}
         self.dispatch = Dispatch(
             self.brain,
@@ -208,7 +216,7 @@ class Service:
             longest_ms=settings.exchange.desk_longest,
             objections=rule_check(
                 self.places.__getitem__,
-                lambda room: self.brain.site.rooms[room].state.config.policy.rules,
+                self._rules_of,
                 lambda room: settings.exemptions(settings.room(room)).bookable,
             ),
             sleep=around.sleep,
@@ -239,8 +247,9 @@ class Service:
             settings.exchange.horizon,
             sleep=around.sleep,
             may_read=lambda: not self.budget.is_spent,
+            rules=self._rules_of,
         )
-        self.watcher = Watcher(self.places, _room_facts(settings), self.horizon, self._clock.now())
+        self.watcher = Watcher(self.places, {one.room: one for one in facts}, self.horizon, self._clock.now())
         self._timing = Timing(
             repeat_ms=settings.alerts.repeat,
             gather_ms=settings.alerts.gather,
@@ -248,6 +257,12 @@ class Service:
         )
         self._set_up_alerts("")
         self.brain.attach(self, self.link.acknowledge, self.link.drop)
+
+    def _breaking(self, room: str) -> tuple[Booking, ...] | None:
+        return self.horizon.breaking(room)
+
+    def _rules_of(self, room: str) -> BookingRules:
+        return self.brain.site.rooms[room].state.config.policy.rules
 
     def _set_up_alerts(self, memory: str) -> None:
         self._sensors_looked_at: Instant = NEVER
@@ -814,11 +829,6 @@ class Service:
 
     def _site_zone(self) -> ZoneInfo:
         return ZoneInfo(self.settings.site.time_zone)
-
-
-def _room_facts(settings: Settings) -> dict[str, QuietFacts]:
-    """What is known of the rooms when another is looked for."""
-    return {room.id: QuietFacts(room.name, room.building, room.capacity) for room in settings.rooms}
 
 
 def _text(path: Path | None) -> str:

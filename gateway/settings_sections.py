@@ -6,10 +6,10 @@ found. Contradictions between settings are the business of `gateway.settings_che
 
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -26,23 +26,20 @@ from gateway.exchange.hours import Hours
 from gateway.exchange.models import DESK_CATEGORY, HOLD_CATEGORY, WALK_UP_CATEGORY
 from gateway.links.filters import check_filter
 from gateway.links.serial import BAUD, SerialFamily
+from gateway.sensors import FAMILIES
 from gateway.settings_problems import did_you_mean
 
-Family = Literal[
-    "plain",
-    "json",
-    "zigbee2mqtt",
-    "homeassistant",
-    "esphome",
-    "tasmota",
-    "shelly",
-    "lorawan",
-    "people_counter",
-    "disruptive",
-    "enocean",
-    "ld2410",
-    "ld2450",
-]
+
+def _one_of(names: Iterable[str]) -> str:
+    *most, last = (f'"{name}"' for name in names)
+    return f"{', '.join(most)} or {last}"
+
+
+if TYPE_CHECKING:
+    Family = str
+else:
+    Family = Literal[tuple(FAMILIES)]
+"""The families' names, as their registry has them: error messages list them."""
 
 HOLDS_MS: Final[Mapping[str, Duration]] = {
     "motion": 10 * MINUTE_MS,
@@ -593,9 +590,7 @@ class SensorSettings(Section):
 
     id: Slug
     """Short name of the sensor, its own within the whole site."""
-    family: Family
-    """How its payloads are to be read: "plain", "json", "zigbee2mqtt", "homeassistant", "esphome", "tasmota",
-    "shelly", "lorawan", "people_counter", "disruptive", "enocean", "ld2410" or "ld2450"."""
+    family: Family = Field(description=f"How its payloads are to be read: {_one_of(FAMILIES)}.")
     topic: Topic
     """The topic it publishes on."""
     senses: Senses

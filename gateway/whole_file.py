@@ -16,8 +16,13 @@ def write_durably(path: Path, content: bytes, mode: int | None = None) -> None:
         os.fsync(file.fileno())
 
 
+def keep_bytes(path: Path, content: bytes) -> None:
+    """Put a content in place of the file. Raises OSError, and the old stays."""
+    beside = path.with_name(f".{path.name}.new")
+    write_durably(beside, content)
+    beside.replace(path)
+
+
 def keep_json(path: Path, value: object) -> None:
     """Put a value in place of the file, as JSON that people can read. Raises OSError, and the old stays."""
-    beside = path.with_name(f".{path.name}.new")
-    write_durably(beside, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-    beside.replace(path)
+    keep_bytes(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")

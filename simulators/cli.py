@@ -116,8 +116,8 @@ def exchange(
     authority and root certificate to those of the connection, and switch its instance discovery off.
 
     The line of JSON has base_url, authority, tenant_id, client_id, client_secret, ca_file (a PEM file, there
-    while the program runs) and now (ms since 1970). Faults, mailboxes, registrations and the clock are
-    steered over HTTPS below /simulator on the same port; GET /simulator says how.
+    while the program runs) and now (the simulated time, ISO 8601 in UTC). Faults, mailboxes, registrations
+    and the clock are steered over HTTPS below /simulator on the same port; GET /simulator says how.
 
     Example: occupancy-simulator exchange --rooms 3 --print-connection --variant reaccepts=never
     """
@@ -348,6 +348,90 @@ def scenario(
         typer.echo(told + (f", {unreadable} cannot be read" if unreadable else ""))
     if unreadable or failed or not paths:
         raise typer.Exit(2 if unreadable or not paths else 1)
+
+
+@app.command()
+def quality(
+    bookings_per_set: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=10_000_000,
+            help="Bookings for the radar sets under the default policy; all else gets a quarter of them.",
+        ),
+    ] = 2_000,
+    full: Annotated[
+        bool, typer.Option("--full", help="Judge every set and every policy by that many bookings.")
+    ] = False,
+    sets: Annotated[
+        str, typer.Option(help="all, or names of sets of sensors with commas between, such as radar,pir+pir.")
+    ] = "all",
+    policies: Annotated[
+        str, typer.Option(help="all, or names with commas between: default, strict, patient, everything-on.")
+    ] = "all",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same people and figures.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many rooms at a time.")] = 2,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where uci-room-occupancy.csv.gz lies, a real room."),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Judge this recording instead (JSON Lines)."),
+    ] = None,
+    bookings: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Its bookings, and who was there (JSON Lines)."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="gateway.toml that knows the recording's sensors."),
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE|-", help="Write the figures as JSON; -: print them.")
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the page with method and figures, and its figures beside."),
+    ] = None,
+) -> None:
+    """Measure how good the decisions are: hours that come back, rooms taken from people, simpler rules.
+
+    Plays simulated offices, and a recorded room where its file is at hand, to the gateway's own core in
+    virtual time, and holds what it decides against who was really there. That takes a few minutes.
+    docs/decision-quality.md tells the method and what a recording of one's own must look like.
+    Ends with 1 if a room was taken from people whom a sensor showed.
+
+    Example: occupancy-simulator quality --sets radar,radar+pir --bookings-per-set 2000 --json quality.json
+    """
+    from rich.console import Console
+
+    from gateway.settings_problems import SettingsError
+    from simulators.quality.command import Wanted, run_all, run_recording, show, write
+    from simulators.quality.results import encoded
+
+    if (recording is None) != (bookings is None):
+        raise typer.BadParameter("a recording needs its bookings, and bookings need their recording",
+                                 param_hint="--recording and --bookings")  # fmt: skip
+    try:
+        wanted = Wanted.of(sets, policies, seed, bookings_per_set, full=full, data=data)
+        if recording is not None and bookings is not None:
+            results = run_recording(wanted, recording, bookings, config)
+        else:
+            results = run_all(wanted, Console(stderr=True, highlight=False), jobs=jobs)
+        file = None if json_file in (None, "-") else Path(str(json_file))
+        write(results, file, markdown)
+    except (ValueError, ToolError, SettingsError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    if json_file == "-":
+        typer.echo(encoded(results), nl=False)
+    else:
+        console = Console(highlight=False)
+        console.width = console.width if console.is_terminal else 160  # a file has room for the tables
+        show(results, console)
+    if results.taken_in_sight:
+        raise typer.Exit(1)
 
 
 def _progress(start: int, end: int) -> Any:

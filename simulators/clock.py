@@ -192,7 +192,9 @@ class _JumpingSelector(selectors.BaseSelector):
         self._jump = jump
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = self._real.select(0)
+        # With nothing but asyncio's own wake-up registered there is nothing to ask the system for: whoever
+        # wakes the loop has made its callback ready before.
+        ready = self._real.select(0) if len(self._real.get_map()) > 1 else []
         if not ready:
             if timeout is None:
                 raise DeadlockError(

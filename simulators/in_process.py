@@ -51,13 +51,22 @@ class InProcessTransport(httpx.AsyncBaseTransport):
 
 
 class InProcessTokens:
-    """Asks the simulator's identity service without a socket, as msal would over one."""
+    """Asks the simulator's identity service without a socket, and keeps the token, as msal would over one.
+
+    Lifetimes run on the wall clock, so that in virtual time none ends by itself.
+    """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
+        self._kept = ""
 
-    async def token(self, *, claims: str | None = None) -> str:  # noqa: ARG002 - the interface names it
-        """A new token each time."""
+    async def token(self, *, claims: str | None = None) -> str:
+        """The token; another one where Graph asks for it."""
+        if not self._kept or claims is not None:
+            self._kept = await self._ask()
+        return self._kept
+
+    async def _ask(self) -> str:
         form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
         form["scope"] = "https://graph.microsoft.com/.default"
         async with httpx.AsyncClient(transport=self._transport) as client:

@@ -81,6 +81,16 @@ class DrawnBooking(msgspec.Struct, frozen=True):
     first_presence: Instant | None = None
     last_presence: Instant | None = None
     """Until when somebody was there, within the booking."""
+    stays: tuple[tuple[Instant, Instant, int], ...] = ()
+    """When people were there from an hour before the start until the end: from, until, how many."""
+    room: str = ""
+    """Whose booking it is; empty where the recording has one room."""
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise ValueError("it ends before it starts; both are milliseconds since 1970")
+        if any(leave <= enter or people <= 0 for enter, leave, people in self.stays):
+            raise ValueError("each of its stays is [from, until, people], in milliseconds and above 0 people")
 
     @property
     def people_minutes(self) -> float:
@@ -212,7 +222,24 @@ def _booking_over(piece: Sequence[Sample], start: Instant, end: Instant) -> Draw
             people_ms += sample.people * (finish - begin)
             first = begin if first is None else first
             last = finish
-    return DrawnBooking(f"uci-{start}", start, end, first is not None, people_ms, first, last)
+    stays = _stays(piece, start - HOUR_MS, end)
+    return DrawnBooking(f"uci-{start}", start, end, first is not None, people_ms, first, last, stays)
+
+
+def _stays(piece: Sequence[Sample], start: Instant, end: Instant) -> tuple[tuple[Instant, Instant, int], ...]:
+    """The counts as stretches in which they do not change, above 0, between two instants."""
+    begins = max(0, bisect_right(piece, start, key=_time) - 1)
+    within = piece[begins : bisect_right(piece, end, key=_time)]
+    stays: list[tuple[Instant, Instant, int]] = []
+    for sample, until in zip(within, [*(s.t for s in within[1:]), end], strict=True):
+        enter, leave = max(sample.t, start), min(until, sample.t + MAX_SAMPLE_GAP_MS, end)
+        if not sample.people or enter >= leave:
+            continue
+        if stays and stays[-1][1:] == (enter, sample.people):
+            stays[-1] = stays[-1][0], leave, sample.people
+        else:
+            stays.append((enter, leave, sample.people))
+    return tuple(stays)
 
 
 def _time(sample: Sample) -> Instant:
@@ -298,6 +325,8 @@ def read_bookings(path: Path) -> Iterator[DrawnBooking]:
     decode = msgspec.json.Decoder(DrawnBooking).decode
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
             try:
                 yield decode(line)
             except msgspec.DecodeError as error:

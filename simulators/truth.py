@@ -6,7 +6,7 @@ follow from the truth itself (grace, hold, passers-by) are worked out here.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -16,7 +16,7 @@ from gateway.core.policy import Policy, RoomConfig
 from gateway.core.units import HOUR_MS, Duration, Instant
 from simulators import people
 from simulators.office import OfficeRoom
-from simulators.people import PlannedBooking
+from simulators.people import PlannedBooking, Visit
 
 Cause = Literal[
     "grace", "hold", "too_short", "passer_by", "sensor", "shadow", "exempt", "overlap", "withheld"
@@ -115,10 +115,15 @@ class Balance:
 
 def recoverable_from(room: OfficeRoom, booking: PlannedBooking, policy: Policy) -> Instant:
     """The later of a ghost's due moment and the last real presence + hold + effective grace."""
-    config = config_of(room)
+    return _recoverable_from(config_of(room), room.visits, booking, policy)
+
+
+def _recoverable_from(
+    config: RoomConfig, visits: Sequence[Visit], booking: PlannedBooking, policy: Policy
+) -> Instant:
     grace = effective_grace(policy, config.sensors)
     due = max(booking.start, booking.created_at) + grace
-    leaving = (min(visit.leave, booking.end) for visit in room.visits if visit.enter < booking.end)
+    leaving = (min(visit.leave, booking.end) for visit in visits if visit.enter < booking.end)
     last = max(leaving, default=None)
     return due if last is None else max(due, last + hold_of_room(config) + grace)
 
@@ -146,14 +151,27 @@ def fate_of(
     cause: Cause,
 ) -> Fate:
     """Put truth and deed of one booking together."""
-    own = [visit.enter for visit in room.visits if visit.booking == booking.key]
+    return fate_among(config_of(room), room.visits, booking, policy, released_at, checked_in, cause)
+
+
+def fate_among(
+    config: RoomConfig,
+    visits: Sequence[Visit],
+    booking: PlannedBooking,
+    policy: Policy,
+    released_at: Instant | None,
+    checked_in: bool,
+    cause: Cause,
+) -> Fate:
+    """As `fate_of`, for a room that is known by its sensors and by the visits around the booking."""
+    own = [visit.enter for visit in visits if visit.booking == booking.key]
     return Fate(
-        room.id,
+        config.id,
         booking,
-        ghost=not people.attended(booking, room.visits),
-        recoverable_from=recoverable_from(room, booking, policy),
+        ghost=not people.attended(booking, visits),
+        recoverable_from=_recoverable_from(config, visits, booking, policy),
         released_at=released_at,
-        people_inside=0 if released_at is None else people.present(room.visits, released_at),
+        people_inside=0 if released_at is None else people.present(visits, released_at),
         came_after=released_at is not None and bool(own) and min(own) > released_at,
         checked_in=checked_in,
         cause=cause,

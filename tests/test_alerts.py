@@ -175,6 +175,20 @@ def test_what_stands_is_plain_data_and_bounded() -> None:
     assert len(msgspec.json.encode(group)) < 10_000
 
 
+def test_troubles_that_say_the_same_are_one_to_people() -> None:
+    """A gateway that starts six days before a credential's end has passed three thresholds; told once."""
+    sentence = "the secret for Exchange ends in 6 days (2027-01-31): create a new one"
+    passed = [Trouble("credential_ends", f"end {days} days", sentence) for days in (30, 14, 7)]
+    alerts = Alerts()
+    alerts.set("credential", passed[:2], START)
+    alerts.set("credential", passed, START + STEP)
+    (message,) = [one for minute in range(3) for one in alerts.due(START + STEP + minute * MINUTE_MS)]
+    assert (message.sentence, message.subjects) == (sentence, ("end 30 days",))
+    (group,) = alerts.standing()
+    assert (group.sentence, group.count, group.since) == (sentence, 1, START)
+    assert [one.trouble.subject for one in group.each] == ["end 30 days"]
+
+
 # -- whatever happens ---------------------------------------------------------------------------------
 
 SOME: tuple[Kind, ...] = ("calendar_unreadable", "series_lost_dates", "breaker_open")

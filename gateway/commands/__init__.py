@@ -10,13 +10,16 @@ from gateway import __version__
 from gateway.commands import (
     act,
     desk,
+    evidence,
     exchange,
     firmware,
     look,
     placing,
     quality,
+    replay,
     rooms,
     sensors,
+    shadow_record,
     walk,
     what_if,
 )
@@ -63,6 +66,7 @@ def program(
       status         what it knows, and what it is about to do
       report         what came of it, room by room
       what-if        what would have come of it under other policies
+      shadow-record  how a room's releases would have gone, before it goes live
 
     Exit codes: 0 done, 1 could not be done, 2 wrong usage or configuration.
     """
@@ -90,8 +94,12 @@ COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     look.bookings,
     look.explain,
     look.decisions,
+    evidence.evidence,
+    evidence.verify,
     look.report,
     what_if.what_if,
+    replay.replay,
+    shadow_record.shadow_record,
     act.check_in,
     act.keep,
     act.end,

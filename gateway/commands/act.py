@@ -93,7 +93,7 @@ def live(
 ) -> None:
     """Set a room live: its decisions are carried out.
 
-    From its next booking on they are written to Exchange. Look at `report` first: it tells what the
+    From its next booking on they are written to Exchange. Look at `shadow-record` first: it tells what the
     room would have given back in shadow mode, and how often that would have been wrong. It is refused
     until `exchange rehearse` has shown that this tenant's Exchange behaves as the gateway expects. A
     change of the room's mode in the configuration file counts anew.

@@ -30,7 +30,7 @@ STALE_MS: Final = 5 * MINUTE_MS
 
 
 class CommandError(Exception):
-    """A command that cannot be followed; the message says what, where and how to mend it."""
+    """A command that cannot be followed; each argument is a sentence: what, where and how to mend it."""
 
 
 class WrongUsage(CommandError):  # noqa: N818 - reads as what is wrong
@@ -67,19 +67,22 @@ class Commands(TyperGroup):
         except SettingsError as error:
             tell(*error.problems)
             code = MISCONFIGURED
-        except WrongUsage as error:
-            tell(str(error))
-            code = MISCONFIGURED
-        except (CommandError, LedgerError, ControlError) as error:
+        except CommandError as error:
+            tell(*map(str, error.args))
+            code = MISCONFIGURED if isinstance(error, WrongUsage) else FAILED
+        except (LedgerError, ControlError) as error:
             tell(str(error))
             code = FAILED
         raise typer.Exit(code)
 
 
 def tell(*sentences: str) -> None:
-    """Say what is wrong, on standard error."""
+    """Say what is wrong, on standard error; a sentence may have further lines."""
     for sentence in sentences:
-        typer.echo(f"occupancy-gateway: {plain(sentence)}", err=True)
+        first, *further = sentence.split("\n")
+        typer.echo(f"occupancy-gateway: {plain(first)}", err=True)
+        for line in further:
+            typer.echo(f"  {plain(line)}", err=True)
 
 
 def print_json(data: Any) -> None:
@@ -90,6 +93,21 @@ def print_json(data: Any) -> None:
 def present() -> Instant:
     """The present by the machine's clock."""
     return SystemClock().now()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[LedgerReader]:
+    """A ledger, for reading. Raises LedgerError."""
+    try:
+        with LedgerReader(path) as reader:
+            yield reader
+    except PermissionError:
+        raise LedgerError(f"{path}: not allowed; run this as the gateway's user, or as root.") from None
+    except sqlite3.DatabaseError as error:
+        raise LedgerDamaged(
+            f"{path}: could not be read ({error}). It has not been changed. If this stays so, stop the "
+            "gateway and restore a backup."
+        ) from error
 
 
 class Office:
@@ -109,17 +127,8 @@ class Office:
     @contextmanager
     def ledger(self) -> Iterator[LedgerReader]:
         """The ledger, for reading. Raises LedgerError."""
-        path = self.settings.ledger.path
-        try:
-            with LedgerReader(path) as reader:
-                yield reader
-        except PermissionError:
-            raise LedgerError(f"{path}: not allowed; run this as the gateway's user, or as root.") from None
-        except sqlite3.DatabaseError as error:
-            raise LedgerDamaged(
-                f"{path}: could not be read ({error}). It has not been changed. If this stays so, stop the "
-                "gateway and restore a backup."
-            ) from error
+        with reading(self.settings.ledger.path) as reader:
+            yield reader
 
     def room(self, room: str, reader: LedgerReader | None = None) -> str:
         """The room's id, checked; a former room counts if the ledger knows it. Raises NotFound."""

@@ -70,8 +70,9 @@ def doctor(
 
 async def _examine(office: Office, room: str, *, everything: bool, silent: bool) -> list[Any]:
     from gateway.doctor.exchange import examine  # noqa: PLC0415 - loads httpx, which few commands need
-    from gateway.shown.doctor import Painter, progress_bar  # noqa: PLC0415 - with the doctor
+    from gateway.shown.doctor import Painter  # noqa: PLC0415 - with the doctor
     from gateway.shown.paint import console  # noqa: PLC0415 - with the doctor
+    from gateway.shown.progress import progress_bar  # noqa: PLC0415 - with the doctor
 
     findings: list[Any] = []
     painter = Painter(console(), everything=everything or bool(room))

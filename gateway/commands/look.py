@@ -57,7 +57,7 @@ def check_config(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> 
 
     Every mistake is told with its line and how to mend it (exit code 2). For a sound file it says
     whether each room can ever give a booking back, how late, and how much of the ghost time: before
-    anything goes live. It connects to nothing.
+    anything goes live. What came of it in shadow is told by `shadow-record`. It connects to nothing.
 
     Example:
       occupancy-gateway check-config --config gateway.toml

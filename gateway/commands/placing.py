@@ -20,6 +20,7 @@ from gateway.commands.base import (
 )
 from gateway.commands.look import picture_of
 from gateway.core.policy import Role, Senses
+from gateway.durations import format_duration
 from gateway.exchange.moments import as_datetime
 from gateway.ledger import LedgerError
 from gateway.placing.walk_tests import newest_by_room
@@ -34,6 +35,16 @@ SensorArgument = Annotated[
     str, typer.Argument(metavar="SENSOR", help="The sensor's id, or the topic of one that has no room yet.")
 ]
 Change = Callable[[str, Any], str]
+USUAL_HEARTBEATS: Final = {
+    "zigbee2mqtt": ' (its data sheet tells; many Zigbee PIRs: "1h")',
+    "lorawan": " (the reporting interval that the device is set to)",
+    "ld2410": ' (a radar on a serial line: "10s")',
+    "ld2450": ' (a radar on a serial line: "10s")',
+    "enocean": " (its data sheet tells; often some 15 to 30 minutes)",
+}
+"""What is known of a family's devices, where nothing was heard of this one."""
+HEARD_KEYS: Final = ("id", "family", "topic", "senses", "role")
+"""Of a sensor that is heard: what becomes settings, besides the options of its family."""
 NOT_TAKEN: Final = "The gateway is not running: it takes this over when it starts."
 
 
@@ -121,6 +132,14 @@ def assign(
         Literal["motion", "presence", "count"] | None,
         typer.Option("--senses", help="Of a sensor that is not heard: what it senses."),
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            metavar="NAME=VALUE",
+            help="An option of its family, such as eep=A5-07-01; repeatable.",
+        ),
+    ] = None,
     config: ConfigOption = CONFIG,
     json: JsonOption = False,
 ) -> None:
@@ -143,25 +162,47 @@ def assign(
     configured = {one.id: place.id for place in office.settings.rooms for one in place.sensors}
     by_topic = {one.topic: one.id for place in office.settings.rooms for one in place.sensors}
     known = sensor if sensor in configured else by_topic.get(sensor, "")
+    options = _options(option or [])
     if known and not topic:
-        if name or heartbeat or family or senses:
+        if name or heartbeat or family or senses or options:
             raise WrongUsage(
-                f"{known} is a sensor of {configured[known]} already: --id, --heartbeat, --family and "
-                "--senses are for new ones. Change them in the configuration, then say `reload`."
+                f"{known} is a sensor of {configured[known]} already: --id, --heartbeat, --family, --senses "
+                "and --option are for new ones. Change them in the configuration, then say `reload`."
             )
         _change(office, config, lambda text, how: edit.moved(text, known, room, role, how), json=json)
         return
     if topic or family or senses:
-        new = _described(sensor, topic, family, senses, role)
+        new, speaks_each = _described(sensor, topic, family, senses, role), None
     else:
-        new = _heard(office, sensor, role)
-    new = _finished(new, name, heartbeat)
+        new, speaks_each = _heard(office, sensor, role, options)
+    new = _finished(new, name, heartbeat, options)
     _change(office, config, lambda text, how: edit.added(text, room, new, how), json=json)
     if new.heartbeat is None and not json:
         tell(
-            f"note: {new.id} has no heartbeat, so it helps and proves no room empty; if it speaks by itself "
-            "now and then, set how often in the configuration, and say `reload`"
+            f"note: {new.id} has no heartbeat, so it helps and proves no room empty; "
+            + _advice(new, speaks_each)
+            + ", and say `reload`"
         )
+
+
+def _advice(new: SensorSettings, speaks_each: int | None) -> str:
+    """Which heartbeat to set: what was heard, or what the family's devices do."""
+    if speaks_each is not None:
+        each = format_duration(speaks_each)
+        return (
+            f'it spoke each {each} while it was listened to: if it always does, set its heartbeat = "{each}"'
+        )
+    usual = USUAL_HEARTBEATS.get(new.family, "")
+    return f"if it speaks by itself now and then, set how often in the configuration{usual}"
+
+
+def _options(given: list[str]) -> dict[str, str]:
+    """Names and values. Raises WrongUsage."""
+    pairs = [one.partition("=") for one in given]
+    wrong = next((one for one, (key, mark, _) in zip(given, pairs, strict=True) if not (key and mark)), None)
+    if wrong is not None:
+        raise WrongUsage(f"--option {wrong!r}: expected NAME=VALUE, such as eep=A5-07-01.")
+    return {key: value for key, _, value in pairs}
 
 
 def _described(
@@ -172,7 +213,7 @@ def _described(
         raise WrongUsage("a sensor that is not heard needs --topic, --family and --senses, all three.")
     if family not in FAMILIES:
         raise WrongUsage(
-            f"--family {family!r}: there are {', '.join(sorted(FAMILIES))}{did_you_mean(family, FAMILIES)}."
+            f"--family {family!r}: there are {', '.join(sorted(FAMILIES))}{did_you_mean(family, FAMILIES)}"
         )
     try:
         topic_name(topic)
@@ -183,8 +224,10 @@ def _described(
     return SensorSettings.model_validate(values)
 
 
-def _heard(office: Office, sensor: str, role: Role | None) -> SensorSettings:
-    """A sensor that the running gateway hears. Raises CommandError."""
+def _heard(
+    office: Office, sensor: str, role: Role | None, options: dict[str, str]
+) -> tuple[SensorSettings, int | None]:
+    """A sensor that the running gateway hears, and how often it seems to speak. Raises CommandError."""
     socket = office.settings.control_socket
     try:
         try:
@@ -192,21 +235,27 @@ def _heard(office: Office, sensor: str, role: Role | None) -> SensorSettings:
         except NotRunning:
             raise
         except ControlError:
-            call(socket, {"command": "sensors"})  # nobody has asked yet: now it listens, and has waited
-            answer = call(socket, {"command": "candidate", "sensor": sensor})
+            # Nobody has asked yet: now it listens, and has waited.
+            heard = call(socket, {"command": "sensors"})["heard"]
+            found = [one for one in heard if sensor in {one["id"], one["topic"]}]
+            if options and len(found) == 1:  # what it lacks is said here
+                answer = {"candidate": found[0], "settings": {key: found[0][key] for key in HEARD_KEYS}}
+            else:
+                answer = call(socket, {"command": "candidate", "sensor": sensor})
     except NotRunning as away:
         raise CommandError(
             f"{sensor} is in no room yet, and only a running gateway hears what it is ({away}). "
             "Or say it: --topic, --family and --senses."
         ) from None
     settings = answer["settings"] | ({"role": role} if role else {})
-    return SensorSettings.model_validate(settings)
+    return SensorSettings.model_validate(settings), answer["candidate"].get("heartbeat_ms")
 
 
-def _finished(new: SensorSettings, name: str, heartbeat: str) -> SensorSettings:
-    """With the id and heartbeat that were asked for. Raises WrongUsage."""
+def _finished(new: SensorSettings, name: str, heartbeat: str, options: dict[str, str]) -> SensorSettings:
+    """With the id, heartbeat and options that were asked for. Raises WrongUsage."""
     values: dict[str, Any] = new.model_dump(include={"family", "topic", "senses", "role", "options"})
     values["id"] = _slug("--id", name) if name else new.id
+    values["options"] |= options
     if heartbeat:
         values["heartbeat"] = heartbeat
     try:
@@ -323,7 +372,7 @@ def _change(office: Office, config: Path, change: Change, *, json: bool) -> None
             backup = config.resolve().with_name(f"{config.name}.before-{stamp}")
             write(config, before, after, backup)
     except EditError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(*error.args) from None
     except OSError as error:
         where = error.filename or config
         raise CommandError(f"{where}: cannot be written ({error.strerror or error})") from error

@@ -24,10 +24,10 @@ What `occupancy-gateway --help` and each command's `--help` say. This page is ge
   `OCCUPANCY_GATEWAY_CONFIG`, else at `/etc/occupancy-gateway/gateway.toml`.
 - `doctor exchange`, `exchange setup-script`, `exchange import-settings`, `exchange rehearse` and
   `rooms import` are for those who connect Exchange; they need no running gateway ([how](exchange.md)).
-- Commands that look (`status`, `bookings`, `explain`, `decisions`, `report`, `sensors quality`) work with and
-  without a running gateway. Those that tell it something (`check-in`, `keep`, `end`, `live`, `shadow`,
-  `were-here`, `reviewed`, `close-breaker`, `resume-writing`), and those that book (`free`, `book`, `move`,
-  `cancel`), need it, and the right to open its local socket.
+- Commands that look (`status`, `bookings`, `explain`, `decisions`, `report`, `replay`, `shadow-record`,
+  `sensors quality`) work with and without a running gateway. Those that tell it something (`check-in`,
+  `keep`, `end`, `live`, `shadow`, `were-here`, `reviewed`, `close-breaker`, `resume-writing`), and those that
+  book (`free`, `book`, `move`, `cancel`), need it, and the right to open its local socket.
 - `what-if` needs a ledger (or a copy of one) and nothing else.
 - Those about sensors in general (`sensors decode`) need neither a gateway nor a configuration.
 - Times are the site's local time. `--json` prints ISO 8601 with the offset.

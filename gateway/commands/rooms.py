@@ -68,7 +68,7 @@ def import_rooms(
         try:
             found = table.read_table(file.read_bytes(), str(file))
         except table.TableError as error:
-            raise CommandError("\n".join(error.problems)) from None
+            raise CommandError(*error.problems) from None
         except OSError as error:
             raise CommandError(f"{file}: cannot be read ({error.strerror or error})") from error
     else:
@@ -83,7 +83,7 @@ def import_rooms(
             backup = config.resolve().with_name(f"{config.name}.before-{stamp}")
             edit.write(config, before, after, backup)
         except edit.EditError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(*error.args) from None
         except OSError as error:
             where = error.filename or config
             raise CommandError(f"{where}: cannot be written ({error.strerror or error})") from error

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
-import msgspec
 import typer
 
 from gateway.commands.base import CommandError, JsonOption, WrongUsage, print_json
@@ -15,7 +14,7 @@ from gateway.sensors.batch import (
     Refusal,
     answer,
     as_data,
-    as_device,
+    device_of,
     payload_of,
     refusal_of,
 )
@@ -163,9 +162,7 @@ def _description(path: Path) -> Device | None:
     if len(text) > MAX_DEVICE_BYTES:
         raise CommandError(f"{path}: has over {MAX_DEVICE_BYTES} bytes; give one device's own description.")
     try:
-        return as_device(msgspec.json.decode(text))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CommandError(f"{path}: is not JSON ({error}).") from None
+        return device_of(text)
     except Refusal as error:
         raise CommandError(f"{path}: {error}.") from None
 

@@ -1,8 +1,9 @@
 """Rules for bookings themselves: how long, how soon, for how many, by whom, and when not.
 
 Each rule is `off`, `report` or `decline`. What needs names, numbers of people or local time is found out
-where the calendar is read, and arrives on the booking as `Booking.breaches`; what hangs on its length or on
-when it was made is found out here. Nothing is declined that has opened: people may be on their way.
+where the calendar is read, and arrives on the booking as `Booking.breaches`, as does that it still lies too
+far ahead; what hangs on its length or on when it was made is found out here. Nothing is declined that has
+opened: people may be on their way.
 """
 
 from collections.abc import Callable, Iterator
@@ -75,7 +76,9 @@ def too_late(booking: Booking, made_at: Instant, rules: BookingRules) -> Reason 
 
 
 def too_early(booking: Booking, made_at: Instant, rules: BookingRules) -> Reason | None:
-    """Made further ahead than rooms are given away."""
+    """Made further ahead than rooms are given away: seen from afar, or when it was made."""
+    if "too_early" in booking.breaches:
+        return Reason("too_early", value=rules.ahead_ms)
     if made_at == NEVER or booking.start - made_at <= rules.ahead_ms:
         return None
     return Reason("too_early", value=rules.ahead_ms)

@@ -36,6 +36,7 @@ from gateway.core.steps.releases import release
 from gateway.core.steps.walk_ups import book_walk_up, serve_walk_ups
 from gateway.core.steps.watching import account_occupied_time, watch
 from gateway.core.units import Instant
+from gateway.core.walk_up import may_begin
 
 
 def conclude(
@@ -79,7 +80,9 @@ def _run(tick: Conclusion) -> Proof:
     if proof.blocked is None and proof.until < proof.since:
         state.proof_wanted = min(state.proof_wanted, proof.since)
     state.signs = []
-    state.attentive = any(life.is_undecided for life in state.lives.values())
+    state.attentive = any(life.is_undecided for life in state.lives.values()) or may_begin(
+        tick.room, tick.now
+    )
     state.settled_at = tick.now
     state.dirty = False
     return proof

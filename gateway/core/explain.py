@@ -163,6 +163,8 @@ SENTENCES: Final[dict[str, str]] = {
     "ghosts_in_a_row": "nobody came to {count} occurrences in a row",
     "series_booked": "they had booked {value}",
     "shadow_record": "{count} releases in shadow mode, hardly one of them followed by people",
+    "shadow_right": "it would have been given back at {at}, and nobody came soon after",
+    "shadow_wrong": "it would have been given back at {at}, and at {until} somebody came or wanted it",
     "mode_live": "decisions are carried out from the next booking on",
     "mode_shadow": "decisions are recorded and nothing is written",
     # outcomes

@@ -127,7 +127,9 @@ class Life(msgspec.Struct, omit_defaults=True):
     shown_short_at: Instant = NEVER
     """When the calendar first showed it with its early end."""
     returned_at: Instant = NEVER
-    """The first sign of presence after it was released, or would have been (shadow)."""
+    """When somebody was first there, or wanted it, after it was released, or would have been (shadow)."""
+    returned_by: str = ""
+    """The sensor that showed them; empty: a person said so."""
     extend_again_at: Instant = NEVER
     """When a walk-up may be asked again to be longer: until then the last time may still come true."""
     breaches: tuple[str, ...] = ()

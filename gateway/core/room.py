@@ -180,6 +180,8 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     """The longest quiet within each of the newest attended bookings."""
     series: dict[str, SeriesCount] = {}
     record: ShadowRecord = msgspec.field(default_factory=ShadowRecord)
+    held_in_shadow: bool = False
+    """A person or the configuration set it to shadow: its record does not set it live any more."""
     paused_at: Instant = NEVER
     """A person said that a release was wrong; nothing is released until somebody has looked."""
     wrong_releases: int = 0
@@ -523,7 +525,11 @@ class Room:
         if len(event.removed) < DOUBTED_AT_LEAST:
             return False
         state = self.state
-        held = [b for b in state.calendar.values() if b.is_decided_on and b.end > now]
+        held = [
+            b
+            for b in state.calendar.values()
+            if b.is_decided_on and b.end > now and b.start < event.window_end  # further ahead few are known
+        ]
         dropped = [b for b in held if b.key in event.removed]
         if len(dropped) < DOUBTED_AT_LEAST or DOUBTED_SHARE * len(dropped) <= len(held):
             return False

@@ -39,12 +39,26 @@ def wanted(room: Room, now: Instant) -> Wanted | None:
     """What should be booked now for those in the room, if anything."""
     state, policy = room.state, room.state.config.policy
     since = in_use_since(room, now)
-    if not policy.walk_up or since == NEVER or now < since + policy.walk_up_after_ms:
+    if not policy.walk_up or since == NEVER or _last_sign(room, now) < since + policy.walk_up_after_ms:
         return None
     if state.walk_up is not None and now < state.walk_up.again_at:
         return None
     end = min(now + policy.walk_up_length_ms, next_start(room, now))
     return Wanted(end) if end - now >= policy.min_remaining_ms else None
+
+
+def may_begin(room: Room, now: Instant) -> bool:
+    """The room is in use without a booking, so any sign may show that its people have stayed long enough."""
+    return room.state.config.policy.walk_up and in_use_since(room, now) != NEVER
+
+
+def _last_sign(room: Room, now: Instant) -> Instant:
+    """The newest sign of a healthy sensor.
+
+    [A PIR's hold after a meeting lasts longer than a walk-up needs, and nobody is there.]
+    """
+    signs = [sensor.sign_at(now) for _, sensor, _, _ in room.sensors.values() if now <= sensor.well_until]
+    return max(signs, default=NEVER)
 
 
 def extended_end(room: Room, life: Life, now: Instant) -> Instant | None:

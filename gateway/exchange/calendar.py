@@ -135,9 +135,9 @@ class CalendarReader:
     async def _view(
         self, mailbox: str, start: Instant, end: Instant, *, urgent: bool, known: bytes = b""
     ) -> "_Listing":
-        url = self._client.url("users", mailbox, "calendarView")
+        url = self.question(mailbox, start, end)
         try:
-            return await self._complete(url, start, end, urgent=urgent, known=known)
+            return await self._complete(url, urgent=urgent, known=known)
         except ItemGoneError as error:
             raise no_calendar(error) from error
 
@@ -184,34 +184,30 @@ class CalendarReader:
     ) -> tuple[Booking, ...]:
         """The occurrences of one series that overlap the window; none if the series is gone."""
         url = self._client.url("users", mailbox, "events", series_id, "instances")
+        url += "?" + urlencode(self._parameters(start, end))
         try:
-            listing = await self._complete(url, start, end, urgent=urgent)
+            listing = await self._complete(url, urgent=urgent)
         except ItemGoneError:
             return ()
         return one_per_key(self.bookings(listing.events, zone))
 
-    async def _complete(
-        self, url: str, start: Instant, end: Instant, *, urgent: bool, known: bytes = b""
-    ) -> "_Listing":
+    async def _complete(self, url: str, *, urgent: bool, known: bytes = b"") -> "_Listing":
         """Several pages are several moments: what moves between them may be missed, so read twice."""
-        listing = await self._listing(url, start, end, urgent=urgent, known=known)
+        listing = await self._listing(url, urgent=urgent, known=known)
         if listing.digest:
             return listing
         for _ in range(AGREEING_READS - 1):
             before = listing
-            listing = await self._listing(url, start, end, urgent=urgent)
+            listing = await self._listing(url, urgent=urgent)
             if listing == before:
                 return listing
         raise RetryableError("the calendar kept changing while it was read")
 
-    async def _listing(
-        self, url: str, start: Instant, end: Instant, *, urgent: bool, known: bytes = b""
-    ) -> "_Listing":
-        params: dict[str, str] | None = self._parameters(start, end)
+    async def _listing(self, url: str, *, urgent: bool, known: bytes = b"") -> "_Listing":
         events: list[GraphEvent] = []
         seen = {url}
         for page_number in range(1, self._max_pages + 1):
-            answer = await self._client.fetch(url, params, urgent=urgent)
+            answer = await self._client.fetch(url, urgent=urgent)
             digest = _digest(answer) if page_number == 1 else b""
             if known and digest == known:
                 return _Listing((), digest, is_known=True)
@@ -223,7 +219,7 @@ class CalendarReader:
             if not isinstance(link, str) or link in seen:
                 raise MalformedError("a nextLink that leads nowhere new")
             seen.add(link)
-            url, params = link, None  # a nextLink carries every parameter itself
+            url = link  # a nextLink carries every parameter itself
         raise MalformedError(f"a calendar of more than {self._max_pages} pages")
 
     def _parameters(self, start: Instant, end: Instant) -> dict[str, str]:

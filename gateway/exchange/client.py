@@ -54,6 +54,15 @@ TIMEOUTS: Final = httpx.Timeout(connect=10.0, read=30.0, write=30.0, pool=30.0)
 # Ids that survive a move to another folder, and times in UTC (both per request, Graph forgets them).
 PREFER: Final = 'IdType="ImmutableId", outlook.timezone="UTC"'
 
+HEADERS: Final[Mapping[str, str]] = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "Prefer": PREFER,
+    "User-Agent": "occupancy-gateway",
+}
+
+EXTENSIONS: Final[Mapping[str, Any]] = {"timeout": TIMEOUTS.as_dict()}
+
 # Errors of httpx that come before the first byte of a request is sent.
 NOTHING_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
@@ -133,13 +142,9 @@ class GraphClient:
                 proxy=proxy,
                 limits=httpx.Limits(max_connections=in_flight),
             )
-        self._http = httpx.AsyncClient(
-            transport=transport,
-            timeout=TIMEOUTS,
-            trust_env=False,
-            follow_redirects=False,
-            headers={"Accept": "application/json", "Prefer": PREFER, "User-Agent": "occupancy-gateway"},
-        )
+        # No httpx.AsyncClient on top: of all that it adds, cookies, redirects and settings of the
+        # environment must not be, and the rest was a third of the work of a request.
+        self._transport = transport
         self._tokens = tokens
         self._slots = Slots(in_flight)
         self._sleep = sleep
@@ -159,7 +164,7 @@ class GraphClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
     def url(self, *segments: str) -> str:
         """The absolute address of a path below the base; each segment is escaped."""
@@ -407,10 +412,10 @@ class GraphClient:
         more: Mapping[str, str] | None = None,
     ) -> Answer:
         """One HTTP request; every failure without an answer as an ExchangeError."""
-        headers = {**(more or {}), "Authorization": f"Bearer {token}"}
+        headers = {**HEADERS, **(more or {}), "Authorization": f"Bearer {token}"}
         if content is not None:
             headers["Content-Type"] = "application/json"
-        request = self._http.build_request(method, url, headers=headers, content=content)
+        request = httpx.Request(method, url, headers=headers, content=content, extensions=EXTENSIONS)
         if still is not None and not still():
             raise GivenUpError("given up before it was sent")
         if kind == "read":
@@ -419,7 +424,7 @@ class GraphClient:
             self.requests.write += 1
         try:
             async with asyncio.timeout(limit_s):
-                response = await self._http.send(request, stream=True)
+                response = await self._transport.handle_async_request(request)
                 try:
                     return await self._collect(kind, response)
                 finally:

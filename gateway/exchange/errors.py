@@ -10,7 +10,8 @@
     │   ├── ForbiddenError  the application may not touch this mailbox
     │   ├── MailboxError    there is no such mailbox for Graph
     │   ├── UntrustedError  the server's certificate is not trusted
-    │   └── MalformedError  the answer is not what Graph documents
+    │   ├── MalformedError  the answer is not what Graph documents
+    │   └── UnforeseenError a fault of the gateway itself while it asked or understood
     ├── ItemGoneError       the calendar item does not exist (404 ErrorItemNotFound)
     └── RefusedError        Graph will never accept this request (400 and its kin)
 
@@ -20,8 +21,10 @@ names.
 """
 
 import json
+import traceback
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final, Literal
 
 Kind = Literal["read", "write"]
@@ -111,6 +114,20 @@ class UntrustedError(UnreadableError):
 
 class MalformedError(UnreadableError):
     """An answer that cannot be understood; treated as no answer at all."""
+
+
+class UnforeseenError(UnreadableError):
+    """A fault in this program. Says where, and never what was in its hands: that may hold names."""
+
+    @classmethod
+    def of(cls, fault: Exception) -> "UnforeseenError":
+        """What became of a read that ended in `fault`."""
+        frames = traceback.extract_tb(fault.__traceback__)
+        where = " < ".join(f"{Path(one.filename).name}:{one.lineno}" for one in frames[:-4:-1])
+        return cls(
+            f"a fault in the gateway ({type(fault).__name__} at {where}); please report it: this room is "
+            "tried again, and the others go on"
+        )
 
 
 class ItemGoneError(ExchangeError):

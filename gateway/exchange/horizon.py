@@ -47,13 +47,18 @@ class HorizonReader:
         self._page_size = page_size
         self._max_pages = max_pages
 
-    async def read(self, mailbox: str, zone: tzinfo, start: Instant, end: Instant) -> tuple[Booking, ...]:
-        """The bookings that overlap the window, by key. Raises RetryableError or UnreadableError."""
+    async def read(
+        self, mailbox: str, zone: tzinfo, start: Instant, end: Instant, *, whole: bool = False
+    ) -> tuple[Booking, ...]:
+        """The bookings that overlap the window, by key. Raises RetryableError or UnreadableError.
+
+        `whole`: with all that decisions hang on, as the near calendar is read.
+        """
         url = self._client.url("users", mailbox, "calendarView")
         params: dict[str, str] | None = {
             "startDateTime": graph_moment(start),
             "endDateTime": graph_moment(end),
-            "$select": ",".join(HORIZON_FIELDS),
+            "$select": self._near.exemptions.select if whole else ",".join(HORIZON_FIELDS),
             "$top": str(self._page_size),
         }
         bookings: list[Booking] = []

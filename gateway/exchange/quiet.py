@@ -21,15 +21,12 @@ import msgspec
 from gateway.core.booking import Booking
 from gateway.core.units import DAY_MS, MINUTE_MS, Duration, Instant
 from gateway.exchange.errors import ExchangeError, ForbiddenError, MailboxError
+from gateway.exchange.own import blocks
 from gateway.exchange.recurrence import Series
+from gateway.exchange.room_facts import RoomFacts
 
 OURS: Final = frozenset({"hold", "walk_up"})
 """Marks of what the gateway itself booked: never a finding, nor the cause of one."""
-
-
-def blocks(booking: Booking) -> bool:
-    """Whether it keeps others out of the room: neither cancelled, nor declined, nor shown as free."""
-    return not booking.cancelled and booking.response != "declined" and booking.show_as != "free"
 
 
 def is_ours(booking: Booking) -> bool:
@@ -175,14 +172,6 @@ def is_free(busy: "Busy[int]", start: Instant, end: Instant) -> bool:
     return place >= len(busy) or busy[place] >= last
 
 
-class RoomFacts(msgspec.Struct, frozen=True):
-    """What is known of a room when another is looked for; None: not known."""
-
-    name: str
-    building: str | None = None
-    capacity: int | None = None
-
-
 ROOMY: Final = 2
 """A room that seats up to this many times as many is still comparable."""
 
@@ -194,7 +183,7 @@ def comparable(room: str, facts: Mapping[str, RoomFacts]) -> tuple[str, ...]:
         name
         for name, other in sorted(facts.items())
         if name != room
-        and (own.building is None or other.building is None or own.building == other.building)
+        and (not own.building or not other.building or own.building == other.building)
         and (
             own.capacity is None
             or other.capacity is None
@@ -203,7 +192,7 @@ def comparable(room: str, facts: Mapping[str, RoomFacts]) -> tuple[str, ...]:
     )
 
 
-def free_rooms(
+def free_instead(
     room: str, start: Instant, end: Instant, busy: Mapping[str, "Busy[int]"], facts: Mapping[str, RoomFacts]
 ) -> tuple[str, ...]:
     """Comparable rooms that are known to be free then; otherwise any rooms of the site that are."""
@@ -230,7 +219,11 @@ class Overlap(msgspec.Struct, frozen=True, gc=False):
 def overlaps(bookings: Iterable[Booking], now: Instant, at_most: int = 20) -> tuple[Overlap, ...]:
     """Where bookings that the room accepted overlap, from now on, the first `at_most` of them."""
     taken = sorted(
-        (one for one in bookings if one.is_decided_on and not is_ours(one) and one.end > max(now, one.start)),
+        (
+            one
+            for one in bookings
+            if one.end > now and one.end > one.start and one.is_decided_on and not is_ours(one)
+        ),
         key=lambda one: (one.start, one.key),
     )
     found: list[Overlap] = []

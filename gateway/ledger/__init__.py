@@ -9,7 +9,7 @@
 
 from gateway.ledger.batch import Batch, Counts, OutboxChange, OutboxRow, OutboxState
 from gateway.ledger.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerTooNew, LedgerUnwritable
-from gateway.ledger.reader import Anchor, Extent, GivenBack, LedgerReader, Recorded
+from gateway.ledger.reader import Anchor, Extent, GivenBack, LedgerReader, Recorded, Reign, number_on
 from gateway.ledger.store import Ledger
 from gateway.ledger.worker import LedgerWorker
 
@@ -31,4 +31,6 @@ __all__ = [
     "OutboxRow",
     "OutboxState",
     "Recorded",
+    "Reign",
+    "number_on",
 ]

@@ -2,7 +2,7 @@
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -48,6 +48,13 @@ class GivenBack(NamedTuple):
     booking: str
     at: Instant
     write: Write
+
+
+class Reign(NamedTuple):
+    """From the event `seq` on decisions are made by this ruleset."""
+
+    seq: int
+    ruleset: int
 
 
 class Extent(NamedTuple):
@@ -98,7 +105,19 @@ def replay_from(connection: sqlite3.Connection, path: str) -> Site:
             f"{path}: event {seq} of the journal cannot be replayed ({error}). Restore a backup, or move "
             "the file away to start a new one. It has not been changed."
         ) from error
+    number_on(site, connection.execute("SELECT room, max(write) FROM outbox GROUP BY room"))
     return site
+
+
+def number_on(site: Site, newest: Iterable[tuple[str, int]]) -> None:
+    """Let no new write have the number of a recorded one; `newest`: rooms, each with its highest number.
+
+    Only where the rules have changed since a snapshot can fewer writes come of the events than were made.
+    """
+    for room, write in newest:
+        state = site.state.rooms.get(room)
+        if state is not None:
+            state.writes = max(state.writes, write)
 
 
 def open_rows(connection: sqlite3.Connection) -> list[OutboxRow]:
@@ -192,12 +211,55 @@ class LedgerReader:
                 f"{self.path}: the snapshot of event {seq} is not readable ({error})."
             ) from error
 
-    def recorded(self, after: int = 0, until: int = 2**62) -> Iterator[Recorded]:
-        """Decisions of the events after `after` up to `until`, in order, as they were written."""
+    def recorded(
+        self, after: int = 0, until: int = 2**62, *, room: str = "", booking: str = ""
+    ) -> Iterator[Recorded]:
+        """Decisions of the events after `after` up to `until`, in order, as they were written.
+
+        With `room` and `booking` only those about this booking.
+        """
+        where = "seq > ? AND seq <= ?"
+        values: list[int | str] = [after, until]
+        if booking:
+            where += " AND booking = ? AND booking <> '' AND room = ?"  # as in `decisions`, for the index
+            values += [booking, room]
         for seq, ruleset, body in self._db.execute(
-            "SELECT seq, ruleset, body FROM decisions WHERE seq > ? AND seq <= ? ORDER BY id", (after, until)
+            f"SELECT seq, ruleset, body FROM decisions WHERE {where} ORDER BY id",  # noqa: S608 - literals
+            values,
         ):
             yield Recorded(seq, ruleset, _DECISION.decode(body))
+
+    def reigns(self) -> list[Reign]:
+        """Which ruleset decided from which event on, oldest first; empty if nothing was decided.
+
+        Rules change with the program: at the first boot after the last decision of the ruleset before.
+        """
+        changes = self._db.execute(
+            "SELECT before, seq, ruleset FROM (SELECT id, seq, ruleset,"
+            " lag(ruleset) OVER (ORDER BY id) AS old, lag(seq) OVER (ORDER BY id) AS before FROM decisions)"
+            " WHERE old IS NOT ruleset ORDER BY id"
+        ).fetchall()
+        return [
+            Reign(0 if before is None else self._boot_between(before, seq), ruleset)
+            for before, seq, ruleset in changes
+        ]
+
+    def _boot_between(self, after: int, until: int) -> int:
+        row = self._db.execute(
+            "SELECT seq FROM journal WHERE seq > ? AND seq <= ? AND event LIKE '[\"booted\"%'"
+            " ORDER BY seq LIMIT 1",
+            (after, until),
+        ).fetchone()
+        return until if row is None else int(row[0])
+
+    def last_event(self, until: Instant) -> int:
+        """The sequence number of the newest event that is not after `until`; 0 if there is none."""
+        row = self._db.execute("SELECT coalesce(max(seq), 0) FROM journal WHERE at <= ?", (until,)).fetchone()
+        return int(row[0])
+
+    def hold_still(self) -> None:
+        """All that is read from here on is of one moment, whatever a running gateway adds or forgets."""
+        self._db.execute("BEGIN")
 
     def note(self, name: str) -> str:
         """A fact noted about this installation, or empty."""

@@ -26,7 +26,8 @@ SNAPSHOTS_KEPT: Final = 3
 
 ANCHOR_EVERY_MS: Final[Duration] = DAY_MS
 """Of older snapshots the first of each day (UTC) stays as long as the journal after it does: history is run
-again from there without all that came before, and the journal can forget its beginning."""
+again from there without all that came before, and the journal can forget its beginning. So does the last one
+of each ruleset: from it the next ruleset went on."""
 
 PAGE_BYTES: Final = 1024
 """A commit rewrites whole pages, and most hold one or two seconds of readings: small pages write about
@@ -45,8 +46,12 @@ class Ledger:
     Raises LedgerInUse, LedgerTooNew or LedgerDamaged on opening; nothing is overwritten then.
     """
 
-    def __init__(self, path: Path, checkpoint: Checkpoint = lambda _: None) -> None:
+    def __init__(
+        self, path: Path, checkpoint: Checkpoint = lambda _: None, *, ruleset: int = RULESET
+    ) -> None:
+        """`ruleset`: the one that makes what is committed; another one only where a history is put back."""
         self.path = path
+        self._ruleset = ruleset
         self._checkpoint = checkpoint
         self._lock = _lock(path)
         try:
@@ -112,7 +117,7 @@ class Ledger:
             execute_many(
                 "INSERT INTO decisions (seq, at, room, booking, kind, ruleset, body) VALUES (?,?,?,?,?,?,?)",
                 [
-                    (first + i, d.at, d.room, d.booking, d.kind, RULESET, encode(d).decode())
+                    (first + i, d.at, d.room, d.booking, d.kind, self._ruleset, encode(d).decode())
                     for i, d in batch.decisions
                 ],
             )
@@ -146,12 +151,14 @@ class Ledger:
             at = batch.events[-1][0] if batch.events else 0
             self._db.execute(
                 "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)",
-                (seq, at, RULESET, zlib.compress(batch.snapshot)),
+                (seq, at, self._ruleset, zlib.compress(batch.snapshot)),
             )
             self._db.execute(
                 "DELETE FROM snapshots WHERE seq NOT IN"
                 " (SELECT seq FROM snapshots ORDER BY seq DESC LIMIT ?)"
-                " AND seq NOT IN (SELECT min(seq) FROM snapshots GROUP BY at / ?)",
+                " AND seq NOT IN (SELECT min(seq) FROM snapshots GROUP BY at / ?)"
+                " AND seq NOT IN (SELECT seq FROM (SELECT seq, ruleset, lead(ruleset) OVER (ORDER BY seq)"
+                " AS next FROM snapshots) WHERE next <> ruleset)",
                 (SNAPSHOTS_KEPT, ANCHOR_EVERY_MS),
             )
 
@@ -201,6 +208,18 @@ class Ledger:
     def load(self) -> Site:
         """The site as of the last commit: newest snapshot, then every event after it."""
         return replay_from(self._db, str(self.path))
+
+    def rules_changed(self) -> bool:
+        """Whether other rules than ours decided last, or took the newest snapshot.
+
+        Then the first commit takes one: a later load must not run what was before by rules that have
+        counted writes since.
+        """
+        newest = (
+            self._db.execute("SELECT ruleset FROM decisions ORDER BY id DESC LIMIT 1").fetchone(),
+            self._db.execute("SELECT ruleset FROM snapshots ORDER BY seq DESC LIMIT 1").fetchone(),
+        )
+        return any(row is not None and row[0] != self._ruleset for row in newest)
 
     def open_rows(self) -> list[OutboxRow]:
         """The outbox rows that have not ended, oldest first."""

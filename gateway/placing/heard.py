@@ -12,10 +12,13 @@ from typing import Any, Final, get_args
 import msgspec
 
 from gateway.core.policy import Role, Senses
-from gateway.core.units import NEVER, SECOND_MS, Instant
+from gateway.core.units import NEVER, SECOND_MS, Duration, Instant
+from gateway.placing.beats import Beats
 from gateway.placing.similar import RoomNames, guessed_role, slug_of, suggested_room
 from gateway.sensors import FAMILIES, MAX_PAYLOAD_BYTES, PayloadError
 from gateway.sensors.discovery import announced_by
+from gateway.sensors.enocean import PROFILES, heard_profile
+from gateway.sensors.lorawan import name_of
 from gateway.sensors.understood import Understood
 from gateway.sensors.zigbee2mqtt import MAIN, devices_of
 from gateway.sensors.zigbee_exposes import Exposed, read_exposes
@@ -31,6 +34,8 @@ USUAL_TOPICS: Final = (
     "tele/+/SENSOR",
     "stat/+/STATUS8",
     "+/events/rpc",
+    "shellies/+/status",
+    "shellies/+/info",
     "application/+/device/+/event/up",
     "v3/+/devices/+/up",
 )
@@ -74,7 +79,8 @@ _CONFIG: Final = re.compile(r"[^/]+/(binary_sensor|sensor|device)/(?:[^/]+/)?[^/
 _FORMS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"(tele|stat)/.+"), "tasmota"),
     (re.compile(r".+/(tele|stat)/.+"), "tasmota"),
-    (re.compile(r".+/events/rpc|.+/status/[a-z]+:\d+"), "shelly"),
+    (re.compile(r".+/events/rpc|.+/status/[a-z]+:\d+|shellies/[^/]+/(status|info)"), "shelly"),
+    (re.compile(r"serial/[^/]+/[0-9a-f]{8}"), "enocean"),
     (re.compile(r".+/(binary_sensor|sensor)/[^/]+/state"), "esphome"),
     (re.compile(r"serial/[^/]+/report"), "ld2410"),
     (re.compile(r"serial/[^/]+/report"), "ld2450"),
@@ -99,6 +105,7 @@ class Candidate(msgspec.Struct):
     battery: int | None = None
     last_heard: Instant = NEVER
     """When it last said something itself, while anybody listened."""
+    beats: Beats = msgspec.field(default_factory=Beats)
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -117,6 +124,8 @@ class Listed(msgspec.Struct, frozen=True):
     last_heard: Instant | None
     room: str
     """The room that its name sounds like; empty: none for sure."""
+    heartbeat_ms: Duration | None = None
+    """How often it seems to speak by itself, in ms."""
 
 
 class _Looks(msgspec.Struct):
@@ -127,7 +136,9 @@ class _Looks(msgspec.Struct):
 class Heard:
     """What was heard so far. Whatever the messages hold, it neither raises nor grows without end."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: str = "") -> None:
+        """`own`: where the gateway itself publishes. Its rooms are no sensors, whoever announces them."""
+        self._own = f"{own}/" if own else ""
         self._candidates: dict[str, Candidate] = {}
         self._looks: dict[str, _Looks] = {}
         self.left_out = 0
@@ -205,12 +216,14 @@ class Heard:
                     self._keep(candidate)
 
     def _keep(self, new: Candidate) -> None:
+        if self._own and new.topic.startswith(self._own):
+            return
         known = self._candidates.get(new.topic)
         if known is None and len(self._candidates) >= MAX_CANDIDATES:
             self.left_out += 1
             return
         if known is not None:
-            new.battery, new.last_heard = known.battery, known.last_heard
+            new.battery, new.last_heard, new.beats = known.battery, known.last_heard, known.beats
         self._candidates[new.topic] = new
 
     # -- messages --------------------------------------------------------------------------------------
@@ -220,14 +233,33 @@ class Heard:
         families = (known.family,) if known is not None else families_of(topic)
         for family in families:
             understood = _read(family, known, topic, payload)
-            if understood is None or (known is None and not _senses_in(understood)):
+            if understood is None:
                 continue
+            if family == "enocean" and (known is None or "eep" not in known.options):
+                self._hear_enocean(topic, payload)
+                known = self._candidates.get(topic)
             if known is None:
-                self._keep(_of_message(topic, family, understood))
+                if not _senses_in(understood):
+                    continue
+                self._keep(_of_message(topic, family, understood, payload))
                 known = self._candidates.get(topic)
             if known is not None:
                 _note(known, understood, retained, now)
             return
+
+    def _hear_enocean(self, topic: str, payload: bytes) -> None:
+        """A telegram does not say what the device is, but for the one that its teach-in button sends."""
+        profile = heard_profile(payload)
+        if profile is None or profile not in {"", *PROFILES}:
+            return
+        why = (
+            f"its teach-in telegram says that its profile is {profile}"
+            if profile
+            else "an EnOcean device; what it is, its teach-in button or data sheet tells (--option eep=...)"
+        )
+        options = {"eep": profile} if profile else {}
+        about = f"EnOcean {profile}" if profile else "EnOcean, profile not told"
+        self._keep(Candidate(topic, _name_in(topic), "enocean", "motion", why, about, options))
 
     # -- what is shown ---------------------------------------------------------------------------------
 
@@ -264,6 +296,7 @@ class Heard:
                     battery=one.battery,
                     last_heard=heard,
                     room=suggested_room(names, rooms),
+                    heartbeat_ms=one.beats.heartbeat,
                 )
             )
         return shown
@@ -322,15 +355,16 @@ def _note(candidate: Candidate, understood: Understood, retained: bool, now: Ins
             candidate.battery = seen.value
     if not retained and understood.device_made:
         candidate.last_heard = now
+        candidate.beats.note(now)
 
 
-def _of_message(topic: str, family: str, understood: Understood) -> Candidate:
+def _of_message(topic: str, family: str, understood: Understood, payload: bytes) -> Candidate:
     senses = _senses_in(understood)[0]
     properties = [seen.property for seen in understood.seen if seen.kind == senses]
     options = {"path": properties[0]} if family == "json" else {}
     return Candidate(
         topic,
-        _name_in(topic),
+        (name_of(payload)[:MAX_NAME] if family == "lorawan" else "") or _name_in(topic),
         family,
         senses,
         f"a message of it says {senses} ({properties[0][:MAX_NAME]})",
@@ -371,7 +405,7 @@ def _of_zigbee(base: str, name: str, device: Mapping[str, Any]) -> Candidate | N
 def _zigbee_options(chosen: Exposed, senses: Senses, device: Mapping[str, Any]) -> dict[str, str]:
     """As little as does: nothing for the usual names, the property's name for on and off, else all of it."""
     name = chosen.meaning.name
-    types = {type(key[1]) for key in chosen.values or () if isinstance(key, tuple)}
+    types = {kind for kind, _ in chosen.values or ()}
     if senses in MAIN and name in MAIN[senses] and types <= {bool}:
         return {}
     if chosen.values is None or types <= {bool}:

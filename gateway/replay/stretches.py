@@ -1,71 +1,27 @@
-"""A long history in pieces that can be run side by side, each from a kept snapshot.
+"""The journal in stretches: each decided by one ruleset."""
 
-A snapshot holds what the gateway remembered under its own policy: bookings that were open keep the more
-patient of two policies, and its signs come of its own sensors' holds. So each piece begins at least a day
-before it counts. What reaches back further (the breaker's weeks, how quiet people are in a room, the bookings
-in a row that nobody was seen in) is history's at the beginning of a piece, not the tried policy's.
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-Where the pieces lie depends on the ledger and the asked period alone, never on the number of processors.
-"""
-
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Final, NamedTuple
-
-from gateway.core.units import DAY_MS, Duration, Instant
-from gateway.ledger import Anchor, LedgerError, LedgerReader
-from gateway.replay.start import points
-
-WARM_UP_MS: Final[Duration] = DAY_MS
-PIECES: Final = 16
-"""So many pieces keep two or four processors busy to the end."""
-SHORTEST_MS: Final[Duration] = 4 * DAY_MS
-"""The day of warming up shall not cost more than a fourth."""
-WAITS_MS: Final[Duration] = 3 * DAY_MS
-"""With no snapshot within this before a cut, the piece goes on to the next."""
+from gateway.ledger import Reign
 
 
 class Stretch(NamedTuple):
-    """Run from the snapshot of event `seq`, taken at `begins`; 0: from the beginning.
+    """The events after `after` up to `until`, and the ruleset that decided on them."""
 
-    What is concluded after `since`, up to `until`, counts.
+    after: int
+    until: int
+    ruleset: int
+
+
+def stretches(reigns: Sequence[Reign], after: int, until: int, default: int) -> Iterator[Stretch]:
+    """The events after `after` up to `until`, split where the ruleset changes.
+
+    `default` stands where nothing was decided at all.
     """
-
-    seq: int
-    begins: Instant
-    since: Instant
-    until: Instant
-
-
-def stretches(reader: LedgerReader, since: Instant | None, until: Instant | None) -> list[Stretch]:
-    """The pieces of the asked period, in order. Raises LedgerError where the ledger has nothing of it."""
-    known = points(reader)
-    extent = reader.extent()
-    first = max(known[0].at, 0 if since is None else since)
-    last = min(extent.last_at, 2**62 if until is None else until)
-    if first >= last:
-        raise LedgerError(f"{reader.path}: nothing is recorded in this period.")
-    cuts = [first, *_cuts(known, first, last), last]
-    found = []
-    for start, end in pairwise(cuts):
-        point = _point_before(known, start) or known[0]
-        # What came before the first event, or in the very millisecond of a snapshot, is nothing to lose.
-        found.append(Stretch(point.seq, point.at, start if point.at < start else start - 1, end))
-    return found
-
-
-def _cuts(known: Sequence[Anchor], first: Instant, last: Instant) -> list[Instant]:
-    length = max(SHORTEST_MS, (last - first) // PIECES)
-    cuts = []
-    for number in range(1, (last - first) // length):
-        cut = first + number * length
-        point = _point_before(known, cut)
-        if point is not None and cut - point.at <= WAITS_MS:
-            cuts.append(cut)
-    return cuts
-
-
-def _point_before(known: Sequence[Anchor], instant: Instant) -> Anchor | None:
-    """The newest point that leaves time to warm up."""
-    before = [point for point in known if point.at <= instant - WARM_UP_MS]
-    return before[-1] if before else None
+    known = reigns or [Reign(0, default)]
+    for reign, following in zip(known, [*known[1:], None], strict=True):
+        begins = max(after, reign.seq - 1) if reign is not known[0] else after
+        ends = until if following is None else min(until, following.seq - 1)
+        if begins < ends:
+            yield Stretch(begins, ends, reign.ruleset)

@@ -21,8 +21,8 @@ from gateway.core.units import Duration, Instant
 from gateway.ledger import GivenBack, LedgerReader
 from gateway.replay.counterfactual import begin, relive
 from gateway.replay.judging import Cell, Figures, Judge
+from gateway.replay.pieces import Stretch, stretches
 from gateway.replay.put_back import PutBack
-from gateway.replay.stretches import Stretch, stretches
 from gateway.replay.variants import Variant
 
 TELL_EVERY: Final = 20_000

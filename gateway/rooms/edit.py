@@ -25,7 +25,7 @@ HEADING: Final = "# Imported rooms. Add their sensors: a [[room.sensor]] after t
 
 
 class EditError(Exception):
-    """The configuration cannot be changed without harm; it was not changed. The message says why."""
+    """The configuration cannot be changed without harm; it was not changed. Each argument is a sentence."""
 
 
 def edited(
@@ -51,8 +51,7 @@ def sound(result: str, *, file: str, base: Path, environ: Mapping[str, str]) -> 
         parse(result, file=file, base=base, environ=environ)
     except SettingsError as error:
         raise EditError(
-            "the result would be no sound configuration, so nothing was written:\n"
-            + "\n".join(error.problems)
+            "the result would be no sound configuration, so nothing was written:", *error.problems
         ) from error
     return result
 

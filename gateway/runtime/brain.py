@@ -116,7 +116,7 @@ class Brain:
 
     async def start(self) -> None:
         """Load the site from the ledger. Raises LedgerError."""
-        self.site = await self._ledger.run(lambda ledger: ledger.load())
+        self.site = await self._load()
         self._wall_minus_monotonic = self._clock.now() - self._clock.monotonic_ms()
         self._last = self.site.state.now
         self.paused_because = ""
@@ -127,6 +127,12 @@ class Brain:
             step = wall - self._last
             self._last = wall
             self._give(ClockStepped(step), wall)
+
+    async def _load(self) -> Site:
+        site, rules_changed = await self._ledger.run(lambda ledger: (ledger.load(), ledger.rules_changed()))
+        if rules_changed:
+            self._since_snapshot = self._snapshot_every
+        return site
 
     async def stop(self) -> None:
         """Conclude, commit everything with a snapshot, and stop. Messages unacknowledged stay so."""
@@ -382,7 +388,7 @@ class Brain:
             self._pause_s = min(2 * self._pause_s, PAUSE_MAX_S)
             return
         try:
-            self.site = await self._ledger.run(lambda ledger: ledger.load())
+            self.site = await self._load()
         except LedgerError as error:
             log.critical("cannot reload", error=str(error))
             self._pause(str(error), PAUSE_MAX_S)

@@ -36,10 +36,11 @@ from gateway.exchange.calendar import window
 from gateway.exchange.errors import ExchangeError, ItemGoneError
 from gateway.exchange.models import GraphEvent
 from gateway.exchange.own import Wording, blocks
+from gateway.exchange.room_facts import RoomFacts
 from gateway.ledger import LedgerError, LedgerWorker
 from gateway.runtime.brain import Brain, Paused
 from gateway.runtime.dispatch import Dispatch
-from gateway.runtime.free_rooms import FreeRoom, Known, RoomFacts, Wanted, free_rooms
+from gateway.runtime.free_rooms import FreeRoom, Known, Wanted, free_rooms
 from gateway.runtime.picture import clock_in
 from gateway.runtime.places import Place
 from gateway.runtime.sync import Sync

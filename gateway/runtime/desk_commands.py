@@ -11,8 +11,9 @@ import msgspec
 
 from gateway.core.explain import explain_reason
 from gateway.core.units import HOUR_MS, Duration, Instant
+from gateway.exchange.room_facts import RoomFacts
 from gateway.runtime.desk import Desk
-from gateway.runtime.free_rooms import FreeRoom, RoomFacts, Wanted, lacking
+from gateway.runtime.free_rooms import FreeRoom, Wanted, lacking
 from gateway.runtime.picture import clock_in, iso
 from gateway.runtime.places import Place
 from gateway.runtime.wishes import FAR, Wish

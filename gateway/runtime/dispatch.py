@@ -9,6 +9,8 @@ Theory of operation
   after a read that shows no effect.
 * A row that was sent and is unwanted by now is looked at for some minutes more, and not sent again: its
   effect may be there and not be shown yet.
+* A removal whose request may have been lost is not believed of a booking that is younger than reads may
+  lag: the read may be from before it was made.
 * A row ends as exactly one of applied, superseded, expired; that end is an event for the core, in
   the same transaction as the row's last step.
 * The first release of one occurrence of a series in a tenant is watched: if other occurrences vanish
@@ -59,6 +61,9 @@ SHOWN_AFTER_MS: Final[Duration] = 4 * MINUTE_MS
 """How long after a request its effect may not be seen yet. Exchange's own reads lag behind its writes, and
 nobody says by how much; until then a row that was sent does not end as not done."""
 
+AWAITED_LAG_MS: Final[Duration] = MINUTE_MS
+"""The same for a removal that somebody waits for, who would be told "unclear" otherwise."""
+
 SERIES_NOTE: Final = "series_release_watched"
 HALT_NOTE: Final = "writing_halted"
 SERIES_WINDOW_MS: Final = 60 * DAY_MS
@@ -82,6 +87,8 @@ class _Progress:
     attempts: int
     sent_at: Instant = NEVER
     """When the last such request ended."""
+    is_taken: bool = False
+    """Exchange has said that it took a request of this row."""
     asked_pause_s: float | None = None
     """How long Exchange asked to wait."""
     ties: int = 0
@@ -240,6 +247,8 @@ class Dispatch:
         verified = await place.writer.verify(place.mailbox, place.zone, write, sent_before=progress.sent)
         match verified:
             case AlreadyDone():
+                if self._may_be_of_before(progress):
+                    return None, "the read may be from before the booking"
                 return await self._settle(progress, place)
             case Superseded():
                 return self._looked_up(progress, verified)
@@ -278,6 +287,21 @@ class Dispatch:
         """Whether a request that Exchange may have carried out is too young to be given up."""
         return progress.sent and self._brain.now() - progress.sent_at <= SHOWN_AFTER_MS
 
+    def _may_be_of_before(self, progress: "_Progress") -> bool:
+        """Whether a read without the booking may show how it was before it was made.
+
+        Reads lag: of a booking that is younger than that, not being there says nothing, unless Exchange has
+        taken a request that removes it.
+        """
+        row = progress.row
+        if progress.is_taken or not row.write.removes:
+            return False
+        room = self._brain.site.rooms.get(row.room)
+        lives = {} if room is None else {**room.state.departed, **room.state.lives}
+        life = lives.get(row.booking)
+        lag_ms = AWAITED_LAG_MS if row.write.action == "cancel" else SHOWN_AFTER_MS
+        return life is not None and self._brain.now() - life.first_seen_at <= lag_ms
+
     async def _send(self, progress: "_Progress", place: Place, verified: Verified) -> tuple[End | None, str]:
         row, write = progress.row, progress.row.write
         progress.attempts += 1
@@ -297,6 +321,7 @@ class Dispatch:
         self._checkpoint("after_send")
         match result:
             case Sent() | Gone():
+                progress.is_taken = True
                 if await place.writer.confirm(place.mailbox, place.zone, write):
                     return await self._settle(progress, place)
                 await self._remember(progress, "unclear")

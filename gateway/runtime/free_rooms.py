@@ -9,6 +9,7 @@ from gateway.core.booking import Booking
 from gateway.core.occupancy import Occupancy
 from gateway.core.units import Instant
 from gateway.exchange.own import blocks
+from gateway.exchange.room_facts import RoomFacts
 
 Standing = Literal["free", "unsure", "in_use", "unknown"]
 """`free`: nothing is booked (and for now: proven empty); `unsure`: not booked, and nobody knows whether it is
@@ -18,17 +19,6 @@ ORDER: Final[tuple[Standing, ...]] = ("free", "unsure", "in_use", "unknown")
 
 NO_CAPACITY: Final = 1_000_000
 """Where it is not known how many people fit, the room comes last among its like."""
-
-
-class RoomFacts(NamedTuple):
-    """A room as the configuration describes it."""
-
-    room: str
-    name: str
-    capacity: int | None = None
-    building: str = ""
-    floor: str = ""
-    tags: tuple[str, ...] = ()
 
 
 class Wanted(NamedTuple):

@@ -3,8 +3,9 @@
 Theory of operation
 
 * Rooms are read one after the other, evenly over the hour, and not at all once the day's requests are spent.
-* What is read never reaches the core. Of each room only its findings stay, and when it is taken (8 bytes a
-  booking), so that a free room can be named for a date that was lost.
+* What is read does not reach the core, but for what breaks a rule for bookings (`gateway.runtime.ahead`). Of
+  each room only its findings stay, and when it is taken (8 bytes a booking), so that a free room can be named
+  for a date that was lost.
 * The pattern of a series is read once a day, again before anything new is said of the series, and what seems
   to be missing is looked for once more: pages are several moments, and organizers alter series.
 """
@@ -18,16 +19,25 @@ import msgspec
 import structlog
 
 from gateway.clock import Clock
+from gateway.core.booking import Booking
+from gateway.core.booking_rules import BookingRules
 from gateway.core.room import Room
 from gateway.core.units import HOUR_MS, MINUTE_MS, NEVER, Duration, Instant
-from gateway.exchange.errors import ExchangeError, ItemGoneError, MalformedError, RefusedError
+from gateway.exchange.calendar import one_per_key
+from gateway.exchange.errors import (
+    ExchangeError,
+    ItemGoneError,
+    MalformedError,
+    RefusedError,
+    UnforeseenError,
+)
 from gateway.exchange.horizon import HorizonReader, horizon_window
+from gateway.exchange.own import blocks
 from gateway.exchange.quiet import (
     Busy,
     Months,
     Overlap,
     SeriesGaps,
-    blocks,
     busy_of,
     overlaps,
     released_starts,
@@ -36,6 +46,7 @@ from gateway.exchange.quiet import (
     without,
 )
 from gateway.exchange.recurrence import Series
+from gateway.runtime.ahead import FURTHEST_MS, reads_beyond, to_tell
 from gateway.runtime.places import Place
 
 log = structlog.get_logger()
@@ -75,6 +86,8 @@ class RoomHorizon(msgspec.Struct, frozen=True):
     """Series that nobody came to and that have no dates to come any more."""
     unclear: int
     """Series whose pattern could not be followed, so nothing is said of them."""
+    breaking: tuple[Booking, ...] = ()
+    """What breaks a rule for bookings."""
 
 
 class Horizon:
@@ -90,8 +103,12 @@ class Horizon:
         *,
         sleep: Callable[[float], Awaitable[None]],
         may_read: Callable[[], bool] = lambda: True,
+        rules: Callable[[str], BookingRules] = lambda _: BookingRules(),
     ) -> None:
-        """`length_ms`: how far rooms can be booked ahead; 0: nobody looks. `may_read`: asked each time."""
+        """`length_ms`: how far rooms can be booked ahead; 0: nobody looks. `may_read`: asked each time.
+
+        `rules`: what a room asks of its bookings.
+        """
         self._readers = readers
         self._places = places
         self._room_of = room_of
@@ -99,6 +116,7 @@ class Horizon:
         self._length_ms = length_ms
         self._sleep = sleep
         self._may_read = may_read
+        self._rules = rules
         self._learned: dict[str, dict[bytes, bytes]] = {name: {} for name in places}
         """By room: each series' pattern. There are thousands, so they are kept packed."""
         self.rooms: dict[str, RoomHorizon] = {}
@@ -131,17 +149,30 @@ class Horizon:
         try:
             self.rooms[room] = await self._found(self._places[room])
         except ExchangeError as error:
-            self.failed[room] = error
-            log.info("horizon not read", room=room, why=str(error))
+            self._fail(room, error)
+        except Exception as fault:  # noqa: BLE001 - one room's months may not take the process down (W10)
+            self._fail(room, UnforeseenError.of(fault))
         else:
             self.failed.pop(room, None)
+
+    def _fail(self, room: str, error: ExchangeError) -> None:
+        self.failed[room] = error
+        log.info("horizon not read", room=room, why=str(error))
 
     async def _found(self, place: Place) -> RoomHorizon:
         now = self._clock.now()
         start, end = horizon_window(now, place.zone, self._length_ms)
-        far = await self._readers[place.room].read(place.mailbox, place.zone, start, end)
         room = self._room_of(place.room)
-        near = () if room is None else tuple(room.state.calendar.values())
+        rules = BookingRules() if room is None else self._rules(place.room)
+        known = {} if room is None else room.state.calendar
+        told = [one for one in known.values() if one.start >= start]
+        reader, whole = self._readers[place.room], bool(rules.consequences or told)
+        far = await reader.read(place.mailbox, place.zone, start, end, whole=whole)
+        beyond: tuple[Booking, ...] = ()
+        if reads_beyond(rules) or any(one.start >= end for one in told):
+            _, furthest = horizon_window(now, place.zone, FURTHEST_MS)
+            beyond = await reader.read(place.mailbox, place.zone, end, furthest, whole=True)
+        near = tuple(one for one in known.values() if one.start < start)
         both = tuple({one.key: one for one in (*far, *near)}.values())
         # Without the near days' calendar their dates would all seem to be missing.
         months = Months.of(both)
@@ -158,7 +189,13 @@ class Horizon:
                 ghosts.difference(one.series_id for one in both if one.start > now and blocks(one))
             ),
             unclear=unclear,
+            breaking=to_tell(one_per_key((*far, *beyond)), known, rules, now, start),
         )
+
+    def breaking(self, room: str) -> tuple[Booking, ...] | None:
+        """Bookings far ahead that break a rule; None: nobody has looked since the start."""
+        found = self.rooms.get(room)
+        return None if found is None else found.breaking
 
     # -- series ---------------------------------------------------------------------------------------
 

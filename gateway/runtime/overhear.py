@@ -53,7 +53,7 @@ class Discovery:
         self._settings = settings
         self._make_link = link
         self._now = now
-        self._heard = Heard()
+        self._heard = Heard(own=settings.mqtt.topic_prefix)
         self._link: OverhearingLink | None = None
         self._until = 0.0
         self._changed = asyncio.Event()

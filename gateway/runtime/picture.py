@@ -7,7 +7,7 @@ ISO 8601 in the site's zone; `explain` words the reasons. No names, no subjects.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from gateway.core.case import case_of
 from gateway.core.decisions import Reason
@@ -18,7 +18,7 @@ from gateway.core.occupancy import Sensor
 from gateway.core.room import Room
 from gateway.core.rules import Case, first_objection
 from gateway.core.site import Site
-from gateway.core.units import NEVER, Instant
+from gateway.core.units import DAY_MS, NEVER, Duration, Instant
 from gateway.ledger import Counts
 
 Json = dict[str, Any]
@@ -102,11 +102,15 @@ def door_picture(room: Room, now: Instant, zone: tzinfo) -> Json:
     }
 
 
+COMING_MS: Final[Duration] = 2 * DAY_MS
+"""What is shown as next has a time and no date; of what lies further ahead only some is known."""
+
+
 def current_and_next(room: Room, now: Instant) -> tuple[Life | None, Life | None]:
     """The booking that runs (the later one if they overlap) and the next one to start."""
     lives = sorted(room.state.lives.values(), key=lambda life: (life.booking.start, life.booking.key))
     current = [life for life in lives if life.booking.start <= now < life.booking.end]
-    coming = [life for life in lives if life.booking.start > now]
+    coming = [life for life in lives if now < life.booking.start <= now + COMING_MS]
     return (current[-1] if current else None), (coming[0] if coming else None)
 
 

@@ -65,7 +65,7 @@ class Reloader:
             try:
                 return await self._reload()
             except SettingsError as error:
-                return _refused("the configuration cannot be used:\n" + "\n".join(error.problems))
+                return _refused(f"the configuration cannot be used: {'; '.join(error.problems)}")
             except OptionError as error:
                 return _refused(str(error))
             except Paused as error:

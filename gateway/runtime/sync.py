@@ -1,7 +1,8 @@
 """Calendars become facts. A hint says when to look; what is looked at is always complete.
 
 Rooms that are due at the same time are asked for in one request. What cannot be read is told to the core as
-unreadable, and is never "no bookings".
+unreadable, and is never "no bookings". That holds for a fault of our own as well: it is the trouble of the
+room whose calendar brought it about, and the process and the other rooms go on.
 """
 
 import asyncio
@@ -12,13 +13,15 @@ import structlog
 
 from gateway.core.booking import Booking
 from gateway.core.events import CalendarRead, CalendarUnreadable
+from gateway.core.site import CoreError
 from gateway.core.units import NEVER, SECOND_MS, Duration, Instant
 from gateway.exchange.answer import Answer
 from gateway.exchange.batch import MAX_TOGETHER
 from gateway.exchange.calendar import difference, window
 from gateway.exchange.client import GraphClient
-from gateway.exchange.errors import ExchangeError, UnreadableError
+from gateway.exchange.errors import ExchangeError, UnforeseenError, UnreadableError
 from gateway.exchange.hints import Hints
+from gateway.runtime.ahead import joined
 from gateway.runtime.brain import Brain, Paused
 from gateway.runtime.places import Place
 
@@ -39,11 +42,15 @@ class Sync:
         places: Mapping[str, Place],
         hints: Hints,
         trouble: Callable[[str, str], None],
+        *,
+        far: Callable[[str], tuple[Booking, ...] | None] = lambda _: None,
     ) -> None:
+        """`far`: a room's bookings beyond what is read here that the core shall know; None: not known yet."""
         self._brain = brain
         self._client = client
         self._places = places
         self._hints = hints
+        self._far = far
         self._trouble = trouble
         """Told (room, what is wrong) on every failure and (room, "") on every success."""
         self._told: dict[str, str] = {}
@@ -67,13 +74,9 @@ class Sync:
 
     async def look(self, rooms: Sequence[str]) -> None:
         """Read the calendars of these rooms now."""
-        asked_at = self._brain.now()
         left = set(rooms)
         try:
-            if len(rooms) == 1:
-                await self._alone(rooms[0], asked_at)
-            else:
-                await self._together(rooms, asked_at, left)
+            await self._read(rooms, left)
         finally:
             for room in sorted(left):
                 self._seen(room)
@@ -82,10 +85,20 @@ class Sync:
         """Read these calendars now, whatever else is being read; what cannot be read is told as always."""
         for first in range(0, len(rooms), MAX_TOGETHER):
             some = rooms[first : first + MAX_TOGETHER]
-            if len(some) == 1:
-                await self._alone(some[0], self._brain.now())
-            else:
-                await self._together(some, self._brain.now(), set())
+            await self._read(some, set(some))
+
+    async def _read(self, rooms: Sequence[str], left: set[str]) -> None:
+        """`left` loses every room as soon as that one is done: the others may have to wait."""
+        asked_at = self._brain.now()
+        if len(rooms) > 1:
+            try:
+                await self._together(rooms, asked_at, left)
+            except CoreError:
+                raise  # told by the brain, and no matter of one calendar
+            except Exception as fault:  # noqa: BLE001 - one of them may be at fault: each goes on its own
+                log.warning("rooms not read together", why=str(UnforeseenError.of(fault)))
+        for room in sorted(left):
+            await self._alone(room, asked_at)
 
     def _seen(self, room: str) -> None:
         self._looking.discard(room)
@@ -100,14 +113,15 @@ class Sync:
             read = await place.reader.read(place.mailbox, place.zone, start, end)
         except ExchangeError as error:
             self._fail(room, error)
+        except Exception as fault:  # noqa: BLE001 - one room's calendar may not take the process down (W10)
+            self._fail(room, UnforeseenError.of(fault))
         else:
             self._succeed(room, asked_at, (start, end), read)
 
     async def _together(self, rooms: Sequence[str], asked_at: Instant, left: set[str]) -> None:
-        """`left` loses every room as soon as that one is done: the others may have to wait."""
+        """Reads what one request can tell. What stays in `left` must be asked for on its own."""
         places = [self._places[room] for room in rooms]
         windows = {place.zone: window(asked_at, place.zone) for place in places}
-        longer: list[str] = []
 
         def settle(number: int, answer: Answer | ExchangeError) -> None:
             place = places[number]
@@ -115,18 +129,17 @@ class Sync:
                 read = place.reader.answered(place.mailbox, place.zone, answer)
             except ExchangeError as error:
                 self._fail(place.room, error)
+            except Exception as fault:  # noqa: BLE001 - as in `_alone`
+                self._fail(place.room, UnforeseenError.of(fault))
             else:
                 if read is None:
-                    longer.append(place.room)
-                    return
+                    return  # of several pages
                 self._succeed(place.room, asked_at, windows[place.zone], read)
             left.discard(place.room)
             self._seen(place.room)
 
         questions = [place.reader.question(place.mailbox, *windows[place.zone]) for place in places]
         await self._client.fetch_many(questions, settle)
-        for room in longer:
-            await self._alone(room, asked_at)
 
     def _succeed(
         self, room: str, asked_at: Instant, span: tuple[Instant, Instant], read: tuple[Booking, ...]
@@ -138,7 +151,8 @@ class Sync:
         if self._brain.paused_because:
             return  # read again when facts can be recorded
         state = self._brain.site.rooms[room].state
-        changed, removed = difference(state.calendar.values(), read, *span)
+        near = difference(state.calendar.values(), read, *span)
+        changed, removed = joined(near, read, state.calendar, self._far(room), span[1])
         lately = state.calendar_read_at != NEVER and asked_at - state.calendar_read_at < PROOF_OF_READING_MS
         if changed or removed or not lately or state.calendar_why:
             self._tell(CalendarRead(room, *span, changed, removed))

@@ -172,7 +172,8 @@ def of_overlaps(
     for room, pairs in sorted(found.items()):
         if not pairs:
             continue
-        spans = _listed([_span(one.start, one.end, zones[room]) for one in pairs], "times")
+        # Of three at the same time there are three pairs.
+        spans = _listed(list(dict.fromkeys(_span(one.start, one.end, zones[room]) for one in pairs)), "times")
         allowed = room in known and known[room].conflicts
         why = (
             "AllowConflicts is on there"

@@ -22,16 +22,16 @@ from gateway.exchange.quiet import (
     NOTHING_KNOWN,
     AttendantFacts,
     Overlap,
-    RoomFacts,
     Vanished,
     drifted,
-    free_rooms,
+    free_instead,
     overlaps,
     releases_beside_us,
     running,
     unanswered,
     vanished,
 )
+from gateway.exchange.room_facts import RoomFacts
 from gateway.runtime.horizon import Horizon, ours
 from gateway.runtime.places import Place
 from gateway.runtime.troubles import (
@@ -226,7 +226,7 @@ class Watcher:
         gaps = {name: room.gaps for name, room in horizon.rooms.items()}
 
         def free(room: str, start: Instant, end: Instant) -> Sequence[str]:
-            return free_rooms(room, start, end, busy, self._facts)
+            return free_instead(room, start, end, busy, self._facts)
 
         lost = of_lost_dates(gaps, now, free, self._names, self._zones)
         return [*lost, *of_unread_horizons(failed, self._names)]

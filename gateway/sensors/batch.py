@@ -100,11 +100,15 @@ def decode(read: Reader, topic: str | None, payload: bytes) -> Understood:
 @lru_cache(maxsize=512)
 def _reader(name: str, device: bytes) -> Reader:
     """Raises Refusal."""
+    return FAMILIES[name].reader(device_of(device))
+
+
+def device_of(text: bytes) -> Device | None:
+    """The description that a text holds as JSON. Raises Refusal."""
     try:
-        description = msgspec.json.decode(device)
+        return as_device(msgspec.json.decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal(f"device cannot be read: {error}") from None
-    return FAMILIES[name].reader(as_device(description))
 
 
 def as_device(description: object) -> Device | None:

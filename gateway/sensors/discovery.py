@@ -15,7 +15,7 @@ import msgspec
 from gateway.sensors.availability import as_state, online_words
 from gateway.sensors.base import OptionError, check_topic, shown
 from gateway.sensors.templates import Template
-from gateway.sensors.understood import Device, How, Kind, Property, text_of
+from gateway.sensors.understood import Device, How, Kind, Property, listed, text_of
 from gateway.sensors.values import BLANKS, utf8
 from gateway.sensors.vocabulary import (
     other_than_room,
@@ -24,6 +24,7 @@ from gateway.sensors.vocabulary import (
     senses_presence,
     words_in,
 )
+from gateway.sensors.zigbee_exposes import STILL, state_values, word_form
 
 ABBREVIATED: Final[Mapping[str, str]] = {
     "avty": "availability",
@@ -66,6 +67,12 @@ _SOMEBODY_HOME: Final = re.compile(
 ELSEWHERE: Final = re.compile(
     r"curtain|blind|cover|shutter|valve|door|window|garage|parking|vehicle|\bcar\b|thermostat|phone|person_|pet"
 )
+THINGS: Final = listed(
+    """
+    bed mattress crib cot dog cat bird animal bike bicycle package parcel mailbox litter charger machine trap
+    """
+)
+"""In a name: of these the state tells, whatever its class says."""
 CONFIG_TOPIC: Final = re.compile(r"[^/]+/(?P<component>\w+)/(?:[^/]+/)?(?P<object>[^/]+)/config")
 
 
@@ -83,6 +90,8 @@ class Entity(msgspec.Struct, frozen=True):
     off: str
     only_on: bool
     """It never sends off: `off_delay`."""
+    words: Mapping[str, int] | None = None
+    """Of a sensor whose state is one of several words: those that tell somebody (1) from nobody (0)."""
 
 
 class Announced(msgspec.Struct, frozen=True):
@@ -221,6 +230,12 @@ def _entity(component: str, entity: dict[str, Any], name: str) -> Entity:
     template = Template(text) if isinstance(text, str) and text else None
     if template is None and text:
         raise OptionError("its value_template is no text")
+    options = entity.get("options")
+    if isinstance(options, list) and component in {"", "sensor"}:
+        kind, table = _enum_kind(entity, name, options)
+        label = template.keys[0] if template is not None and len(template.keys) == 1 else name
+        meaning = Property(label, kind, "state", "its words tell nobody from somebody")
+        return Entity(meaning, topic, template, "", "", only_on=False, words=table)
     numeric = component == "sensor" or "unit_of_measurement" in entity or "state_class" in entity
     kind, why = _number_kind(entity, name) if numeric else _flag_kind(device_class, entity, name, template)
     on, off = written(entity.get("payload_on", "ON")), written(entity.get("payload_off", "OFF"))
@@ -230,6 +245,23 @@ def _entity(component: str, entity: dict[str, Any], name: str) -> Entity:
     how: How = "pulse" if only_on else "hold" if kind == "motion" else "state"
     label = template.keys[0] if template is not None and len(template.keys) == 1 else name
     return Entity(Property(label, kind, how, why), topic, template, on, off, only_on)
+
+
+def _enum_kind(entity: Mapping[str, Any], name: str, options: list[Any]) -> tuple[Kind, Mapping[str, int]]:
+    """A sensor of class enum lists its words. Raises OptionError unless they and its name are of people."""
+    names = _names(entity, name, None)
+    device = entity.get("device")
+    elsewhere = other_than_room(text_of(device if isinstance(device, Mapping) else {}))
+    if elsewhere or ELSEWHERE.search(names) or _of_things(names):
+        raise OptionError(elsewhere or "its name says that it watches something else than a room")
+    kinds = {kind for part in names.split("\n") if (kind := plain_kind(part)) in {"motion", "presence"}}
+    table = state_values(options, of_people=True)
+    if len(kinds) != 1 or table is None or entity.get("entity_category") == "config":
+        raise OptionError("neither its name nor its options say that they tell somebody from nobody")
+    words = {str(word): value for (_, word), value in table.items()}
+    kind = kinds.pop()
+    still = kind == "motion" and any(word_form(word) in STILL for word in words)
+    return ("presence" if still else kind), words
 
 
 def written(word: object) -> str:
@@ -249,7 +281,10 @@ def _flag_kind(
     for wrong, why in (
         (device_class == "moving", "class moving: the thing itself moves, not people"),
         (device_class not in {None, *CLASSES}, f"device class {shown(device_class)} is not about people"),
-        (ELSEWHERE.search(names), "its name says that it watches something else than a room"),
+        (
+            ELSEWHERE.search(names) or _of_things(names),
+            "its name says that it watches something else than a room",
+        ),
         (entity.get("entity_category") == "config", "it is a setting"),
         (elsewhere, elsewhere),
     ):
@@ -261,6 +296,10 @@ def _flag_kind(
             raise OptionError("it has no device class, and its name does not say what it senses")
         return kinds.pop(), "its name"
     return _class_kind(str(device_class), names, about)
+
+
+def _of_things(names: str) -> bool:
+    return any(not THINGS.isdisjoint(words_in(part)) for part in names.split("\n"))
 
 
 def _class_kind(device_class: str, names: str, about: str) -> tuple[Kind, str]:

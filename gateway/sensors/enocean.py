@@ -1,9 +1,10 @@
-"""EnOcean occupancy sensors: ESP3 telegrams of the profiles A5-07-01, -02, -03 and A5-08-01.
+"""EnOcean occupancy sensors: ESP3 telegrams of the profiles A5-07-01 to -03 and A5-08-01 to -03.
 
 A telegram does not say its profile: the option `eep` does (or the device's description). What the bits mean:
 - A5-07-01: DB1 of 128 and more is PIR on, less is off.
 - A5-07-02, -03: DB0.7 is motion; without it the sensor is *uncertain*, which is not off.
-- A5-08-01: DB0.1 is the PIR, inverted: 0 is on. DB0.0 (0: the button is pressed) is left out.
+- A5-08-01, -02, -03: DB0.1 is the PIR, inverted: 0 is on. DB0.0 (0: the button is pressed) is left out. They
+  differ in the ranges of light and temperature only.
 - DB0.3 = 0 is a teach-in telegram in each of them, and never a measurement.
 Sources: EnOcean Equipment Profiles 2.6; EnOcean Serial Protocol 3.
 """
@@ -18,7 +19,7 @@ from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
 from gateway.sensors.serial_frames import esp3_framer, status_topic
 from gateway.sensors.understood import Description, Device, How, Property, Reader, Seen, Understood, text_of
 
-PROFILES: Final = ("A5-07-01", "A5-07-02", "A5-07-03", "A5-08-01")
+PROFILES: Final = ("A5-07-01", "A5-07-02", "A5-07-03", "A5-08-01", "A5-08-02", "A5-08-03")
 _PROFILE: Final = re.compile(r"\b([0-9a-f]{2})-([0-9a-f]{2})-([0-9a-f]{2})\b")
 _SENDER: Final = re.compile(r"[0-9a-f]{8}")
 RADIO_ERP1: Final = 1
@@ -103,6 +104,25 @@ def sender_of(telegram: bytes) -> str:
     return data[-5:-1].hex() if telegram[4] == RADIO_ERP1 and length >= 6 else ""  # noqa: PLR2004 - RORG, sender, status
 
 
+def heard_profile(payload: bytes) -> str | None:
+    """The profile that a teach-in telegram tells; empty for a measurement, which may be of any profile.
+
+    None for what is no telegram of four bytes, or a teach-in telegram without a profile. Raises PayloadError.
+    """
+    telegram = last_frame(payload)
+    length = int.from_bytes(telegram[1:3], "big")
+    if telegram[4] != RADIO_ERP1 or telegram[6] != RORG_4BS or length != LENGTH_4BS:
+        return None
+    db3, db2, _, db0 = telegram[7:11]
+    if db0 & LEARN_BIT:
+        return ""
+    return _told_profile(db3, db2) if db0 & PROFILE_IN_TEACH_IN else None
+
+
+def _told_profile(db3: int, db2: int) -> str:
+    return f"A5-{db3 >> 2:02X}-{(db3 & 0x03) << 5 | db2 >> 3:02X}"
+
+
 def _telegram(telegram: bytes, profile: str | None, no_profile: str, sender: str) -> Understood:
     length, more = int.from_bytes(telegram[1:3], "big"), telegram[3]
     data, optional = telegram[6 : 6 + length], telegram[6 + length : 6 + length + more]
@@ -127,13 +147,12 @@ def _telegram(telegram: bytes, profile: str | None, no_profile: str, sender: str
 def _teach_in(db3: int, db2: int, db0: int) -> str:
     if not db0 & PROFILE_IN_TEACH_IN:
         return "a teach-in telegram, no measurement"
-    function, kind = db3 >> 2, (db3 & 0x03) << 5 | db2 >> 3
-    return f"a teach-in telegram, no measurement: it says that its profile is A5-{function:02X}-{kind:02X}"
+    return f"a teach-in telegram, no measurement: it says that its profile is {_told_profile(db3, db2)}"
 
 
 def _motion(profile: str, db1: int, db0: int) -> Seen | None:
     if profile == "A5-07-01":
         return Seen("motion", int(db1 >= 128), "PIR", "hold")  # noqa: PLR2004 - from the profile's table
-    if profile == "A5-08-01":
+    if profile.startswith("A5-08"):
         return Seen("motion", int(not db0 & 0x02), "PIR", "hold")
     return Seen("motion", 1, "PIR", "pulse") if db0 & 0x80 else None

@@ -25,7 +25,9 @@ from gateway.sensors.vocabulary import plain_kind, sounds_like_people, words_in
 
 _STATE: Final = re.compile(r"(?P<prefix>.+)/(?P<component>\w+)/(?P<object>[^/]+)/state")
 _TARGETS: Final = re.compile(r"(presence_|radar_|ld2450_)?(target_count|targets)")
-_HAS_TARGET: Final = re.compile(r"(.*_)?has_target")
+_HAS_TARGET: Final = re.compile(r"(.*_)?(has|radar|mmwave|ld24\d\d)_target")
+_RADAR: Final = re.compile(r"(.*_)?(radar|mmwave|mm_wave|ld24\d\d)")
+"""A radar's one flag that is named like the radar itself."""
 _HALF: Final = re.compile(r"(.*_)?(still|has_still_target|still_target|still_presence|static_presence)")
 _MOVING: Final = re.compile(r"(.*_)?(moving_target|has_moving_target)")
 _BATTERY: Final = re.compile(r"(.*_)?battery_(level|percent|percentage)")
@@ -37,6 +39,7 @@ FORMS: Final[Mapping[str, tuple[tuple[tuple[re.Pattern[str], Kind], ...], frozen
         (
             (re.compile(r"(.*_)?tamper"), "tamper"),
             (_HAS_TARGET, "presence"),
+            (_RADAR, "presence"),
             (_HALF, "presence"),
             (_MOVING, "motion"),
         ),

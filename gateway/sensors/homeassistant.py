@@ -162,6 +162,8 @@ def _value(entity: Entity, value: str) -> int | None:
             return as_people(value) if kind == "count" else _signal(value)
         except PayloadError:
             return None
+    if entity.words is not None:
+        return entity.words.get(value)
     if value == entity.on:
         return 1
     return 0 if value == entity.off and not entity.only_on else None
@@ -180,6 +182,8 @@ def _why_no_value(entity: Entity, value: str) -> str:
         return f"{NO_VALUE} for {entity.meaning.name}"
     if entity.meaning.kind in {"count", "battery", "link"}:
         return f"{shown(value)} is no number for {entity.meaning.name}"
+    if entity.words is not None:
+        return f"{shown(value)} tells neither somebody nor nobody"
     return f"{shown(value)} is neither {shown(entity.on)} nor {shown(entity.off)}, so nothing changed"
 
 

@@ -27,12 +27,16 @@ from gateway.sensors.plain import senses_of, words_of
 from gateway.sensors.sequence import Sequence
 from gateway.sensors.understood import Description, Device, Kind, Property, Reader, Seen, Understood, battery
 from gateway.sensors.values import alive, as_instant, as_json, as_main, as_percent, words
-from gateway.sensors.vocabulary import THERMOSTAT_KEYS
+from gateway.sensors.vocabulary import other_by_keys, sure_kind
 
 Step = str | int
 """A key of an object or an index of a list."""
 
 MAX_STEPS: Final = 16
+MAX_NAMES: Final = 400
+"""Keys of one message that are looked at."""
+ALONE: Final = frozenset({"occupied", "present", "movement"})
+"""Names that other things than rooms have too."""
 _STEP: Final = re.compile(
     r"""\.?(?P<key>[^.\[\]'"\s]+)|\[(?P<index>\d{1,4})\]|\[(?P<quote>['"])(?P<name>.+?)(?P=quote)\]"""
 )
@@ -100,13 +104,14 @@ def _by_names(_topic: str | None, payload: bytes) -> Understood:
     message = as_json(payload)
     if not isinstance(message, dict):
         raise PayloadError(f"expected a JSON object, got {shown(payload)}")
-    if not message.keys().isdisjoint(THERMOSTAT_KEYS):
-        return Understood(refused="it looks like a thermostat, whose occupancy may be a mode")
+    why = other_by_keys({key.casefold() for key in list(message)[:MAX_NAMES]})
+    if why:
+        return Understood(refused=why)
+    # The plainest names first: what another key says besides is then not looked at.
+    named = {key: kind for key, kind in NAMES.items() if message.get(key) is not None} or _sure_names(message)
     seen: list[Seen] = []
-    for key, kind in NAMES.items():
-        value = message.get(key)
-        if value is None:
-            continue
+    for key, kind in named.items():
+        value = message[key]
         if (
             kind != "count"
             and not isinstance(value, bool | str)
@@ -122,6 +127,15 @@ def _by_names(_topic: str | None, payload: bytes) -> Understood:
         else "no key of the message surely means people; say in the device where the value is (path)"
     )
     return Understood(tuple(seen), why)
+
+
+def _sure_names(message: Mapping[str, Any]) -> Mapping[str, Kind]:
+    """Keys of which every word is about people; `occupied` alone may be a parking bay's."""
+    return {
+        key: kind
+        for key in list(message)[:MAX_NAMES]
+        if message[key] is not None and key.casefold() not in ALONE and (kind := sure_kind(key))
+    }
 
 
 def parse_path(text: str) -> tuple[Step, ...]:

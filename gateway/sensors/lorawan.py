@@ -57,9 +57,22 @@ class _Uplink(msgspec.Struct):
     rx_metadata: list[_Heard] | None = None
 
 
+class _Ids(msgspec.Struct):
+    device_id: Any = None
+
+
 class _Info(msgspec.Struct):
+    deviceName: Any = None  # noqa: N815 - ChirpStack's own key
     deviceProfileName: Any = None  # noqa: N815 - ChirpStack's own key
     tags: Any = None
+
+
+class _Named(msgspec.Struct):
+    """Of an envelope only what names the device."""
+
+    end_device_ids: _Ids | None = None
+    deviceInfo: _Info | None = None  # noqa: N815 - ChirpStack's own key
+    deviceName: Any = None  # noqa: N815 - the key of ChirpStack 3
 
 
 class _Envelope(msgspec.Struct):
@@ -71,6 +84,8 @@ class _Envelope(msgspec.Struct):
     received_at: Any = None
     deviceInfo: _Info | None = None  # noqa: N815 - ChirpStack's own key
     object: Any = None
+    objectJSON: Any = None  # noqa: N815 - the key of ChirpStack 3
+    deviceProfileName: Any = None  # noqa: N815 - the key of ChirpStack 3
     decoded_payload: Any = None
     time: Any = None
     batteryLevel: Any = None  # noqa: N815 - ChirpStack's own key
@@ -82,6 +97,7 @@ class _Envelope(msgspec.Struct):
 
 
 _envelope = msgspec.json.Decoder(_Envelope).decode
+_named = msgspec.json.Decoder(_Named).decode
 NO_OBJECT: Final = "the uplink has no decoded object: set a payload formatter (codec) for the device"
 
 
@@ -122,6 +138,8 @@ class LoraWan:
                 return _bare(payload, given)
             if message.uplink_message is not None:
                 return _things_stack(message, given)
+            if isinstance(message.objectJSON, str) and message.object is None:
+                message.object = _third(message.objectJSON)
             if message.deviceInfo is not None or isinstance(message.object, dict):
                 return _chirpstack(message, given)
             if isinstance(message.decoded_payload, dict):  # as webhooks and rules cut it out
@@ -133,6 +151,19 @@ class LoraWan:
             return _bare(payload, given)
 
         return reader
+
+
+def name_of(payload: bytes) -> str:
+    """The name that the network server knows the device by; empty where the message has none."""
+    try:
+        message = _named(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    ids, info = message.end_device_ids, message.deviceInfo
+    for name in (ids and ids.device_id, info and info.deviceName, message.deviceName):
+        if isinstance(name, str) and name:
+            return name
+    return ""
 
 
 def _things_stack(message: _Envelope, given: About | None) -> Understood:
@@ -149,7 +180,8 @@ def _things_stack(message: _Envelope, given: About | None) -> Understood:
 
 def _chirpstack(message: _Envelope, given: About | None) -> Understood:
     made_at = as_instant(message.time)
-    profile = message.deviceInfo.deviceProfileName if message.deviceInfo is not None else None
+    place = message if message.deviceInfo is None else message.deviceInfo
+    profile = place.deviceProfileName
     known = given or (_told(profile, "") if isinstance(profile, str) else UNKNOWN)
     if message.batteryLevel is not None and message.object is None:
         level = () if message.batteryLevelUnavailable else battery(message.batteryLevel, "batteryLevel")
@@ -160,6 +192,11 @@ def _chirpstack(message: _Envelope, given: About | None) -> Understood:
     if message.object is None and message.data is None:
         return Understood(refused="the message is no uplink", device_made=False, made_at=made_at)
     return _object(message.object, None, known, list(_signal(message.rxInfo)), made_at)
+
+
+def _third(text: str) -> Any:
+    """The decoded object as ChirpStack 3 writes it: JSON within a text. Raises PayloadError."""
+    return as_json(text.encode(errors="replace"))
 
 
 def _bare(payload: bytes, given: About | None) -> Understood:

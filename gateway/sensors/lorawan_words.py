@@ -16,9 +16,17 @@ import msgspec
 
 from gateway.core.units import Instant
 from gateway.sensors.errors import shown
+from gateway.sensors.passages import passages, tells_inwards, whole
 from gateway.sensors.understood import How, Kind, Seen, battery, flag, listed
-from gateway.sensors.values import MAX_PEOPLE, as_instant, as_number
-from gateway.sensors.vocabulary import sounds_like_people
+from gateway.sensors.values import MAX_PEOPLE, as_instant
+from gateway.sensors.vocabulary import (
+    PARKING_KEYS,
+    POSITION_KEYS,
+    THERMOSTAT_KEYS,
+    plain_name,
+    sounds_like_people,
+    sure_kind,
+)
 
 
 class About(msgspec.Struct, frozen=True):
@@ -56,8 +64,17 @@ _ELSEWHERE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     ),
     (re.compile(r"paxcounter|wifi.?sniff"), "it counts radios that it hears, not people"),
     (
-        re.compile(r"inclin|tilt|manhole|waste|\bbin\b|dc4\d\d|leak|water ?meter|smoke|valve\b|vibration"),
+        re.compile(
+            r"inclin|tilt|manhole|waste|\bbin\b|dc4\d\d|leak|smoke|valve\b|vibration|\b(tank|silo|hive)\b"
+            r"|\b(mouse|rodent|rat)\b|\btraps?\b|(water|gas|energy|power|heat|electricity|flow) ?meter"
+            r"|pulse (counter|reader|meter|input)|current loop|4-20 ?ma"
+        ),
         "it watches a thing, not a room",
+    ),
+    (re.compile(r"vehicle|(?<!foot )traffic|\bbikes?\b|\bcars?\b"), "it watches vehicles, not people"),
+    (
+        re.compile(r"\bfob\b|\btags?\b|ibeacon|key ?ring|\bbeacon"),
+        "a tag's presence says that the tag is near, not that the room is in use",
     ),
 )
 _OF_PEOPLE: Final = re.compile(
@@ -66,13 +83,10 @@ _OF_PEOPLE: Final = re.compile(
 
 _KEYS_ELSEWHERE: Final[Mapping[str, str]] = (
     dict.fromkeys(
-        listed(
-            "latitude longitude lat lon lng gps coordinates geofence_status position motion_status fix_tech"
-            " position_type location gnss_fix"
-        ),
+        POSITION_KEYS | {"position", "motion_status", "location"},
         "it tells where it is: a tracker's motion is its own",
     )
-    | dict.fromkeys(("parking_id", "parking_status", "no_beacon"), "it watches a parking bay")
+    | dict.fromkeys(PARKING_KEYS, "it watches a parking bay")
     | dict.fromkeys(("pax", "ble"), "it counts radios that it hears, not people")
     | dict.fromkeys(("angle", "tilt", "inclination", "level", "angle_x"), "it watches a thing, not a room")
 )
@@ -84,6 +98,8 @@ PRESENCE_KEYS: Final = listed(
     is_occupied room_occupied desk_occupied seat_occupied human_detected person_detected people_presence
     """
 )
+STATE_NAMES: Final = ("state", "status", "room_status", "room_state", "desk_status", "desk_state", "desk")
+STATE_WORDS: Final = frozenset({"occupied", "unoccupied", "not occupied", "vacant"})
 _NUMBERED: Final = re.compile(r"presence_\d{1,3}")  # Cayenne LPP: channel 48 gives presence_48
 MOTION_KEYS: Final = listed(
     """
@@ -91,10 +107,6 @@ MOTION_KEYS: Final = listed(
     pir_detected pir_triggered pir_detection pir_motion pir_sensor movement movement_detected motion_sensor
     """
 )
-OWN_MOTION: Final = frozenset(
-    {"motion", "movement", "movement_detected", "motion_detected", "motion_event_state"}
-)
-"""Names that a device with an accelerometer gives to its own motion."""
 WORDS: Final[Mapping[str, int]] = dict.fromkeys(
     (
         "occupied",
@@ -109,6 +121,8 @@ WORDS: Final[Mapping[str, int]] = dict.fromkeys(
         "movement detected",
         "human detected",
         "detected",
+        "busy",
+        "in use",
         "true",
         "on",
         "yes",
@@ -121,6 +135,9 @@ WORDS: Final[Mapping[str, int]] = dict.fromkeys(
         "not occupied",
         "absent",
         "absence",
+        "empty",
+        "free",
+        "not in use",
         "no presence",
         "presence not detected",
         "idle",
@@ -144,24 +161,21 @@ COUNT_KEYS: Final = listed(
     current_people current_people_count current_total people_in_room
     """
 )
-_IN: Final = re.compile(
-    r"(?P<line>line_?\d{1,2}_)?(?P<form>((people|persons|visitors|total|period|count|counter|current)_){0,3})in"
-    r"(?P<after>_total|_count|_period)?"
-)
-"""Names of passages inwards; a lone `in`, with neither a line nor a word that says what of, is none."""
 _LINE: Final = re.compile(r"line_?\d{1,2}(_total|_period)?")
 _REGION: Final = re.compile(r"region_(\d{1,2})")
 _INDOORS: Final = re.compile(r"humi|co2|light|lux|illum|pir|occup|presen|voc|sound")
+_ACCELERATION: Final = re.compile(r"acc(el|eleration|elerometer|elerometry)?(_|$)|[xyz]_?axis|gyro")
 _FAULT: Final = re.compile(r"(pir|motion|occupancy|presence|radar)_?(sensor)?_?(failure|fault|error)")
 Found = tuple[list[Seen], str]
 """What was found, and why something was not taken."""
 
+NESTED: Final = listed("data measurement measurements payload values readings sensors telemetry")
+"""Keys under which decoders put all values together."""
 _STATUS: Final = frozenset({"status", "detection_status"})
 _COUNTERS: Final = frozenset({"flags", "total_counter_a", "total_counter_b"})
 """Keys that count together with others."""
 MAX_KEYS: Final = 400
 MAX_SAMPLES: Final = 1_000
-MAX_TOTAL: Final = 2**48
 
 
 @lru_cache(maxsize=1_024)
@@ -187,7 +201,7 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     samples = decoded if isinstance(decoded, list) else decoded.get("samples")
     if isinstance(decoded, list) or isinstance(samples, list):
         return _samples(samples if isinstance(samples, list) else [], known)
-    lower = {plain(key): key for key in list(decoded)[:MAX_KEYS]}
+    lower = {plain_name(key): key for key in list(decoded)[:MAX_KEYS]}
     why = _elsewhere(decoded, lower)
     if why:
         return Means(refused=why, final=True)
@@ -203,23 +217,23 @@ def object_means(decoded: dict[str, Any] | list[Any], known: About) -> Means:
     if any(one.value for one in faults):
         return Means(besides, "it reports a fault, so what it says of the room is not believed", final=True)
     seen, why = _of_people(decoded, lower, some, known, places)
-    nested = decoded.get("data")
-    if not seen and not why and isinstance(nested, dict) and nested and "data" not in nested:
-        return object_means(nested, known)
+    nested = None if seen or why else _nested(decoded)
+    if nested is not None:
+        inner = object_means(nested, known)
+        return msgspec.structs.replace(inner, seen=(*inner.seen, *besides))
     return Means((*seen, *besides), why if seen or why else _why_nothing(decoded))
+
+
+def _nested(decoded: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The object inside that holds the values, where the outer one says nothing of people."""
+    for key, inner in list(decoded.items())[:MAX_KEYS]:
+        if isinstance(inner, dict) and inner and plain_name(key) in NESTED and NESTED.isdisjoint(inner):
+            return inner
+    return None
 
 
 REGION, PRESENCE, MOTION, COUNT, ENTRIES, FAULT = (1 << place for place in range(6))
 """What a key may bear on: bits, so that a message's keys together say where to look."""
-
-
-_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-
-
-@lru_cache(maxsize=4_096)
-def plain(key: str) -> str:
-    """A key in the form in which the words are listed: `roomPresence`, `Room_Presence`: room_presence."""
-    return _HUMP.sub("_", key[:80]).lower()
 
 
 @lru_cache(maxsize=4_096)
@@ -228,14 +242,25 @@ def _places(name: str) -> int:
 
     Most keys of most messages bear on nothing (temperature, humidity ...), and need no closer look.
     """
+    kind = sure_kind(name)
     return (
         (REGION if _REGION.fullmatch(name) else 0)
-        | (PRESENCE if name in PRESENCE_KEYS or name in _STATUS or _NUMBERED.fullmatch(name) else 0)
-        | (MOTION if name in MOTION_KEYS else 0)
-        | (COUNT if name in COUNT_KEYS or name == "people_total_counts" else 0)
-        | (ENTRIES if name in _COUNTERS or _IN.fullmatch(name) or _LINE.fullmatch(name) else 0)
+        | (PRESENCE if _is_presence(name) or name in _STATUS or name in STATE_NAMES else 0)
+        | (MOTION if _is_motion(name) else 0)
+        | (COUNT if name in COUNT_KEYS or kind == "count" or name == "people_total_counts" else 0)
+        | (ENTRIES if name in _COUNTERS or tells_inwards(name) or _LINE.fullmatch(name) else 0)
         | (FAULT if name == "flags" or _FAULT.fullmatch(name) else 0)
     )
+
+
+@lru_cache(maxsize=4_096)
+def _is_presence(name: str) -> bool:
+    return bool(name in PRESENCE_KEYS or _NUMBERED.fullmatch(name) or sure_kind(name) == "presence")
+
+
+@lru_cache(maxsize=4_096)
+def _is_motion(name: str) -> bool:
+    return name in MOTION_KEYS or sure_kind(name) == "motion"
 
 
 def _of_people(
@@ -275,8 +300,9 @@ def _why_nothing(decoded: Mapping[str, Any]) -> str:
 
 def as_flag(value: object) -> int | None:
     """1 or 0 for a boolean, 0 or 1 (also written as text) or a known word; also as `{"value": ...}`."""
-    if isinstance(value, dict) and value.keys() <= {"value", "unit"} and value.get("unit") in (None, ""):
-        value = value.get("value")
+    if isinstance(value, dict) and value.get("unit") in (None, ""):
+        told = [value[key] for key in ("value", "state", "status") if key in value]
+        value = told[0] if len(told) == 1 and value.keys() <= {"value", "state", "status", "unit"} else None
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float):
@@ -296,7 +322,7 @@ def _presence(
     seen: list[Seen] = []
     why = ""
     for name, key in some.items():
-        if name not in PRESENCE_KEYS and not _NUMBERED.fullmatch(name):
+        if not _is_presence(name):
             continue
         value = decoded[key]
         number, not_so = _presence_value(name, value, decoded, lower, known)
@@ -309,13 +335,25 @@ def _presence(
         number = as_flag(decoded[lower["status"]])
         if number is not None:
             seen.append(Seen("presence", number, lower["status"], "hold"))
+    is_climate = known.thermostat or not THERMOSTAT_KEYS.isdisjoint(lower)
+    if not seen and not why and known.of_people and not is_climate:
+        seen += _plain_state(decoded, lower)
     return _bed_radar(decoded, lower, seen, why)
+
+
+def _plain_state(decoded: Mapping[str, Any], lower: Mapping[str, str]) -> Iterator[Seen]:
+    """A sensor of people may call it just its state; then only words that nothing else uses count."""
+    for name in STATE_NAMES:
+        word = as_word(decoded.get(lower.get(name, ""))).replace("_", " ")
+        if word in STATE_WORDS:
+            yield Seen("presence", WORDS[word], lower[name])
+            return
 
 
 def _presence_value(
     name: str, value: object, decoded: Mapping[str, Any], lower: Mapping[str, str], known: About
 ) -> tuple[int | None, str]:
-    if known.thermostat and name.startswith("occup"):
+    if name.startswith("occup") and (known.thermostat or not THERMOSTAT_KEYS.isdisjoint(lower)):
         return None, "at a thermostat it may be the mode that it heats in"
     if name in {"occupied", "is_occupied"} and not (known.of_people or any("pir" in key for key in lower)):
         return None, "parking bays and bins are occupied too; give the device's vendor and model"
@@ -386,10 +424,11 @@ def _motion(
     seen: list[Seen] = []
     why = ""
     for name, key in some.items():
-        if name not in MOTION_KEYS:
+        if not _is_motion(name):
             continue
         value = decoded[key]
-        if name in OWN_MOTION and not _pirs_motion(lower, known):
+        # A device with an accelerometer gives such a name to its own motion.
+        if "pir" not in name and not _pirs_motion(lower, known):
             why = why or f"{key} may be the device's own; give its vendor and model"
             continue
         if name == "motion" and isinstance(value, int) and not isinstance(value, bool):
@@ -411,6 +450,8 @@ def _motion(
 def _pirs_motion(lower: Mapping[str, str], known: About) -> bool:
     if known.elsys or known.of_people:
         return True
+    if any(_ACCELERATION.match(key) for key in lower):
+        return False
     return any(_INDOORS.search(key) for key in lower)
 
 
@@ -418,8 +459,8 @@ def _count(
     decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], _known: About
 ) -> Found:
     for name, key in some.items():
-        if name in COUNT_KEYS:
-            number = _whole(decoded[key], MAX_PEOPLE)
+        if name in COUNT_KEYS or sure_kind(name) == "count":
+            number = whole(decoded[key], MAX_PEOPLE)
             if number is not None:
                 return [Seen("count", number, key)], ""
     if "people_total_counts" in lower:
@@ -428,45 +469,30 @@ def _count(
 
 
 def _entries(
-    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], _known: About
+    decoded: Mapping[str, Any], lower: Mapping[str, str], some: Mapping[str, str], known: About
 ) -> Found:
     flags = decoded.get("flags")
     if isinstance(flags, dict) and as_flag(flags.get("TPC_STOPPED")) == 1:
         return [], "the counter has stopped"
-    seen = list(_passages(decoded, some))
+    seen = passages(decoded, lower, of_people=known.of_people)
     for name, key in some.items():
         if _LINE.fullmatch(name) and isinstance(decoded[key], dict):
             nested = list(_flat(decoded[key], name, key, 2))
             values = {path: value for _, path, value in nested}
-            seen += _passages(values, {inner: path for inner, path, _ in nested})
+            inner = {name: path for name, path, _ in nested}
+            seen += passages(values, inner, of_people=known.of_people)
     if not seen and {"total_counter_a", "total_counter_b"} <= lower.keys():
         return [], "which of the counters a and b counts inwards is not in the message"
     return seen, ""
-
-
-def _passages(decoded: Mapping[str, Any], some: Mapping[str, str]) -> Iterator[Seen]:
-    """People who went in, by key; a period's are told apart from a total's."""
-    for name, key in some.items():
-        match = _IN.fullmatch(name)
-        if match is None or not (match["line"] or match["form"] or match["after"]):
-            continue
-        number = _whole(decoded[key], MAX_TOTAL)
-        if number is not None:
-            yield Seen("entries", number, key, "period" if "period" in name else "total")
 
 
 def _flat(value: Mapping[str, Any], name: str, key: str, depth: int) -> Iterator[tuple[str, str, Any]]:
     """Nested counters as if they were flat: name, path and value of each."""
     for inner, item in list(value.items())[:MAX_KEYS]:
         if isinstance(item, dict) and depth > 1:
-            yield from _flat(item, f"{name}_{plain(inner)}", f"{key}.{inner}", depth - 1)
+            yield from _flat(item, f"{name}_{plain_name(inner)}", f"{key}.{inner}", depth - 1)
         else:
-            yield f"{name}_{plain(inner)}", f"{key}.{inner}", item
-
-
-def _whole(value: object, most: int) -> int | None:
-    number = as_number(value)
-    return int(number) if number is not None and 0 <= number <= most and number == int(number) else None
+            yield f"{name}_{plain_name(inner)}", f"{key}.{inner}", item
 
 
 # -- the device itself -------------------------------------------------------------------------------------
@@ -487,10 +513,10 @@ def _device(decoded: Mapping[str, Any], lower: Mapping[str, str], known: About) 
             yield from battery(decoded[lower[name]], lower[name])
             break
     else:
-        value = decoded.get("battery")
+        value = decoded.get(lower.get("battery", ""))
         # A battery of 3.6 or 36 is a voltage at some makers; Milesight's is a percentage throughout.
         if type(value) is int and (value > 40 or (known.milesight and value > 5)):  # noqa: PLR2004 - see above
-            yield from battery(value, "battery")
+            yield from battery(value, lower["battery"])
     for name in ("tamper", "tamper_status", "disassembled_alarm"):
         if name in lower and (number := as_flag(decoded[lower[name]])) is not None:
             yield Seen("tamper", number, lower[name])

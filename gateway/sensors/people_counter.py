@@ -12,14 +12,16 @@ Sources: the vendors' own documents of their HTTP and MQTT push.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.sensors.availability import availability_routes
 from gateway.sensors.base import PayloadError, Route, SensorSource, check_topic, shown
 from gateway.sensors.described import DEVICE_OPTIONS, decode_with, device_in
-from gateway.sensors.understood import Description, Device, How, Kind, Property, Reader, Seen, Understood
-from gateway.sensors.values import MAX_PEOPLE, as_instant, as_json, as_number
+from gateway.sensors.passages import MAX_TOTAL, passages, tells_outwards, whole
+from gateway.sensors.understood import Description, Device, Kind, Property, Reader, Seen, Understood
+from gateway.sensors.values import MAX_PEOPLE, as_instant, as_json
+from gateway.sensors.vocabulary import plain_name, sure_kind
 
 NOW_KEYS: Final = (
     "current_total",
@@ -30,15 +32,10 @@ NOW_KEYS: Final = (
     "current_people",
     "number_of_people",
 )
-_IN: Final = re.compile(
-    r"(?:(?P<line>line_?\d{1,2})_)?(?:people_|persons_|visitors_)?(?:(?P<form>total|period|count|counter|current)_)?"
-    r"in(?:_(?P<after>total|count|period))?"
-)
-_OUT: Final = re.compile(
-    r"(?:line_?\d{1,2}_)?(?:people_|persons_|visitors_)?(?:(?:total|period|count|counter|current)_)?"
-    r"out(?:_(?:total|count|period))?"
-)
-MAX_TOTAL: Final = 2**48
+_OF_A_PERIOD: Final = re.compile(r"period|trigger|event|interval|since_last")
+"""In the name of a list of lines: what its lines counted is of a period."""
+MAX_DEPTH: Final = 4
+MAX_ITEMS: Final = 200
 
 
 class PeopleCounter:
@@ -93,9 +90,9 @@ def _registers(device: Device) -> dict[str, Kind]:
 
 
 def _counter(message: Mapping[str, Any]) -> Understood:
-    lower = {key.lower(): key for key in list(message)[:400]}
+    lower = {plain_name(key): key for key in list(message)[:400]}
     seen: list[Seen] = []
-    for name in NOW_KEYS:
+    for name in (*NOW_KEYS, *(name for name in lower if sure_kind(name) == "count")):
         if name in lower:
             number = whole(message[lower[name]], MAX_PEOPLE)
             if number is None:
@@ -103,27 +100,34 @@ def _counter(message: Mapping[str, Any]) -> Understood:
                 return Understood(refused=f"{found}: no number of people (it may have drifted)")
             seen.append(Seen("count", number, lower[name]))
             break
-    seen += passages(message, lower)
+    seen += passages(message, lower) or _nested(message, "", MAX_DEPTH)
     why = "" if seen else "nothing in the message is a number of people in the room or of people who went in"
     return Understood(tuple(seen), why, made_at=_made_at(message, lower))
 
 
-def passages(message: Mapping[str, Any], lower: Mapping[str, str]) -> Iterator[Seen]:
-    """People who went in, where the counter tells in from out."""
-    tells_out = any(_OUT.fullmatch(name) for name in lower)
-    for name, key in lower.items():
-        match = _IN.fullmatch(name)
-        number = whole(message[key], MAX_TOTAL) if match and (tells_out or name != "in") else None
-        if match and number is not None:
-            form = match["form"] or match["after"]
-            how: How = "period" if form == "period" else "total"
-            yield Seen("entries", number, key, how)
+def _nested(message: Mapping[str, Any], path: str, depth: int) -> list[Seen]:
+    """Passages of lines in lists and objects: `{"line_periodic_data": [{"line": 1, "in": 3, "out": 2}]}`."""
+    found: list[Seen] = []
+    for key, item in list(message.items())[:MAX_ITEMS]:
+        inner = f"{path}{key[:80]}"
+        items = item[:MAX_ITEMS] if isinstance(item, list) else [item]
+        for place, one in enumerate(items):
+            if isinstance(one, dict):
+                where = f"{inner}[{place}]." if isinstance(item, list) else f"{inner}."
+                found += _line(one, where) or (_nested(one, where, depth - 1) if depth > 1 else [])
+    return found
 
 
-def whole(value: object, most: int) -> int | None:
-    """A whole number from 0 to `most`."""
-    number = as_number(value)
-    return int(number) if number is not None and 0 <= number <= most and number == int(number) else None
+def _line(line: Mapping[str, Any], path: str) -> list[Seen]:
+    """What one line of a list counted; only where it tells in from out."""
+    lower = {plain_name(key): key for key in list(line)[:MAX_ITEMS]}
+    if not any(tells_outwards(name) for name in lower):
+        return []
+    of_a_period = bool(_OF_A_PERIOD.search(path))
+    return [
+        Seen("entries", one.value, f"{path}{one.property}", "period" if of_a_period else one.how)
+        for one in passages(line, lower)
+    ]
 
 
 def _made_at(message: Mapping[str, Any], lower: Mapping[str, str]) -> int | None:

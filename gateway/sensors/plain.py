@@ -25,7 +25,7 @@ from gateway.sensors.base import (
 )
 from gateway.sensors.understood import Description, Device, Kind, Property, Reader, Seen, Understood
 from gateway.sensors.values import BLANKS, Words, as_main, utf8, words
-from gateway.sensors.vocabulary import plain_kind
+from gateway.sensors.vocabulary import other_than_room, plain_kind, spaced
 
 
 class Plain:
@@ -53,6 +53,9 @@ class Plain:
 
         def reader(topic: str | None, payload: bytes) -> Understood:
             kind, name = senses or _kind_by_topic(topic), (topic or "value").rsplit("/", 1)[-1]
+            elsewhere = "" if senses is not None else other_than_room(spaced(topic or ""))
+            if elsewhere:
+                return Understood(refused=elsewhere)
             if kind is None:
                 why = "neither the topic nor the device says what the value means; say what it senses"
                 return Understood(refused=why)

@@ -27,6 +27,7 @@ from gateway.sensors.understood import (
     text_of,
 )
 from gateway.sensors.values import BLANKS, as_json, utf8
+from gateway.sensors.vocabulary import other_by_keys, plain_name
 
 _SWITCH: Final = re.compile(r"switch\d{0,2}")
 _PIR_NAME: Final = re.compile(r"(^|[^a-z])(pir|motion)|pir\d*$|(^|[^a-z])pir[a-z]+")
@@ -177,6 +178,8 @@ def _switch(
     if kind is None:
         whys.append(f"{key} may be a PIR or a wall switch; say which in the device")
         return
+    if isinstance(value, dict):  # detached from the relay (SetOption114): {"Switch1": {"Action": "ON"}}
+        value = value.get("Action")
     number = ON_OFF.get(value) if isinstance(value, str) else None
     if number is None:
         whys.append(f"{key} is {shown(value)}: neither ON nor OFF")
@@ -218,7 +221,10 @@ def _bridged(value: object, seen: list[Seen], whys: list[str]) -> None:
     if not isinstance(device, dict):
         return
     occupancy = device.get("Occupancy")
-    if type(occupancy) is int and occupancy in {0, 1}:
+    why = other_by_keys({plain_name(key) for key in list(device)[:200]})
+    if why:
+        whys.append(why)
+    elif type(occupancy) is int and occupancy in {0, 1}:
         seen.append(Seen("motion", occupancy, "Occupancy", "hold"))
     seen += battery(device.get("BatteryPercentage"), "BatteryPercentage")
     seen += link(device.get("LinkQuality"), "LinkQuality")

@@ -1,55 +1,25 @@
 """The common part of Home Assistant's value templates, read by a parser of its own: no code is ever run.
 
-Understood are texts with `{{ expression }}` and `{% if %} ... {% elif %} ... {% else %} ... {% endif %}`; in
-expressions `value`, `value_json` with `.key`, `['key']` and `[0]`, texts, numbers, true, false, none,
-comparisons, `in`, `and`, `or`, `not`, `a if b else c`, and a few filters. Anything else is refused
-when the template is read, so a device with an odd template is refused and never misread.
+Understood are texts with `{{ expression }}`, `{% if %} ... {% elif %} ... {% else %} ... {% endif %}` and
+`{% set name = expression %}`; in expressions `value`, `value_json` with `.key`, `['key']`, `.get('key')` and
+`[0]`, texts, numbers, lists, objects, true, false, none, comparisons, `in`, `and`, `or`, `not`,
+`a if b else c`, `iif`, and a few tests, filters and methods of texts. Anything else is refused when the
+template is read, so a device with an odd template is refused and never misread.
 Source of the forms: Home Assistant's documentation of MQTT templates; Jinja's rules for precedence.
 """
 
-import json
-import math
 import re
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.sensors.errors import OptionError, PayloadError, shown
+from gateway.sensors.expressions import MAX_DEPTH, RESERVED, Expression, Node, Scope, constant, written
 from gateway.sensors.values import as_json
 
 MAX_TEMPLATE_CHARACTERS: Final = 2_000
-MAX_DEPTH: Final = 24
-MAX_TEXT: Final = 4_096
-"""A rendered value is not longer than this."""
-
-Scope = dict[str, Any]
-Node = Callable[[Scope], Any]
-
-
-class _Undefined:
-    """What is at a key that is not there: false, empty, and equal to nothing but itself."""
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __str__(self) -> str:
-        return ""
-
-
-UNDEFINED: Final = _Undefined()
 
 _PART: Final = re.compile(r"\{\{-?(.*?)-?\}\}|\{%-?(.*?)-?%\}|\{#.*?#\}", re.DOTALL)
-_TOKEN: Final = re.compile(
-    r"""\s*(?:(?P<number>\d+\.\d+|\d+)|(?P<text>'[^'\\]*'|"[^"\\]*")|(?P<name>[A-Za-z_]\w*)"""
-    r"""|(?P<sign>==|!=|<=|>=|[<>()\[\].,|+\-*]))"""
-)
-_CONSTANTS: Final[Mapping[str, Any]] = {
-    "true": True,
-    "True": True,
-    "false": False,
-    "False": False,
-    "none": None,
-    "None": None,
-}
+_KEY: Final = r"""value_json(?:\.get\(\s*['"]([^'"]+)['"]|\.(?!get\()(\w+)|\[['"]([^'"]+)['"]\])"""
+_SET: Final = re.compile(r"set\s+([A-Za-z_]\w*)\s*=(?!=)(.*)", re.DOTALL)
 
 
 class Template:
@@ -61,14 +31,14 @@ class Template:
             raise OptionError("the template is too long to be understood")
         parts = _split(text)
         try:
-            self._node, rest = _block(parts, 0, depth=0)
+            self._node, rest = _block(parts, 0, 0, set())
         except RecursionError:
             raise OptionError(f"the template {shown(text)} is too deep to be understood") from None
         if rest != len(parts):
             raise OptionError(f"the template {shown(text)} has an end without a beginning")
         self.needs_json = "value_json" in text
-        names = re.findall(r"value_json(?:\.(\w+)|\[['\"]([^'\"]+)['\"]\])", text)
-        self.keys = tuple(dict.fromkeys(one or other for one, other in names))
+        names = re.findall(_KEY, text)
+        self.keys = tuple(dict.fromkeys("".join(one) for one in names))
         """The keys of the message that it looks at."""
 
     def render(self, payload: bytes, text: str) -> str:
@@ -86,17 +56,6 @@ class Template:
         except (TypeError, ValueError, KeyError, IndexError, OverflowError, RecursionError):
             raise PayloadError(f"the template has no value for {shown(payload)}") from None
         return "" if scope["missing"] and not scope["found"] else rendered
-
-
-def written(value: Any) -> str:
-    """A value as a template writes it: True, False and None in Python's words."""
-    if isinstance(value, str):
-        return value[:MAX_TEXT]
-    if isinstance(value, list | dict):
-        return json.dumps(value)[:MAX_TEXT]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**30:
-        raise ValueError
-    return str(value)
 
 
 def _split(text: str) -> list[tuple[str, str]]:
@@ -117,22 +76,29 @@ def _split(text: str) -> list[tuple[str, str]]:
     return parts
 
 
-def _block(parts: list[tuple[str, str]], place: int, depth: int) -> tuple[Node, int]:
-    """What stands up to the end, or up to an elif, else or endif that belongs to somebody else."""
+def _block(parts: list[tuple[str, str]], place: int, depth: int, names: set[str]) -> tuple[Node, int]:
+    """What stands up to the end, or up to an elif, else or endif that belongs to somebody else.
+
+    `names`: what was set so far.
+    """
     if depth > MAX_DEPTH:
         raise OptionError("the template is too deep to be understood")
     nodes: list[Node] = []
     while place < len(parts):
         kind, text = parts[place]
         if kind == "literal":
-            nodes.append(_constant(text))
+            nodes.append(constant(text))
             place += 1
         elif kind == "expression":
-            nodes.append(Expression(text).node)
+            nodes.append(Expression(text, names).node)
             place += 1
         elif text.startswith(("if ", "if(")):
-            node, place = _if(parts, place, depth)
+            node, place = _if(parts, place, depth, names)
             nodes.append(node)
+        elif (match := _SET.fullmatch(text)) and match[1] not in RESERVED:
+            nodes.append(_assignment(match[1], Expression(match[2], names).node))
+            names.add(match[1])
+            place += 1
         elif text in {"else", "endif"} or text.startswith("elif"):
             break
         else:
@@ -142,291 +108,27 @@ def _block(parts: list[tuple[str, str]], place: int, depth: int) -> tuple[Node, 
     return (lambda scope: "".join(written(node(scope)) for node in nodes)), place
 
 
-def _if(parts: list[tuple[str, str]], place: int, depth: int) -> tuple[Node, int]:
+def _assignment(name: str, node: Node) -> Node:
+    def assign(scope: Scope) -> str:
+        scope["set " + name] = node(scope)
+        return ""
+
+    return assign
+
+
+def _if(parts: list[tuple[str, str]], place: int, depth: int, names: set[str]) -> tuple[Node, int]:
     text = parts[place][1]
-    condition = Expression(text.removeprefix("elif").removeprefix("if")).node
-    then, place = _block(parts, place + 1, depth + 1)
-    otherwise: Node = _constant("")
+    condition = Expression(text.removeprefix("elif").removeprefix("if"), names).node
+    then, place = _block(parts, place + 1, depth + 1, names)
+    otherwise: Node = constant("")
     if place >= len(parts):
         raise OptionError("the template has an if without an endif")
     word = parts[place][1]
     if word.startswith("elif"):
-        otherwise, place = _if(parts, place, depth + 1)
+        otherwise, place = _if(parts, place, depth + 1, names)
         return (lambda scope: then(scope) if condition(scope) else otherwise(scope)), place
     if word == "else":
-        otherwise, place = _block(parts, place + 1, depth + 1)
+        otherwise, place = _block(parts, place + 1, depth + 1, names)
         if place >= len(parts) or parts[place][1] != "endif":
             raise OptionError("the template has an if without an endif")
     return (lambda scope: then(scope) if condition(scope) else otherwise(scope)), place + 1
-
-
-def _constant(value: Any) -> Node:
-    return lambda _scope: value
-
-
-class Expression:
-    """A recursive descent over one expression; `node` evaluates it."""
-
-    def __init__(self, text: str) -> None:
-        """Raises OptionError."""
-        self._source = text
-        self._tokens: list[tuple[str, str]] = []
-        position, end = 0, len(text.rstrip())
-        while position < end:
-            match = _TOKEN.match(text, position)
-            if match is None:
-                raise self._odd(text[position:])
-            self._tokens.append((str(match.lastgroup), match[str(match.lastgroup)]))
-            position = match.end()
-        self._place = 0
-        self._depth = 0
-        self.node = self._choice()
-        if self._place != len(self._tokens):
-            raise self._odd(self._tokens[self._place][1])
-
-    def _odd(self, what: str) -> OptionError:
-        return OptionError(f"the template's {shown(self._source.strip())} is not understood at {shown(what)}")
-
-    def _peek(self) -> str:
-        return self._tokens[self._place][1] if self._place < len(self._tokens) else ""
-
-    def _take(self, *texts: str) -> str:
-        """The next token if it is one of these; empty otherwise."""
-        if self._place < len(self._tokens):
-            kind, text = self._tokens[self._place]
-            if kind != "text" and text in texts:
-                self._place += 1
-                return text
-        return ""
-
-    def _expect(self, text: str) -> None:
-        if not self._take(text):
-            raise self._odd(self._peek())
-
-    def _choice(self) -> Node:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise self._odd("its depth")
-        then = self._or()
-        if self._take("if"):
-            condition = self._or()
-            otherwise = self._choice() if self._take("else") else _constant(UNDEFINED)
-            self._depth -= 1
-            return lambda scope: then(scope) if condition(scope) else otherwise(scope)
-        self._depth -= 1
-        return then
-
-    def _or(self) -> Node:
-        node = self._and()
-        while self._take("or"):
-            node = _either(node, self._and())
-        return node
-
-    def _and(self) -> Node:
-        node = self._not()
-        while self._take("and"):
-            node = _both(node, self._not())
-        return node
-
-    def _not(self) -> Node:
-        if self._take("not"):
-            node = self._not()
-            return lambda scope: not node(scope)
-        return self._compared()
-
-    def _compared(self) -> Node:
-        left = self._signed()
-        if self._take("is"):
-            wanted = not self._take("not")
-            if not self._take("defined"):
-                raise self._odd(self._peek())
-            return lambda scope: (left(scope) is not UNDEFINED) is wanted
-        negated = bool(self._take("not"))
-        sign = self._take("in") if negated else self._take("==", "!=", "<", ">", "<=", ">=", "in")
-        if negated and not sign:
-            raise self._odd(self._peek())
-        if not sign:
-            return left
-        return _comparison(sign, left, self._signed(), negated=negated)
-
-    def _signed(self) -> Node:
-        if self._take("-"):
-            node = self._filtered()
-            return lambda scope: -_number(node(scope))
-        return self._filtered()
-
-    def _filtered(self) -> Node:
-        node = self._reached()
-        while self._take("|"):
-            if self._place >= len(self._tokens) or self._tokens[self._place][0] != "name":
-                raise self._odd(self._peek())
-            name = self._tokens[self._place][1]
-            self._place += 1
-            node = self._filter(name, node)
-        return node
-
-    def _filter(self, name: str, node: Node) -> Node:
-        arguments: list[Node] = []
-        if self._take("("):
-            while not self._take(")"):
-                arguments.append(self._choice())
-                if not self._take(",") and self._peek() != ")":
-                    raise self._odd(self._peek())
-        if name in {"default", "d"} and len(arguments) in {1, 2}:
-            other = arguments[0]
-            return lambda scope: other(scope) if (found := node(scope)) is UNDEFINED else found
-        if name in {"int", "float"} and len(arguments) <= 1:
-            fallback = arguments[0] if arguments else None
-            return lambda scope: _converted(name, node(scope), fallback, scope)
-        simple = _FILTERS.get(name)
-        if simple is None or arguments:
-            raise self._odd(name)
-        return lambda scope: simple(node(scope))
-
-    def _reached(self) -> Node:
-        node = self._atom()
-        reaches = False
-        while sign := self._take(".", "["):
-            if sign == ".":
-                if self._place >= len(self._tokens) or self._tokens[self._place][0] not in {"name", "number"}:
-                    raise self._odd(self._peek())
-                key: Node = _constant(self._tokens[self._place][1])
-                self._place += 1
-                if self._peek() == "(":
-                    raise self._odd("(")
-            else:
-                key = self._choice()
-                self._expect("]")
-            node = _reach(node, key)
-            reaches = True
-        return _noted(node) if reaches else node
-
-    def _atom(self) -> Node:
-        if self._take("("):
-            node = self._choice()
-            self._expect(")")
-            return node
-        if self._take("["):
-            items: list[Node] = []
-            while not self._take("]"):
-                items.append(self._choice())
-                if not self._take(",") and self._peek() != "]":
-                    raise self._odd(self._peek())
-            return lambda scope: [item(scope) for item in items]
-        if self._place >= len(self._tokens):
-            raise self._odd("its end")
-        kind, text = self._tokens[self._place]
-        self._place += 1
-        if kind == "number":
-            return _constant(float(text) if "." in text else int(text[:30]))
-        if kind == "text":
-            return _constant(text[1:-1])
-        if kind == "name" and text in _CONSTANTS:
-            return _constant(_CONSTANTS[text])
-        if kind == "name" and text in {"value", "value_json"}:
-            return lambda scope: scope[text]
-        raise self._odd(text)
-
-
-def _either(left: Node, right: Node) -> Node:
-    return lambda scope: left(scope) or right(scope)
-
-
-def _both(left: Node, right: Node) -> Node:
-    return lambda scope: left(scope) and right(scope)
-
-
-def _comparison(sign: str, left: Node, right: Node, *, negated: bool) -> Node:
-    if sign == "in":
-        return lambda scope: _holds(right(scope), left(scope)) is not negated
-    if sign in {"==", "!="}:
-        return lambda scope: (left(scope) == right(scope)) is (sign == "==")
-    # `sign` is one of the four that are left; None and texts are not compared with numbers.
-    return lambda scope: _ordered(sign, left(scope), right(scope))
-
-
-def _ordered(sign: str, left: Any, right: Any) -> bool:
-    if not (isinstance(left, str) and isinstance(right, str)):
-        left, right = _number(left), _number(right)
-    if sign in {"<", ">="}:
-        return bool(left < right) is (sign == "<")
-    return bool(left > right) is (sign == ">")
-
-
-def _holds(container: Any, value: Any) -> bool:
-    if isinstance(container, str):
-        return isinstance(value, str) and value in container
-    if isinstance(container, list | dict):
-        return value in container
-    raise TypeError
-
-
-def _number(value: Any) -> int | float:
-    if isinstance(value, int | float) and math.isfinite(value):
-        return value
-    raise TypeError
-
-
-def _reach(node: Node, key: Node) -> Node:
-    def reach(scope: Scope) -> Any:
-        container, wanted = node(scope), key(scope)
-        if isinstance(container, dict):
-            return container.get(wanted, UNDEFINED) if isinstance(wanted, str) else UNDEFINED
-        if isinstance(container, list):
-            index = int(wanted) if isinstance(wanted, int) or str(wanted).isdecimal() else -1
-            return container[index] if 0 <= index < len(container) else UNDEFINED
-        return UNDEFINED
-
-    return reach
-
-
-def _noted(node: Node) -> Node:
-    """The same, noting in the scope whether anything was there."""
-
-    def noted(scope: Scope) -> Any:
-        value = node(scope)
-        scope["missing" if value is UNDEFINED or value is None else "found"] += 1
-        return value
-
-    return noted
-
-
-def _converted(name: str, value: Any, fallback: Node | None, scope: Scope) -> Any:
-    """As Home Assistant's filters do; without a fallback what is no number has no value."""
-    try:
-        if isinstance(value, str) and (len(value) > 32 or not value.isascii() or "_" in value):  # noqa: PLR2004 - see MAX_NUMBER_CHARACTERS
-            raise ValueError  # noqa: TRY301 - one way out for all that is no number
-        number = float(value)
-        if not math.isfinite(number):
-            raise ValueError  # noqa: TRY301 - as above
-    except (TypeError, ValueError):
-        if fallback is None:
-            raise
-        return fallback(scope)
-    return int(number) if name == "int" else number
-
-
-def _boolean(value: Any) -> Any:
-    if isinstance(value, bool):
-        return value
-    word = str(value).strip().lower()
-    if word in {"true", "on", "yes", "1", "enable", "enabled"}:
-        return True
-    if word in {"false", "off", "no", "0", "disable", "disabled"}:
-        return False
-    raise ValueError
-
-
-_FILTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "lower": lambda value: written(value).lower(),
-    "upper": lambda value: written(value).upper(),
-    "trim": lambda value: written(value).strip(),
-    "string": written,
-    "bool": _boolean,
-    "length": len,
-    "count": len,
-    "round": lambda value: round(_number(value)),
-    "tojson": lambda value: json.dumps(value, separators=(",", ":")),
-    "to_json": lambda value: json.dumps(value, separators=(",", ":")),
-    "is_defined": lambda value: value,
-}

@@ -62,7 +62,7 @@ from gateway.sensors.values import (
     utf8,
     words,
 )
-from gateway.sensors.vocabulary import THERMOSTAT_KEYS
+from gateway.sensors.vocabulary import other_by_keys
 
 BESIDES: Final = ("battery", "linkquality", "tamper", "last_seen")
 """What is read besides the main property."""
@@ -358,8 +358,9 @@ def _bare_reader(why_not: str, device: Device | None) -> Reader:
 
 
 def _why_not_bare(message: dict[str, Any], *, known: bool) -> str:
-    if not message.keys().isdisjoint(THERMOSTAT_KEYS):
-        return "it looks like a thermostat, whose occupancy may be a mode; give the device's exposes"
+    why = other_by_keys(set(message))
+    if why:
+        return f"{why}; give the device's exposes"
     if not message.keys().isdisjoint(KEYPADS_KEYS):
         return "it looks like a keypad, tag or contact; give the device's exposes"
     if not known and "presence" in message and "battery" in message and message.keys() <= TAGS_KEYS:

@@ -21,6 +21,7 @@ from gateway.sensors.vocabulary import (
     senses_motion_only,
     senses_presence,
     sounds_like_people,
+    sure_kind,
 )
 
 NOTHING_FOUND: Final = "none of its properties tells of people"
@@ -68,6 +69,15 @@ SOMEBODY: Final = listed(
     moving_target static_target still_target stationary_target
     """
 )
+SIGNS: Final = listed(
+    """
+    presence present occupied somebody someone person human people moving movement motion static
+    stationary still breath breathing large medium small huge gigantic micro tiny sitting seated sleeping
+    """
+)
+DENIED: Final = listed(
+    "no non not none without un never off stop stopped end left leave lost fault error disabled"
+)
 MOTION_WORDS: Final = frozenset({"motion_state", "movement", "sensor_status"})
 STILL: Final = listed(
     """
@@ -93,11 +103,15 @@ _PART: Final = re.compile(
 _ROOM: Final = re.compile(r"radar|wave|human|motion|pir|occupan|room|ghz|microwave")
 
 
+Typed = tuple[type, object]
+"""A published value, told apart by its type: true is not 1."""
+
+
 class Exposed(msgspec.Struct, frozen=True):
     """One property to read, with its values for on and off."""
 
     meaning: Property
-    values: Mapping[object, int] | None
+    values: Mapping[Typed, int] | None
     """From the published value to 1 or 0; None: the number itself."""
     whole: bool = True
     """It tells of all that the device sees, or of an endpoint; not of a part such as a zone."""
@@ -234,9 +248,9 @@ def _published(feature: Mapping[str, Any]) -> bool:
 
 def _flag(feature: Mapping[str, Any], name: str, key: str, words: str) -> Exposed | None:
     part = _PART.fullmatch(name)
-    kind = FLAGS.get(name) or (FLAGS[part["base"]] if part else None)
+    kind = FLAGS.get(name) or (FLAGS[part["base"]] if part else sure_kind(name))
     on, off = feature.get("value_on"), feature.get("value_off")
-    if kind is None or feature.get("type") != "binary" or not _published(feature):
+    if kind not in {"motion", "presence"} or feature.get("type") != "binary" or not _published(feature):
         return None
     if not isinstance(on, str | bool | int) or not isinstance(off, str | bool | int) or on == off:
         return None
@@ -253,7 +267,7 @@ def _flag(feature: Mapping[str, Any], name: str, key: str, words: str) -> Expose
     return Exposed(Property(key, kind, how, why), {_typed(on): 1, _typed(off): 0}, whole=part is None)
 
 
-def _typed(value: object) -> object:
+def _typed(value: object) -> Typed:
     """A key that tells true from 1."""
     return (type(value), value)
 
@@ -263,36 +277,47 @@ def word_form(value: str) -> str:
     return value.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
-def state_values(words: object) -> dict[object, int] | None:
+def _tells_somebody(form: str) -> bool:
+    """A word that is in no list, and of which one part says that somebody is there or moves."""
+    parts = set(form.split("_"))
+    return bool(parts & SIGNS) and not parts & DENIED
+
+
+def state_values(words: object, *, of_people: bool = False) -> dict[Typed, int] | None:
     """From the words of an enumeration to 1 and 0; None unless it tells nobody from somebody.
 
-    Words that tell neither ("disabled", "far") are left out: they are refused when they come.
+    Words that tell neither ("disabled", "far") are left out: they are refused when they come. `of_people`:
+    its name is about people and nothing else, so that words of no list count by their parts.
     """
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         return None
-    table: dict[object, int] = {}
+    table: dict[Typed, int] = {}
     for word in words:
         form = word_form(word)
         if form in NOBODY:
             table[_typed(word)] = 0
-        elif form in SOMEBODY:
+        elif form in SOMEBODY or (of_people and _tells_somebody(form)):
             table[_typed(word)] = 1
     return table if set(table.values()) == {0, 1} else None
 
 
 def _state(feature: Mapping[str, Any], name: str, key: str) -> Exposed | None:
-    if name not in STATE_WORDS or feature.get("type") != "enum" or not _published(feature):
+    if feature.get("type") != "enum" or not _published(feature):
         return None
-    table = state_values(feature.get("values"))
+    sure = sure_kind(name)
+    if name not in STATE_WORDS and sure not in {"motion", "presence"}:
+        return None
+    table = state_values(feature.get("values"), of_people=sure is not None)
     if table is None:
         return None
-    if name in MOTION_WORDS and not any(word_form(str(word[1])) in STILL for word in table):  # type: ignore[index] # typed keys
+    of_motion = name in MOTION_WORDS or (sure == "motion" and name not in STATE_WORDS)
+    if of_motion and not any(word_form(str(word)) in STILL for _, word in table):
         return Exposed(Property(key, "motion", "state", "its words tell motion from none"), table)
     return Exposed(Property(key, "presence", "state", "its words tell nobody from somebody"), table)
 
 
 def _people(feature: Mapping[str, Any], name: str) -> Exposed | None:
-    if name not in COUNTS or feature.get("type") != "numeric":
+    if feature.get("type") != "numeric" or not (name in COUNTS or sure_kind(name) == "count"):
         return None
     unit = feature.get("unit")
     if unit not in (None, "", "people", "persons"):

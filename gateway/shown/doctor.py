@@ -1,13 +1,10 @@
 """What a doctor finds, on the screen: one line for each step, and beneath it what to do."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from gateway.doctor.finding import Finding, Verdict
@@ -74,19 +71,3 @@ class Painter:
 
     def _beneath(self, words: str) -> None:
         self._console.print(Padding(text(words, QUIET), (0, 0, 0, INDENT), expand=False))
-
-
-@contextmanager
-def progress_bar(words: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error while it takes long; call what it gives with (done, of)."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not (shown and console.is_terminal)
-    ) as bar:
-        task = bar.add_task(words, total=None, visible=False)
-
-        def advance(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of, visible=of > 1)
-
-        yield advance

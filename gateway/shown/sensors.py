@@ -70,13 +70,16 @@ def _heard(console: Console, told: Json) -> None:
         seems = f"{one['senses']}, {one['role']}"
         about = f"{seems} ({one['about']})" if one["about"] else f"{seems} ({one['family']})"
         at = _moment(one["last_heard"]) if one["last_heard"] else "not yet"
+        if one.get("heartbeat_ms"):
+            at += f", each {format_duration(one['heartbeat_ms'])}"
         table.add_row(
             text(one["id"]), text(about), battery, at, text(one["room"] or DASH), text(one["topic"], QUIET)
         )
     console.print(table)
     console.print(
         text(
-            "Give one to a room: occupancy-gateway sensors assign SENSOR ROOM; or: sensors ignore SENSOR",
+            "Give one to a room: occupancy-gateway sensors assign SENSOR ROOM; or: sensors ignore SENSOR. "
+            "Where it says how often it speaks, say so: --heartbeat 1m",
             QUIET,
         )
     )

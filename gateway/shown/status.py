@@ -159,6 +159,8 @@ def _record(room: Json) -> str:
         parts.append(bar)
     if wrong:
         parts.append(f"{wrong} release{'' if wrong == 1 else 's'} reported as wrong")
+    if record["judged"]:
+        parts.append(f"`shadow-record --room {room['room']}` tells how each of them went")
     return "; ".join(parts)
 
 

@@ -19,6 +19,7 @@ from simulators.exchange.identity import Identity
 from simulators.exchange.ids import guid
 from simulators.exchange.mailbox import MailboxState, Processing
 from simulators.exchange.places import RoomDetails
+from simulators.exchange.times import graph_stamp_ms
 from simulators.exchange.wire import Answer, Request
 
 Json = dict[str, Any]
@@ -132,7 +133,7 @@ class Control:
             "routes": HELP,
             "presets": {name: msgspec.to_builtins(fault) for name, fault in PRESETS.items()},
             "variants": msgspec.to_builtins(self._graph.mailboxes.variants),
-            "now": self._graph.mailboxes.now(),
+            "now": graph_stamp_ms(self._graph.mailboxes.now()),
         }
 
     # Faults
@@ -258,7 +259,7 @@ class Control:
             raise InvalidRequest("Time does not run backwards.")
         self._advance(by_ms)
         self._graph.mailboxes.settle()
-        return {"now": self._graph.mailboxes.now()}
+        return {"now": graph_stamp_ms(self._graph.mailboxes.now())}
 
 
 def _changed(before: msgspec.Struct, changes: Json, kind: type) -> Any:

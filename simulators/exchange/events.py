@@ -41,9 +41,11 @@ _ORDERS: Final[dict[str, Callable[[CalendarItem], Any]]] = {
     "isallday": lambda item: (item.all_day, item.id),
 }
 _FILTERABLE: Final = (SELECTABLE - {"attendees", "body", "bodyPreview", "locations", "recurrence"}) | {
-    "singleValueExtendedProperties"
+    "singleValueExtendedProperties",
+    "extensions",
+    "Extensions",
 }
-"""Exchange cannot filter by lists of objects other than extended properties, nor by bodies."""
+"""Exchange cannot filter by lists of objects other than what was added to an event, nor by bodies."""
 
 _EXPANDABLE: Final = frozenset(
     {
@@ -148,10 +150,11 @@ class Events:
         return shown
 
     def _expanded(self, call: MailboxCall, item: CalendarItem, expansion: Expansion) -> Json:
+        # Either name of an open extension will do (opentypeextension-get).
         name, found = expansion.name, _related(call, item, expansion)
         if expansion.filter and isinstance(found, list):
             keep = parse_filter(expansion.filter, frozenset({"id", "value", "extensionName"}), name)
-            found = [one for one in found if keep(one)]
+            found = [one for one in found if keep(one) or keep({**one, "id": one.get("extensionName")})]
         if not found and name == "singleValueExtendedProperties":
             return {}  # left out where there is none
         return {name: found}
@@ -326,10 +329,14 @@ def _found(call: MailboxCall) -> list[CalendarItem]:
 
 
 def _filtered(item: CalendarItem, *, immutable: bool) -> Json:
-    """What `$filter` sees: times in UTC, and the extended properties."""
+    """What `$filter` sees: times in UTC, extended properties, and open extensions by either name."""
+    extensions = _extensions_of(item)
+    extensions += [{**one, "id": one["extensionName"]} for one in extensions]
     return {
         **render(item, "UTC", immutable=immutable),
         "singleValueExtendedProperties": _extended(item),
+        "extensions": extensions,
+        "Extensions": extensions,
     }
 
 

@@ -231,6 +231,7 @@ def _expand(text: str) -> tuple[Expansion, ...]:
             options[key.removeprefix("$").lower()] = value
         if not set(options) <= {"filter", "select"}:
             raise InvalidRequest("This option is not supported within $expand.", "RequestBroker--ParseUri")
+        name = "extensions" if name == "Extensions" else name  # as Microsoft's own examples write it
         found.append(Expansion(name, options.get("filter", ""), _names(options.get("select", ""))))
     return tuple(found)
 

@@ -18,6 +18,7 @@ from gateway.clock import SystemClock
 from gateway.core.units import Duration, Instant
 from simulators.exchange import ExchangeSimulator
 from simulators.exchange.day import fill_day, furnish, room_addresses
+from simulators.exchange.times import graph_stamp_ms
 from simulators.exchange.variants import Variants
 
 _LAST_PORT: Final = 65_535
@@ -34,8 +35,8 @@ class Connection(msgspec.Struct, frozen=True):
     client_id: str
     client_secret: str
     ca_file: str
-    now: Instant
-    """The simulated time when it was made, in ms since 1970 UTC."""
+    now: str
+    """The simulated time when it was made, as ISO 8601 in UTC, such as 2026-09-22T07:30:00.000Z."""
 
 
 class _Server(uvicorn.Server):
@@ -83,7 +84,7 @@ async def serving(
                 client_id=identity.client_id,
                 client_secret=identity.client_secret,
                 ca_file=str(ca_file),
-                now=simulator.now(),
+                now=graph_stamp_ms(simulator.now()),
             )
         finally:
             server.should_exit = True

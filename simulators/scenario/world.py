@@ -21,7 +21,7 @@ from gateway.settings import Settings
 from simulators.clock import VirtualClock
 from simulators.exchange import ExchangeSimulator
 from simulators.exchange.faults import Fault
-from simulators.in_process import InProcessTokens, surroundings
+from simulators.in_process import surroundings
 from simulators.link import MemoryLink
 from simulators.scenario.config import RoomPlan, address
 from simulators.scenario.devices import Device, ZigbeePir
@@ -56,20 +56,6 @@ class Wall:
         """The local time of an instant: "09:05", with seconds where there are any."""
         local = datetime.fromtimestamp(instant // SECOND_MS, self.zone)
         return local.strftime("%H:%M:%S" if local.second else "%H:%M")
-
-
-class CachedTokens:
-    """One token for a whole scenario: what tokens do has tests of its own."""
-
-    def __init__(self, inner: InProcessTokens) -> None:
-        self._inner = inner
-        self._token = ""
-
-    async def token(self, *, claims: str | None = None) -> str:
-        """The token; another one where Exchange asked for it."""
-        if not self._token or claims is not None:
-            self._token = await self._inner.token(claims=claims)
-        return self._token
 
 
 class _Observed(Service):
@@ -145,14 +131,10 @@ class World:
         if self.ledger_file.exists():
             with LedgerReader(self.ledger_file) as reader:
                 self.decisions[:] = reader.decisions()
-        around = surroundings(self.clock, self.link, self.exchange, self._checkpoint, **self._tokens())
+        around = surroundings(self.clock, self.link, self.exchange, self._checkpoint)
         self.service = _Observed(settings, around, self.decisions, self.ledger_file)
         self._running = asyncio.create_task(self.service.run())
         await self.settle()
-
-    def _tokens(self) -> dict[str, CachedTokens]:
-        inner = InProcessTokens(surroundings(self.clock, self.link, self.exchange).transport)  # type: ignore[arg-type] # in-process: always set
-        return {"tokens": CachedTokens(inner)}
 
     def _checkpoint(self, point: str) -> None:
         if point == "inside_commit" and (self._dead or self.disk_full):

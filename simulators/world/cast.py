@@ -171,7 +171,7 @@ def _room(
         if in_series:
             plan = _with_series(plan, day, organizer, extra, ghost=day in holidays, acts=acts)
         if day not in holidays:
-            plan = _unruly(plan, extra)
+            plan = unruly(plan, extra)
         acts += _acts_of(plan, day, working[0], extra)
         days.append(plan)
     devices = tuple(_slowed(device, rng) for device in fit(name, fitting, seed))
@@ -231,7 +231,7 @@ def _with_series(
     )
 
 
-def _unruly(plan: RoomDay, rng: random.Random) -> RoomDay:
+def unruly(plan: RoomDay, rng: random.Random) -> RoomDay:
     """Some come very late, some overstay far into the next booking, and cleaners look in."""
     visits = list(plan.visits)
     ends = {booking.key: booking.end for booking in plan.bookings}

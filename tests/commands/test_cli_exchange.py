@@ -280,6 +280,8 @@ def test_bad_rows_are_told_by_line_and_nothing_is_written(call: Call, folder: Pa
     table.write_text("mailbox;capacity\nnova@contoso.com;4\nlyra;many\n")
     result = call("rooms", "import", str(table), "--write")
     assert result.exit_code == 1
-    assert f"{table}:3: mailbox" in result.stderr
-    assert f"{table}:3: capacity" in result.stderr
+    told = result.stderr.splitlines()
+    assert len(told) == 2, "one line for each fault"
+    assert told[0].startswith(f"occupancy-gateway: {table}:3: mailbox")
+    assert told[1].startswith(f"occupancy-gateway: {table}:3: capacity")
     assert (folder / "gateway.toml").read_text() == before

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from timeline import MIDNIGHT, PIR, RADAR, Timeline, at, booking
+from timeline import MIDNIGHT, PIR, PIR_2, RADAR, Timeline, at, booking
 
 from gateway.core.case import case_of
 from gateway.core.decisions import Reason, Write
@@ -220,6 +220,36 @@ def test_a_meeting_that_runs_over_becomes_a_walk_up_no_sooner_than_anybody() -> 
     line.until("09:00").show("radar")
     line.until("09:40")
     assert line.times("walk_up")[0] == "09:35"
+
+
+def test_a_motion_sensors_hold_after_a_meeting_is_no_walk_up() -> None:
+    """Its people left two minutes late; for ten more the room counts as occupied, and nobody is there."""
+    line = Timeline(PIR, PIR_2, policy=WALK_UPS)
+    line.book(booking("09:00", "09:30", "b"))
+    line.until("09:02").hit("pir")
+    for minute in (5, 12, 20, 28, 31, 32):
+        line.until(f"09:{minute:02d}:20").hit("pir")
+    line.until("10:00")
+    assert not line.has("walk_up")
+
+
+def test_a_look_into_the_room_after_a_meeting_is_no_walk_up() -> None:
+    """One sign while the hold still runs is nobody who stays."""
+    line = Timeline(PIR, PIR_2, policy=WALK_UPS)
+    line.book(booking("09:00", "09:30", "b"))
+    for minute in (2, 5, 12, 20, 28, 36):
+        line.until(f"09:{minute:02d}:20").hit("pir")
+    line.until("10:00")
+    assert not line.has("walk_up")
+
+
+def test_motion_that_goes_on_is_a_walk_up_by_the_first_sign_after_five_minutes() -> None:
+    """Who moves now and then is there: the sign itself brings the booking, no deadline needed."""
+    line = Timeline(PIR, PIR_2, policy=WALK_UPS)
+    for minute in (1, 3, 5, 8):
+        line.until(f"09:{minute:02d}:20").hit("pir")
+    line.until("09:30")
+    assert line.times("walk_up") == ["09:08:20"]
 
 
 def shown_walk_up() -> Timeline:
@@ -441,6 +471,18 @@ def test_a_calendar_that_loses_most_of_its_bookings_is_believed_the_second_time(
     assert set(line.site.rooms["orion"].state.lives) == {"b12", "b13", "b14", "b15"}
     line.until("08:01").book(removed=lost if again else ())
     assert (set(line.site.rooms["orion"].state.lives) == {"b15"}) is again
+
+
+def test_bookings_far_ahead_neither_raise_that_doubt_nor_allay_it() -> None:
+    """Few of them are known, and those because a rule has them declined: their end is no surprise."""
+    line = Timeline(RADAR)
+    line.polls = False
+    far = [booking(f"{h}:00", f"{h}:30", f"far{h}") for h in range(100, 120)]
+    line.book(*(booking(f"{h}:00", f"{h}:30", f"b{h}") for h in (12, 13, 14, 15)), *far)
+    line.book(removed=tuple(one.key for one in far[:15]))
+    assert not line.has("calendar_doubted")
+    line.book(removed=("b12", "b13", "b14"))
+    assert line.times("calendar_doubted") == ["08:00"]
 
 
 def test_nothing_is_released_while_the_calendar_is_doubted() -> None:

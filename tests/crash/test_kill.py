@@ -98,10 +98,13 @@ loss_detectable = true
 at_qos1 = true
 """
 
-pytestmark = pytest.mark.skipif(
-    not mosquitto_available(),
-    reason="Mosquitto is not installed, and the embedded broker is not made for this",
-)
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(
+        not mosquitto_available(),
+        reason="Mosquitto is not installed, and the embedded broker is not made for this",
+    ),
+]
 
 
 class Sensors:

@@ -14,8 +14,6 @@ from simulators.exchange.serve import Connection, serving
 
 ROOMS = [f"r{number}@contoso.com" for number in range(12)]
 
-pytestmark = pytest.mark.xdist_group("exchange on sockets")
-
 
 class Site:
     """The simulator, how to reach it, and the configuration of a gateway beside it."""

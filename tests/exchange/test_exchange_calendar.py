@@ -111,7 +111,7 @@ async def test_a_booking_that_slipped_between_two_pages_is_not_lost() -> None:
             pages.pages = [[event(8), event(9)], []]
         return answer
 
-    pages.reader._client._http._transport.handler = settle  # type: ignore[attr-defined]  # a MockTransport
+    pages.reader._client._transport.handler = settle  # type: ignore[attr-defined]  # a MockTransport
     assert keys(await pages.read()) == ["uid-08", "uid-09"]
     assert pages.rounds == 3
 
@@ -125,7 +125,7 @@ async def test_a_calendar_that_never_stands_still_is_not_read() -> None:
         pages.pages = [[event(len(pages.seen) % 24)], []]
         return original(request)
 
-    pages.reader._client._http._transport.handler = restless  # type: ignore[attr-defined]  # a MockTransport
+    pages.reader._client._transport.handler = restless  # type: ignore[attr-defined]  # a MockTransport
     with pytest.raises(errors.RetryableError, match="kept changing"):
         await pages.read()
 

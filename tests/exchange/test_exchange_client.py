@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import gzip
 import http.server
 import json
 import ssl
 import threading
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,31 @@ async def test_requests_ask_for_immutable_ids_and_utc_with_the_token() -> None:
     assert request.headers["prefer"] == PREFER == 'IdType="ImmutableId", outlook.timezone="UTC"'
     assert request.headers["authorization"] == "Bearer token-1"
     assert bench.client.requests.total == bench.client.requests.read == 1
+
+
+async def test_each_request_stands_alone_and_has_its_time_limits() -> None:
+    """A cookie that an answer sets is not sent back, and the network is told how long it may take."""
+    with_cookie = httpx.Response(200, json={}, headers={"set-cookie": "x=1; Path=/"})
+    bench = Bench(with_cookie, ok())
+    await bench.read()
+    await bench.read()
+    second = bench.seen[1]
+    assert "cookie" not in second.headers
+    assert second.extensions["timeout"] == {"connect": 10.0, "read": 30.0, "write": 30.0, "pool": 30.0}
+
+
+async def test_an_answer_may_come_compressed() -> None:
+    """Both ways that are asked for; what is broken is a lost answer, and asked for again."""
+    body = b'{"value": [1]}'
+    for encoding, packed in (("gzip", gzip.compress(body)), ("deflate", zlib.compress(body))):
+        packed_answer = httpx.Response(
+            200, headers={"content-encoding": encoding}, stream=httpx.ByteStream(packed)
+        )
+        bench = Bench(packed_answer)
+        assert await bench.read() == {"value": [1]}
+        assert encoding in bench.seen[0].headers["accept-encoding"]
+    broken = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(body))
+    assert await Bench(broken, ok(value=[2])).read() == {"value": [2]}
 
 
 def test_ids_are_escaped_and_addresses_kept_readable() -> None:

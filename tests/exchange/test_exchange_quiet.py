@@ -18,12 +18,11 @@ from gateway.exchange.quiet import (
     Lost,
     Months,
     Overlap,
-    RoomFacts,
     Vanished,
     busy_of,
     comparable,
     drifted,
-    free_rooms,
+    free_instead,
     is_free,
     overlaps,
     released_starts,
@@ -35,6 +34,7 @@ from gateway.exchange.quiet import (
     without,
 )
 from gateway.exchange.recurrence import Recurrence, Series
+from gateway.exchange.room_facts import RoomFacts
 
 SERIES = "series-1"
 ZONES = {name: ZoneInfo(name) for name in ("Europe/Berlin", "America/New_York")}
@@ -229,18 +229,18 @@ def test_a_room_is_free_where_no_booking_is(spans: list[tuple[int, int]], start:
 def test_a_comparable_room_is_preferred_and_any_free_one_better_than_none() -> None:
     """Same building and about the size, as far as that is known; then whatever is free on the site."""
     facts = {
-        "orion": RoomFacts("Orion", "A", 8),
-        "lyra": RoomFacts("Lyra", "A", 10),
-        "vega": RoomFacts("Vega", "A", 40),
-        "draco": RoomFacts("Draco", "B", 8),
-        "pavo": RoomFacts("Pavo"),
+        "orion": RoomFacts("orion", "Orion", 8, "A"),
+        "lyra": RoomFacts("lyra", "Lyra", 10, "A"),
+        "vega": RoomFacts("vega", "Vega", 40, "A"),
+        "draco": RoomFacts("draco", "Draco", 8, "B"),
+        "pavo": RoomFacts("pavo", "Pavo"),
     }
     assert comparable("orion", facts) == ("lyra", "pavo")
     hour = (NOON, NOON + HOUR_MS)
     busy = {name: busy_of([]) for name in facts if name != "pavo"}  # of pavo nothing is known
-    assert free_rooms("orion", *hour, busy, facts) == ("lyra",)
+    assert free_instead("orion", *hour, busy, facts) == ("lyra",)
     busy["lyra"] = busy_of([booked(*hour)])
-    assert free_rooms("orion", *hour, busy, facts) == ("draco", "vega")
+    assert free_instead("orion", *hour, busy, facts) == ("draco", "vega")
 
 
 # -- one calendar -------------------------------------------------------------------------------------

@@ -41,19 +41,6 @@ Twist = Callable[[httpx.Request, "Tenant"], httpx.Request | httpx.Response | Non
 pytestmark = pytest.mark.thorough  # outside of coverage: its virtual days take long with it
 
 
-class OneToken:
-    """Asks once."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._source = InProcessTokens(transport)
-        self._token = ""
-
-    async def token(self, *, claims: str | None = None) -> str:
-        if claims is not None or not self._token:
-            self._token = await self._source.token()
-        return self._token
-
-
 class Tenant(httpx.AsyncBaseTransport):
     """A simulated tenant with the two test mailboxes, and the way of each request there."""
 
@@ -67,7 +54,7 @@ class Tenant(httpx.AsyncBaseTransport):
         self.asked = 0
         """Requests to Graph."""
         self._inner = InProcessTransport(self.exchange.app)
-        self._tokens = OneToken(self._inner)
+        self._tokens = InProcessTokens(self._inner)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx."""

@@ -54,6 +54,65 @@ def book_series_around(world: World, start: Instant, taken: list[Instant], **mor
     return world.exchange.book(ANA, ORION, start, start + HOUR_MS, time_zone=BERLIN, **more)
 
 
+# -- our own faults -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rooms", [("orion",), THREE])
+def test_a_fault_of_our_own_in_one_room_is_that_rooms_trouble(tmp_path: Path, rooms: tuple[str, ...]) -> None:
+    """Its calendar and its months are unreadable, with where in the program; everything else goes on.
+
+    It is tried again, and over when the fault is. What was in the program's hands is told to nobody.
+    """
+
+    async def story(world: World) -> None:
+        assert world.service is not None
+        await world.until("09:00")
+        reader = world.service.places["orion"].reader
+
+        def stumble(*_: Any) -> Any:
+            raise KeyError("Ana's secret meeting")
+
+        reader.bookings = stumble  # type: ignore[method-assign, assignment]
+        for room in rooms:
+            world.exchange.book(ANA, f"{room}@contoso.com", at("14:00"), at("15:00"))
+        with capture_logs() as logs:
+            await world.until("11:30")
+        status = await world.service.status()
+        assert list(status["gateway"]["calendars_in_trouble"]) == ["orion"]
+        assert {one["room"] for one in status["rooms"] if one["next"]} == {*rooms} - {"orion"}
+        (sentence,) = sentences(world, "calendar_unreadable")
+        assert "a fault in the gateway (KeyError at test_quiet_failures" in sentence
+        assert world.service.horizon.failed.keys() == {"orion"}
+        assert "Ana" not in str(logs)
+        del reader.bookings
+        await world.until("11:32")
+        status = await world.service.status()
+        assert status["gateway"]["calendars_in_trouble"] == {}
+        assert all(one["next"] for one in status["rooms"])
+
+    in_world(tmp_path, story, rooms=rooms)
+
+
+def test_a_fault_of_the_shared_request_costs_no_room_its_calendar(tmp_path: Path) -> None:
+    """Where rooms cannot be asked together, each is asked on its own."""
+
+    async def story(world: World) -> None:
+        assert world.service is not None
+        await world.until("09:00")
+
+        async def stumble(*_: Any) -> None:
+            raise RuntimeError("a fault of our own")
+
+        world.service.graph.fetch_many = stumble  # type: ignore[method-assign, assignment]
+        for room in THREE:
+            world.exchange.book(ANA, f"{room}@contoso.com", at("14:00"), at("15:00"))
+        await world.until("09:05")
+        status = await world.service.status()
+        assert all(one["next"] for one in status["rooms"])
+
+    in_world(tmp_path, story, rooms=THREE)
+
+
 # -- series -------------------------------------------------------------------------------------------
 
 
@@ -150,12 +209,13 @@ def test_a_series_that_nobody_attends_is_told(tmp_path: Path) -> None:
 
 
 def test_overlapping_bookings_are_told_near_and_far(tmp_path: Path) -> None:
-    """One pair today and one in three weeks: one alert for the room, with both times."""
+    """Three today and three in three weeks: one alert for the room, with each time once."""
 
     async def story(world: World) -> None:
         for day in (0, 21 * DAY_MS):
             world.exchange.book(ANA, ORION, at("14:00") + day, at("15:00") + day)
             world.exchange.book_in_room(ORION, at("14:30") + day, at("16:00") + day)
+            world.exchange.book_in_room(ORION, at("14:30") + day, at("15:00") + day)
         await world.until("08:10")
         assert alerts(world) == {}
         await world.until("08:20")

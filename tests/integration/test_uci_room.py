@@ -11,14 +11,13 @@ The room is one and has few departures: a smoke test, not evidence of accuracy.
 import asyncio
 import statistics
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-import httpx
 import pytest
 from harness import CONFIGURATION
 from lockstep import LockStepLink, LockStepLoop, Publisher, run_in_lock_step, until
@@ -34,7 +33,7 @@ from gateway.settings import Settings, parse
 from simulators.broker import EmbeddedBroker
 from simulators.clock import VirtualClock, run_virtual
 from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSimulator
-from simulators.in_process import InProcessTokens
+from simulators.in_process import InProcessTokens, InProcessTransport
 from simulators.link import MemoryLink
 from simulators.recordings import (
     BOTH,
@@ -62,7 +61,7 @@ LATE: Final[dict[str, str]] = {
 """Attended bookings that were released before anybody came: no-shows until then, by any rule."""
 
 
-pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("uci")]  # its days are played once for all tests
+pytestmark = pytest.mark.thorough
 
 
 class Kept(NamedTuple):
@@ -114,18 +113,6 @@ device_hold = "31s"
 # Two sensors on units of their own: they are independent, so neither proves the room alone.
 
 
-class OneToken:
-    """Asks once: the run takes seconds, and the simulator counts the lifetime of tokens in those."""
-
-    def __init__(self, tokens: InProcessTokens) -> None:
-        self._tokens = tokens
-        self._token = ""
-
-    async def token(self, *, claims: str | None = None) -> str:
-        self._token = self._token or await self._tokens.token(claims=claims)
-        return self._token
-
-
 @dataclass
 class Played:
     """What became of the recording. Bookings are named by their start."""
@@ -156,7 +143,7 @@ def drawn_over(recording: UciRecording) -> tuple[DrawnBooking, ...]:
     """Every booking drawn around the clock in which the recording has at least one sample."""
     drawn = draw_bookings(recording, SEED, ghost_share=0.99, hours=(0, 24), across_gaps=True)
     times = [sample.t for sample in recording.samples]
-    return tuple(b for b in drawn if any(b.start <= t < b.end for t in times))
+    return tuple(b for b in drawn if bisect_left(times, b.start) < bisect_left(times, b.end))
 
 
 def configuration(folder: Path, sensors: Sequence[UciSensor], mode: str, port: int) -> Settings:
@@ -185,12 +172,12 @@ class Stage:
             named(b.start): (b, self.exchange.book("ada@contoso.com", ROOM, b.start, b.end))
             for b in drawn_over(over)
         }
-        transport = httpx.ASGITransport(self.exchange.app)
+        transport = InProcessTransport(self.exchange.app)
         around = Surroundings(
             clock=clock,
             link=link,
             transport=transport,
-            tokens=OneToken(InProcessTokens(transport)),
+            tokens=InProcessTokens(transport),
             linger_s=0.0,  # time stands still until the acknowledgement, so a commit cannot wait for time
             control=False,
             watch_every_s=HOUR_MS / SECOND_MS,

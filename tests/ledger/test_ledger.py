@@ -30,6 +30,7 @@ RADAR = SensorProfile("radar", "presence", hold_ms=60_000, heartbeat_ms=60_000)
 SITE = SiteConfig((RoomConfig("orion", sensors=(RADAR,)),))
 WRITE = Write(7, "release", "decline", "id-1", 1_000, 2_000, 3_000)
 RELEASE = Decision("release", "orion", 500, booking="uid-1", live=True, write=WRITE)
+SEEN = Decision("seen", "orion", 500, booking="uid-1")
 
 
 def events(count: int, start: int = 0) -> Batch:
@@ -213,6 +214,38 @@ def test_pruning_never_touches_what_a_restart_needs(tmp_path: Path) -> None:
     ledger.close()
     with LedgerReader(tmp_path / "ledger.db") as reader:
         assert next(at for _, at, _ in reader.events()) == 11, "what follows the snapshot stays"
+
+
+def test_the_last_snapshot_of_each_ruleset_stays(tmp_path: Path) -> None:
+    """From it the next ruleset went on: without it nobody could tell what that one knew when it began."""
+    path = tmp_path / "ledger.db"
+    for ruleset, first, count in ((1, 0, 6), (2, 100, 6), (3, 200, 8)):
+        ledger = Ledger(path, ruleset=ruleset)
+        for number in range(count):
+            batch = events(1, start=first + 10 * number)
+            batch.decisions = [(len(batch.events) - 1, SEEN)] if not number else []
+            batch.snapshot = Site().snapshot()
+            ledger.commit(batch)
+        ledger.close()
+    with LedgerReader(path) as reader:
+        kept = reader.snapshots()
+        assert [one.ruleset for one in kept] == [1, 1, 2, 3, 3, 3]
+        assert kept[1].at == 52
+        assert kept[2].at == 152
+        assert [reign.ruleset for reign in reader.reigns()] == [1, 2, 3]
+
+
+def test_a_reader_that_holds_still_sees_nothing_of_what_comes_later(tmp_path: Path) -> None:
+    """Events, decisions and snapshots that are read one after the other belong together."""
+    path = tmp_path / "ledger.db"
+    ledger = Ledger(path)
+    ledger.commit(events(3))
+    with LedgerReader(path) as still, LedgerReader(path) as other:
+        still.hold_still()
+        assert (still.extent().last_seq, still.last_event(2), still.last_event(-1)) == (6, 4, 0)
+        ledger.commit(events(3, start=10))
+        assert (still.extent().last_seq, other.extent().last_seq) == (6, 10)
+    ledger.close()
 
 
 def test_what_pruning_leaves_begins_with_a_snapshot_and_can_be_run_again(tmp_path: Path) -> None:

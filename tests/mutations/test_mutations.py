@@ -19,6 +19,8 @@ from tests.mutations.patches import (
 )
 from tests.mutations.runner import STAGES, RunError, Verdict, Workshop, workshop
 
+pytestmark = pytest.mark.thorough  # its children run copies of the gateway
+
 MUTATIONS = load()
 QUICKEST = ("retained-value-is-evidence", "half-a-batch-committed")
 MUST_HAVE = 24

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from gateway.placing import heard
 from gateway.placing.heard import USUAL_TOPICS, Heard, Listed
 from gateway.placing.similar import RoomNames
-from gateway.sensors import FAMILIES, build_router
+from gateway.sensors import FAMILIES, OptionError, build_router
+from gateway.sensors.serial_frames import crc8
 from gateway.settings_checks import source_of
 
 NOON = 1_790_000_000_000
@@ -226,3 +227,105 @@ def test_the_usual_topics_are_filters() -> None:
 
     for one in USUAL_TOPICS:
         check_filter(one)
+
+
+# -- how often it speaks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "heartbeat"),
+    [
+        ([60, 61, 12, 48, 60], 60_000),  # a timer, and a motion between two of its messages
+        ([59, 60], None),  # too few
+        ([10, 200, 35, 90, 400, 20], None),  # it speaks when something happens
+        ([299, 301, 300], 300_000),
+        ([7_200] * 3, 7_200_000),
+    ],
+)
+def test_a_timer_is_told_from_events_by_its_equal_gaps(seconds: list[int], heartbeat: int | None) -> None:
+    """The longest silences of a timer are equal; a guess that people may take for the heartbeat."""
+    ear = Heard()
+    now = NOON
+    hear(ear, "rooms/orion", {"occupancy": True}, now=now)
+    for gap in seconds:
+        now += gap * 1_000
+        hear(ear, "rooms/orion", {"occupancy": True}, now=now)
+        hear(ear, "rooms/orion", {"occupancy": True}, retained=True, now=now + 500)
+    assert listed(ear)["rooms/orion"].heartbeat_ms == heartbeat
+
+
+def test_the_gateways_own_rooms_are_no_sensors() -> None:
+    """It announces them to Home Assistant with class occupancy; fed back they would never be empty."""
+    ear = Heard(own="occupancy")
+    config = {"name": "Orion", "stat_t": "occupancy/orion/summary", "dev_cla": "occupancy"}
+    hear(ear, "homeassistant/binary_sensor/occupancy/orion/config", config)
+    hear(ear, "occupancy/orion/presence", b"on")
+    assert listed(ear) == {}
+    hear(ear, "homeassistant/binary_sensor/other/config", config | {"stat_t": "occupancy2/orion"})
+    assert set(listed(ear)) == {"occupancy2/orion"}
+
+
+# -- EnOcean, and names ------------------------------------------------------------------------------------
+
+
+def telegram(db3: int, db2: int, db1: int, db0: int, rorg: int = 0xA5) -> bytes:
+    """A radio telegram with right checksums."""
+    data = bytes((rorg, db3, db2, db1, db0)) + bytes.fromhex("0181b74400")
+    head = bytes((0, len(data), 0, 1))
+    return b"\x55" + head + bytes((crc8(head),)) + data + bytes((crc8(data),))
+
+
+def test_an_enocean_device_is_listed_and_its_teach_in_telegram_tells_what_it_is() -> None:
+    """Before that it needs to be told the profile; afterwards it is a sensor like any other."""
+    ear, topic = Heard(), "serial/stick/0181b744"
+    hear(ear, topic, telegram(0, 0, 255, 8))
+    (one,) = listed(ear).values()
+    assert (one.topic, one.family, one.senses, one.about) == (
+        topic,
+        "enocean",
+        "motion",
+        "EnOcean, profile not told",
+    )
+    with pytest.raises(OptionError, match="eep"):
+        ear.settings_of(topic, "one", "room")
+    hear(ear, topic, telegram(0x1C, 0x08, 0, 0x80))
+    sensor = ear.settings_of(topic, "one", "room")
+    assert sensor.options == {"eep": "A5-07-01"}
+    (reading,) = build_router([source_of(sensor)]).decode(topic, telegram(0, 0, 255, 8), retained=False)
+    assert (reading.kind, reading.value) == ("motion", 1)  # type: ignore[union-attr] # a reading
+    hear(ear, topic, telegram(0, 0, 0, 8))
+    assert ear.settings_of(topic, "one", "room").options == {"eep": "A5-07-01"}
+
+
+@pytest.mark.parametrize("payload", [telegram(0x08, 0x28, 0, 0x80), telegram(0, 0, 0, 8, rorg=0xF6), b"\x55"])
+def test_other_enocean_devices_are_not_listed(payload: bytes) -> None:
+    """A thermometer that says so, a button, noise."""
+    ear = Heard()
+    hear(ear, "serial/stick/0181b744", payload)
+    assert listed(ear) == {}
+
+
+@pytest.mark.parametrize(
+    ("topic", "message", "family", "name"),
+    [
+        (
+            "application/1/device/01/event/up",
+            {"deviceInfo": {"deviceName": "Orion door"}, "object": {"people_count": 3}},
+            "lorawan",
+            "Orion door",
+        ),
+        (
+            "v3/app@tenant/devices/orion-7/up",
+            {"end_device_ids": {"device_id": "orion-7"}, "uplink_message": {"decoded_payload": {"pir": 1}}},
+            "lorawan",
+            "orion-7",
+        ),
+        ("shellies/orion/status", {"motion": True, "active": True}, "shelly", "shellies orion"),
+    ],
+)
+def test_names_come_from_where_people_gave_them(topic: str, message: object, family: str, name: str) -> None:
+    """The network server's name tells the room, not the device's address in the topic."""
+    ear = Heard()
+    hear(ear, topic, message)
+    (one,) = listed(ear).values()
+    assert (one.family, one.name, one.room) == (family, name, "orion")

@@ -15,8 +15,8 @@ from gateway.ledger import LedgerError, LedgerReader
 from gateway.replay.counterfactual import begin, relive
 from gateway.replay.estimate import FEWEST_DAYS, estimates
 from gateway.replay.judging import Figures
+from gateway.replay.pieces import WARM_UP_MS, stretches
 from gateway.replay.put_back import PutBack
-from gateway.replay.stretches import WARM_UP_MS, stretches
 from gateway.replay.variants import AS_CONFIGURED, grid
 from gateway.replay.what_if import Asked, Lived, what_if
 from simulators.office import Office

@@ -28,7 +28,7 @@ from simulators.recordings import UciRecording, UciSensor, draw_bookings, false_
 UCI: Final = Path(__file__).parents[2].parent / "shared" / "data" / "occupancy" / "uci-room-occupancy.csv.gz"
 WITNESS: Final = SensorProfile("people", "count", role="seat", hold_ms=MINUTE_MS)
 
-pytestmark = [pytest.mark.thorough, pytest.mark.xdist_group("uci-quality")]
+pytestmark = pytest.mark.thorough
 
 
 @functools.cache

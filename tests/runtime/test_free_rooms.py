@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from gateway.core.booking import Booking
 from gateway.core.occupancy import Occupancy
-from gateway.runtime.free_rooms import Known, RoomFacts, Wanted, fits, free_rooms, lacking
+from gateway.exchange.room_facts import RoomFacts
+from gateway.runtime.free_rooms import Known, Wanted, fits, free_rooms, lacking
 
 EMPTY = Occupancy("vacant", since=0, until=10)
 THERE = Occupancy("occupied")

@@ -30,6 +30,7 @@ def name_of(path: Path) -> str:
 # -- the rules ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", TIMELINES, ids=name_of)
 def test_timeline(path: Path) -> None:
     """What its first line says is so, against the real service in virtual time."""

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from harness import configuration
@@ -10,7 +9,6 @@ from harness import configuration
 from gateway.core.events import Availability, Reading
 from gateway.sensors import ALIASES, FAMILIES, OptionError, build_router, family_named
 from gateway.settings import SettingsError
-from gateway.settings_sections import Family
 
 DISCOVERY = {
     "stat_t": "node/orion",
@@ -35,9 +33,13 @@ options = {{ device = '{json.dumps(DISCOVERY)}' }}
 """
 
 
-def test_the_settings_and_the_registry_know_the_same_families() -> None:
-    """A family that cannot be configured is of no use, and one that is not there of none either."""
-    assert set(get_args(Family)) == set(FAMILIES)
+def test_a_family_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    """The settings take their names from the registry; a slip of the pen is found at once."""
+    with pytest.raises(SettingsError) as error:
+        configuration(tmp_path, more=SENSORS.replace('"homeassistant"', '"homeassistent"'))
+    (problem,) = error.value.problems
+    assert all(f'"{name}"' in problem for name in FAMILIES)
+    assert 'did you mean "homeassistant"?' in problem
 
 
 def test_a_described_sensor_is_configured_and_heard(tmp_path: Path) -> None:
@@ -70,5 +72,5 @@ def test_families_are_found_by_the_names_that_people_try(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "zigbee3", "x" * 1_000, "\uff50lain"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
     """Nothing is guessed."""
-    with pytest.raises(OptionError, match="there are disruptive, enocean"):
+    with pytest.raises(OptionError, match=f"there are {', '.join(sorted(FAMILIES))}$"):
         family_named(name)

@@ -51,7 +51,7 @@ def source(
     family: str, senses: Senses = "presence", *, sensor: str = "orion-1", topic: str = TOPIC, **options: str
 ) -> SensorSource:
     """A source of that family that works, with options of its own on top."""
-    return SensorSource(sensor, family, topic, senses, options={**WORKING_OPTIONS[family], **options})
+    return SensorSource(sensor, family, topic, senses, options={**WORKING_OPTIONS.get(family, {}), **options})
 
 
 @pytest.fixture(params=[(family, senses) for family in FAMILIES for senses in SENSES], ids="-".join)

@@ -79,3 +79,13 @@ async def test_a_client_that_waits_for_silence_may_hang_up(
                 await client.get(VIEW)
     assert exchange.requests.total == 1
     assert exchange.requests.in_flight == 0
+
+
+async def test_a_token_is_kept_until_another_one_is_asked_for(exchange: ExchangeSimulator) -> None:
+    """As msal does: one for all requests; a claims challenge or a refusal brings a new one."""
+    tokens = InProcessTokens(InProcessTransport(exchange.app))
+    first = await tokens.token()
+    assert await tokens.token() == first
+    second = await tokens.token(claims="{}")
+    assert second != first
+    assert await tokens.token() == second

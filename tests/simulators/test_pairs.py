@@ -3,6 +3,7 @@
 import os
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scenarios import SCRIPTS, Script, play
@@ -37,6 +38,8 @@ FIXED = settings(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
+
+pytestmark = pytest.mark.thorough
 
 FITTINGS: tuple[Fitting, ...] = ("radar+pir", "radar", "pir", "pir+pir", "counter")
 LASTS: dict[FaultName, tuple[int, int]] = {

@@ -87,9 +87,15 @@ def _note_return(tick: Conclusion, life: Life, signs: list[Sign]) -> None:
         return
     after = [s for s in signs if s.healthy and s.end > since and s.start < life.booking.end]
     if after:
-        life.returned_at = max(after[0].start, since)
+        life.returned_at, life.returned_by = max(after[0].start, since), after[0].sensor
         if life.state == "released" and life.returned_at <= since + RETURN_WITHIN_MS:
             tick.say("offered_back", life, Reason("shown", after[0].sensor, at=life.returned_at))
+
+
+def note_wanted(life: Life, now: Instant) -> None:
+    """A person wants a booking that shadow would have given back: that counts like somebody who comes."""
+    if life.would_release_at != NEVER and life.returned_at == NEVER:
+        life.returned_at, life.returned_by = now, ""
 
 
 def _note_gap(life: Life, sign: Sign) -> None:

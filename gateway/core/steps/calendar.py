@@ -129,3 +129,4 @@ def restart(tick: Conclusion, life: Life) -> None:
     life.occupied_ms = 0
     life.seen_at = life.checked_in_at = life.last_hit = life.last_presence = NEVER
     life.warned_at = life.would_release_at = life.retry_at = NEVER
+    life.returned_at, life.returned_by = NEVER, ""

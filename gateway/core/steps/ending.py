@@ -28,11 +28,13 @@ def finish(tick: Conclusion, life: Life, how: Outcome | str) -> None:
     _let_depart(tick, life, how)
     life.move("ended")
     del state.lives[life.booking.key]
-    tick.say("concluded", life, Reason(f"outcome_{tally.outcome}"), tally=tally)
+    judged = _judge_shadow(tick, life)
+    tick.say("concluded", life, Reason(f"outcome_{tally.outcome}"), *judged, tally=tally)
     end = min(life.booking.end, tick.now)
     if life.is_attended and not life.is_walk_up:
         if state.previous is None or end >= state.previous.end:
             state.previous = Previous(life.booking.start, end, life.last_presence)
+            state.hits = 0  # until here they were this booking's people
         if life.checked_in_at != NEVER and tally.outcome != "cancelled":
             _note_silent_sensors(tick, life)
             state.gaps = [*state.gaps, life.longest_gap_ms][-GAPS_KEPT:]
@@ -40,8 +42,8 @@ def finish(tick: Conclusion, life: Life, how: Outcome | str) -> None:
         state.unseen_streak += 1
     if tally.outcome != "cancelled":
         _count_series(tick, life, ghost=tally.ghost_ms > 0 and not life.is_attended)
-    if life.would_release_at != NEVER:
-        _judge_shadow(tick, life)
+    if judged:
+        _go_live_by_record(tick)
 
 
 def _let_depart(tick: Conclusion, life: Life, how: Outcome | str) -> None:
@@ -79,14 +81,24 @@ def _count_series(tick: Conclusion, life: Life, *, ghost: bool) -> None:
         del tick.state.series[key]
 
 
-def _judge_shadow(tick: Conclusion, life: Life) -> None:
-    """Count how shadow's release would have gone; a good record may set the room live."""
-    record, policy = tick.state.record, tick.state.config.policy
-    record.judged += 1
+def _judge_shadow(tick: Conclusion, life: Life) -> tuple[Reason, ...]:
+    """How shadow's release would have gone: counted, and told; empty if there was none."""
+    if life.would_release_at == NEVER:
+        return ()
     soon = life.would_release_at + RETURN_WITHIN_MS
-    record.wrong += life.returned_at != NEVER and life.returned_at <= soon
+    wrong = life.returned_at != NEVER and life.returned_at <= soon
+    tick.state.record.judged += 1
+    tick.state.record.wrong += wrong
+    came = None if life.returned_at == NEVER else life.returned_at
+    code = "shadow_wrong" if wrong else "shadow_right"
+    return (Reason(code, life.returned_by, at=life.would_release_at, until=came),)
+
+
+def _go_live_by_record(tick: Conclusion) -> None:
+    """A good record in shadow sets the room live, unless somebody wants it in shadow."""
+    record, policy = tick.state.record, tick.state.config.policy
     passed = policy.live_after and record.judged >= policy.live_after
-    if passed and record.wrong <= policy.live_if_wrong_at_most:
+    if passed and record.wrong <= policy.live_if_wrong_at_most and not tick.state.held_in_shadow:
         room = tick.state.config.id
         set_mode(tick, ModeSet(room, "live"), Reason("shadow_record", value=record.judged))
 
@@ -100,7 +112,8 @@ def _note_silent_sensors(tick: Conclusion, life: Life) -> None:
 
 
 def set_mode(tick: Conclusion, event: ModeSet, reason: Reason | None = None) -> None:
-    """Shadow holds at once; live from the next booking on."""
+    """Shadow holds at once; live from the next booking on. `reason`: why it happens by itself."""
+    tick.state.held_in_shadow = event.mode == "shadow"
     if event.mode == tick.state.mode:
         return
     tick.state.mode = event.mode

@@ -5,7 +5,7 @@ from typing import Final
 from gateway.core.decisions import Reason, Write
 from gateway.core.events import Booked, Cancelled, CheckedIn, Ended, Kept, Reviewed, WereHere
 from gateway.core.life import Life
-from gateway.core.steps.attendance import check_in, open_booking
+from gateway.core.steps.attendance import check_in, note_wanted, open_booking
 from gateway.core.steps.conclusion import Conclusion, in_order, release_method
 from gateway.core.steps.ending import finish
 from gateway.core.units import NEVER, SECOND_MS, Duration
@@ -21,6 +21,8 @@ def obey(tick: Conclusion, event: CheckedIn | Kept | Ended) -> None:
     if life is None:
         tick.say("refused", None, Reason("no_such_booking", text=event.booking))
         return
+    if not isinstance(event, Ended):
+        note_wanted(life, tick.now)
     if isinstance(event, Kept):
         life.kept = True
         tick.say("kept", life, Reason("by_person", text=event.by), withdraws=life.refusal)

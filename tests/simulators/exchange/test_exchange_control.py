@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -130,7 +131,8 @@ async def test_world_is_steered(
     token = (await steer("POST", "/tokens", {"user": ADA, "scopes": ["User.Read"]}))[1]["access_token"]
     assert (await graph.get("/me", headers={"authorization": f"Bearer {token}"})).json()["mail"] == ADA
     before = exchange.now()
-    assert (await steer("POST", "/clock", {"advance_ms": 60_000}))[1]["now"] == before + 60_000
+    told_now = (await steer("POST", "/clock", {"advance_ms": 60_000}))[1]["now"]
+    assert datetime.fromisoformat(told_now).timestamp() * 1_000 == before + 60_000
     assert [one["kind"] for one in (await steer("GET", f"/messages?to={ADA}"))[1]["messages"]] == ["accepted"]
     assert (await steer("GET", "/requests"))[1]["routes"]["GET calendarView"] == 1
     assert (await steer("POST", "/limits", {"max_in_flight": 4}))[1] == {"max_in_flight": 4}

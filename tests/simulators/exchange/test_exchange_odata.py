@@ -249,5 +249,13 @@ async def test_open_extensions_are_kept_by_name(
     }
     after = (await graph.get(f"/users/{ORION}/events/{event['id']}", params=expand)).json()
     assert (after["extensions"][0]["n"], after["changeKey"] != event["changeKey"]) == (2, True)
+    by_name = {
+        "$filter": "Extensions/any(f:f/id eq 'com.contoso.x')",
+        "$expand": "Extensions($filter=id eq 'com.contoso.x')",
+    }
+    [found] = (await graph.get(f"/users/{ORION}/events", params=by_name)).json()["value"]
+    assert (found["id"], [one["n"] for one in found["extensions"]]) == (event["id"], [2])
+    other = {name: text.replace("contoso", "fabrikam") for name, text in by_name.items()}
+    assert (await graph.get(f"/users/{ORION}/events", params=other)).json()["value"] == []
     assert (await graph.delete(f"{url}/com.contoso.x")).status_code == 204
     assert (await graph.get(f"{url}/com.contoso.x")).status_code == 404

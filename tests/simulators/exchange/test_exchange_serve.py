@@ -6,6 +6,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,8 @@ async def test_program_prints_one_line_and_ends_on_a_signal(number: signal.Signa
         try:
             assert program.stdout is not None
             connection = msgspec.json.decode(await program.stdout.readline(), type=Connection)
+            now = datetime.fromisoformat(connection.now)
+            assert (now.utcoffset(), abs(datetime.now(UTC) - now) < timedelta(hours=1)) == (timedelta(), True)
             async with client_of(connection, (await token(connection))["access_token"]) as graph:
                 day = {"startDateTime": "2000-01-01", "endDateTime": "2000-01-02"}
                 assert (await graph.get(VIEW, params=day)).json()["value"] == []

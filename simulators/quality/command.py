@@ -1,0 +1,149 @@
+"""`occupancy-simulator quality`: what is asked for, a progress bar, tables, files."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+
+from gateway.core.site import RULESET
+from simulators.quality.kits import KITS
+from simulators.quality.page import page
+from simulators.quality.policies import POLICIES
+from simulators.quality.recorded import UCI_FILE, UCI_SETS, scenes_of, uci_scene
+from simulators.quality.results import GOAL, Line, Results, encoded, lines_of
+from simulators.quality.run import DEFAULT, Sums, Work, add, judged, run_many, work_for
+from simulators.quality.tables import Table, tables
+from simulators.recordings import import_uci
+
+UCI_SEEDS: Final = 12
+"""So many times bookings are drawn anew over the one recording."""
+SLICE_DAYS: Final = 4
+BESIDE: Final = Path(__file__).parents[2].parent / "shared" / "data" / "occupancy"
+"""Where the recordings lie if they lie beside the repository."""
+
+
+class Wanted(NamedTuple):
+    """What to run."""
+
+    kits: tuple[str, ...]
+    policies: tuple[str, ...]
+    seed: int
+    bookings: int
+    full: bool
+    data: Path
+
+    @classmethod
+    def of(cls, kits: str, policies: str, seed: int, bookings: int, *, full: bool, data: Path | None) -> Self:
+        """From the words of the command line. Raises ValueError, in words for people."""
+        return cls(
+            _named(kits, tuple(KITS), "set of sensors"),
+            _named(policies, tuple(POLICIES), "policy"),
+            seed,
+            bookings,
+            full,
+            BESIDE if data is None else data,
+        )
+
+
+def _named(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
+    chosen = known if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
+    unknown = [name for name in chosen if name not in known]
+    if unknown or not chosen:
+        raise ValueError(f"there is no {what} {', '.join(unknown)!r}; there are: {', '.join(known)}, or all")
+    return tuple(name for name in known if name in chosen)
+
+
+def run_all(wanted: Wanted, console: Console, *, jobs: int) -> Results:
+    """The simulated office and, where it lies there, the UCI recording. `console` shows how far it is."""
+    results = Results(wanted.seed, wanted.bookings, wanted.full, ruleset=RULESET)
+    works = list(work_for(wanted.kits, wanted.policies, wanted.seed, wanted.bookings, full=wanted.full))
+    with _bar(console) as progress:
+        task = progress.add_task("simulated rooms", total=len(works))
+        results.lines = lines_of(run_many(works, jobs=jobs, tell=lambda _: progress.advance(task)))
+        results.slice = slice_of(wanted.kits, wanted.policies, wanted.seed)
+        file = wanted.data / UCI_FILE
+        if file.exists():
+            task = progress.add_task("the UCI room", total=UCI_SEEDS)
+            sums: Sums = {}
+            for seed, more in uci_sums(file, UCI_SEEDS):
+                add(sums, more)
+                if seed == 1:
+                    results.uci_slice = lines_of(more)
+                progress.advance(task)
+            results.uci, results.uci_seeds = lines_of(sums), UCI_SEEDS
+    if not results.uci:
+        console.print(f"The UCI recording is left out: there is no {file}; name its folder with --data.")
+    return results
+
+
+def slice_of(kits: Sequence[str], policies: Sequence[str], seed: int) -> list[Line]:
+    """A few days of one room: what a check plays again. Other policies only where something is promised."""
+    works = [
+        Work(kit, seed, 0, tuple(p for p in policies if p == DEFAULT or KITS[kit].promised), SLICE_DAYS)
+        for kit in kits
+    ]
+    return lines_of(run_many([work for work in works if work.policies], jobs=1))
+
+
+def uci_sums(file: Path, seeds: int) -> Iterator[tuple[int, Sums]]:
+    """The UCI room, with bookings drawn from each seed from 1 on: all of its sets of sensors."""
+    recording = import_uci(file)
+    for seed in range(1, seeds + 1):
+        sums: Sums = {}
+        for name, sensors in UCI_SETS.items():
+            sums |= judged(uci_scene(recording, sensors, seed), name, (DEFAULT,), seed)
+        yield seed, sums
+
+
+def run_recording(wanted: Wanted, recording: Path, bookings: Path, config: Path | None) -> Results:
+    """A recording of one's own. Raises as `scenes_of` does."""
+    sums: Sums = {}
+    for scene in scenes_of(recording, bookings, config):
+        add(sums, judged(scene, scene.config.id, wanted.policies, wanted.seed))
+    return Results(wanted.seed, ruleset=RULESET, recorded=lines_of(sums))
+
+
+def show(results: Results, console: Console) -> None:
+    """Tables, and whether the goal is met."""
+    for table in tables(results):
+        console.print(_rich(table))
+        console.print()
+    for line in results.promised:
+        share = line.recovered_share or 0.0
+        verdict = "met" if share >= GOAL else "not met"
+        told = f"{line.kit}: {share:.1%} of the recoverable hours come back (goal {GOAL:.0%}): {verdict}"
+        console.print(told, style="green" if share >= GOAL else "yellow")
+    for line in results.taken_in_sight:
+        told = f"{line.kit}, {line.way}: {line.taken_in_sight} rooms were taken from people in sight"
+        console.print(told, style="bold red")
+
+
+def write(results: Results, json_file: Path | None, markdown: Path | None) -> None:
+    """The files that were asked for; the page has its figures beside it. Raises OSError."""
+    if json_file is not None:
+        json_file.write_text(encoded(results), encoding="utf-8")
+    if markdown is not None:
+        markdown.with_suffix(".json").write_text(encoded(results), encoding="utf-8")
+        markdown.write_text(page(results), encoding="utf-8")
+
+
+def _rich(table: Table) -> RichTable:
+    drawn = RichTable(title=table.title, title_justify="left", box=None, pad_edge=False)
+    for number, head in enumerate(table.heads):
+        drawn.add_column(head, justify="left" if number == 0 else "right", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def _bar(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True)
