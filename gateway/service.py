@@ -7,6 +7,7 @@ so that tests, the demo and simulated worlds run this very service.
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -123,6 +124,8 @@ class Surroundings:
     tokens: TokenSource | None = None
     executor: Executor | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    """Numbers in [0, 1) that spread the repetitions of many gateways."""
     checkpoint: Callable[[str], None] = lambda _: None
     linger_s: float = LINGER_S
     snapshot_every: int = SNAPSHOT_EVERY
@@ -164,6 +167,7 @@ class Service:
             ca_file=_text(settings.exchange.ca_file) or None,
             in_flight=settings.exchange.max_in_flight,
             sleep=around.sleep,
+            jitter=around.jitter,
         )
         self.places = {room.id: self._place(room.id) for room in settings.rooms}
         self.budget = Budget(

@@ -94,6 +94,7 @@ TIMELINES: Final = (
     "exempt/overlapping",
     "exempt/own_booking_cancelled",
     "exempt/own_booking_without_guests",
+    "handover/a_short_gap_between",
     "hearing/came_unheard",
     "never_twice/added_again",
     "never_twice/offered_back",

@@ -1,6 +1,7 @@
 """A gateway without sockets: what a service needs to run in one process with its simulated world."""
 
 import asyncio
+import random
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
@@ -83,5 +84,10 @@ def surroundings(
 ) -> Surroundings:
     """The outside world of a service in virtual time; `more` are further fields of `Surroundings`."""
     transport = InProcessTransport(exchange.app)
-    parts: dict[str, Any] = {"transport": transport, "tokens": InProcessTokens(transport), "control": False}
+    parts: dict[str, Any] = {
+        "transport": transport,
+        "tokens": InProcessTokens(transport),
+        "jitter": random.Random(0).random,
+        "control": False,
+    }
     return Surroundings(clock=clock, link=link, checkpoint=checkpoint, **parts | more)

@@ -1,6 +1,5 @@
 """Commands that tell a running gateway something: they go over its local socket and become facts."""
 
-import getpass
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,7 +84,8 @@ def live(
     without_rehearsal: Annotated[
         bool,
         typer.Option(
-            "--without-rehearsal", help="Although nobody has rehearsed with this tenant; it is recorded who."
+            "--without-rehearsal",
+            help="Although nobody has rehearsed with this tenant; it is recorded by which user id.",
         ),
     ] = False,
     config: ConfigOption = CONFIG,
@@ -101,7 +101,7 @@ def live(
     Example:
       occupancy-gateway live orion
     """
-    more = {"without_rehearsal": True, "by": f"command of {_user()}"} if without_rehearsal else {}
+    more = {"without_rehearsal": True, "by": f"command of user {os.getuid()}"} if without_rehearsal else {}
     _give("live", room, "", config, json=json, more=more)
 
 
@@ -182,14 +182,6 @@ def _give_site(command: str, config: Path, *, json: bool) -> None:
         return
     for sentence in answer["said"]:
         console().print(text(sentence))
-
-
-def _user() -> str:
-    """Who gives the command, as the system knows them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        return f"user {os.getuid()}"
 
 
 def _give(

@@ -154,6 +154,7 @@ class Engine:
             name, self.folder, self.settings, clock, link, self.exchange, witness, witness, self._crashed
         )
         host.snapshot_every = stream(self.options.seed, "snapshots").choice(SNAPSHOTS)
+        host.jitter = stream(self.options.seed, "jitter").random
         return host
 
     def _disk_failed(self) -> None:

@@ -88,6 +88,8 @@ class Host:
         self.deaths = 0
         self.snapshot_every = SNAPSHOT_EVERY
         """As `gateway.service.Surroundings` has it."""
+        self.jitter: Callable[[], float] = random.Random(0).random
+        """As `gateway.service.Surroundings` has it."""
         self.ledger_files: list[Path] = []
         self._folder = folder
         self._settings = settings
@@ -149,6 +151,7 @@ class Host:
             executor=executor,
             checkpoint=point,
             linger_s=LINGER_S,
+            jitter=self.jitter,
             snapshot_every=self.snapshot_every,
             watch_every_s=WATCH_EVERY_S,
             control=False,

@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import dataclasses
-import random
 import tempfile
 import time
 from collections import Counter
@@ -74,23 +73,18 @@ def _folder() -> Iterator[Path]:
 def run_one(options: Options, look: Callable[[Engine], Any] = lambda _: None) -> Outcome:
     """One run from its begin to its end; `look` may inspect the engine afterwards, its ledger included."""
     began = time.perf_counter()
-    chance = random.getstate()
-    random.seed(options.seed)  # the gateway's back-off has jitter
-    try:
-        with _folder() as folder:
+    with _folder() as folder:
 
-            async def main(clock: VirtualClock) -> Outcome:
-                alerts: list[str] = []
-                with listening_to_the_log(alerts):
-                    engine = Engine(options, folder, clock)
-                    engine.observed.alerts = alerts
-                    await engine.run()
-                look(engine)
-                return _outcome(engine)
+        async def main(clock: VirtualClock) -> Outcome:
+            alerts: list[str] = []
+            with listening_to_the_log(alerts):
+                engine = Engine(options, folder, clock)
+                engine.observed.alerts = alerts
+                await engine.run()
+            look(engine)
+            return _outcome(engine)
 
-            outcome = run_virtual(main, begin(options.seed, options.days, options.faults).first)
-    finally:
-        random.setstate(chance)
+        outcome = run_virtual(main, begin(options.seed, options.days, options.faults).first)
     outcome.seconds = time.perf_counter() - began
     return outcome
 
