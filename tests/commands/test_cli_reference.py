@@ -63,6 +63,7 @@ def test_every_command_that_a_program_may_read_prints_json() -> None:
     assert without == ["run"]
 
 
+@pytest.mark.thorough  # outside of coverage: a program of its own takes long to start with it
 def test_the_program_lists_run_and_helps_with_it_like_with_the_others() -> None:
     """`run` starts on a way of its own; nobody who asks for help notices."""
     overview = program("--help")
@@ -81,6 +82,7 @@ def test_the_version_is_told() -> None:
     assert result.stdout == f"occupancy-gateway {__version__}\n"
 
 
+@pytest.mark.thorough  # outside of coverage: a program of its own takes long to start with it
 def test_a_mistyped_command_is_wrong_usage() -> None:
     """Exit code 2, and how to get help."""
     result = program("staus")

@@ -39,6 +39,7 @@ class Past:
         self.site = SiteConfig((self.room,))
         self._facts: list[tuple[Instant, int, AnyEvent, list[Decision]]] = []
         self.bookings = 0
+        self._judged: tuple[object, RoomQuality] | None = None
         start = MONDAY - HOUR_MS
         self.fact(start, Configured(self.site))
         self.fact(start, LinkUp(session_present=False))
@@ -96,13 +97,16 @@ class Past:
         return history
 
     def quality(self, share: float = FALSE_EMPTY_SHARE) -> RoomQuality:
-        """The judged room."""
+        """The judged room. Asked again without another fact, it is what it was: history is long."""
         from zoneinfo import ZoneInfo  # noqa: PLC0415 - only here
 
-        (room,) = site_quality(
-            self.site, self.history(), {}, clock_in(ZoneInfo("UTC"), "%a %d %b %H:%M"), share
-        )
-        return room
+        asked = (len(self._facts), self.site, share)
+        if self._judged is None or self._judged[0] != asked:
+            (room,) = site_quality(
+                self.site, self.history(), {}, clock_in(ZoneInfo("UTC"), "%a %d %b %H:%M"), share
+            )
+            self._judged = asked, room
+        return self._judged[1]
 
     def sensor(self, name: str, share: float = FALSE_EMPTY_SHARE) -> SensorQuality:
         """One judged sensor."""

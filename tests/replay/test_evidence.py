@@ -110,6 +110,7 @@ def test_the_decisions_of_every_scenario_follow_from_their_evidence(bundles: Bun
         assert judged(bundle).follows, judged(bundle).problems
 
 
+@pytest.mark.thorough
 @settings(FIXED, max_examples=12)
 @given(SCRIPTS)
 def test_the_decisions_of_random_days_follow_from_their_evidence(
@@ -189,6 +190,7 @@ def test_a_room_alone_has_no_breaker_of_its_own(tmp_path: Path) -> None:
     assert judged(bundle).follows
 
 
+@pytest.mark.thorough
 @settings(FIXED, max_examples=6)
 @given(SCRIPTS)
 def test_evidence_holds_one_room_of_a_random_office(
@@ -386,6 +388,7 @@ def is_noticed(content: bytes, *, reseal: bool) -> bool:
     return not judged(sealed(bundle) if reseal else bundle).follows
 
 
+@pytest.mark.thorough
 def test_whatever_is_altered_is_noticed(bundles: Bundles) -> None:
     """Every place of the file is under its digest."""
     tree = json.loads(to_bytes(bundles("no_show/ghost")[0]))
@@ -399,6 +402,7 @@ UNPROVABLE = {"program", "ruleset", "time_zone", "notes", "sha256"}
 """What nothing in the file speaks for or against."""
 
 
+@pytest.mark.thorough
 def test_what_is_for_people_is_held_to_the_facts_even_with_a_new_digest(bundles: Bundles) -> None:
     """Sentences, policy, sensors, calendar, times of the booking and each decision must follow."""
     tree = json.loads(to_bytes(bundles("no_show/ghost")[0]))
@@ -496,6 +500,7 @@ def test_a_broken_fact_is_named_with_its_place(bundles: Bundles) -> None:
         from_bytes(json.dumps(tree).encode(), "x")
 
 
+@pytest.mark.thorough
 def test_another_machine_says_the_same(bundles: Bundles, tmp_path: Path) -> None:
     """Whatever its hash seed and its time zone."""
     file = tmp_path / "evidence.json.gz"

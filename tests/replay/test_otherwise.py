@@ -56,6 +56,7 @@ def sentences(bundle: Bundle, found: Otherwise) -> list[str]:
     return [told(change, found, bundle.sensors, clock) for change in found.changes]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMED)
 def test_what_is_told_of_a_scenario_is_so(searched: Searched, name: str) -> None:
     """Something is found for each, and each of it holds when it is run."""
@@ -66,6 +67,7 @@ def test_what_is_told_of_a_scenario_is_so(searched: Searched, name: str) -> None
         assert all(sentence.endswith(".") and "{" not in sentence for sentence in sentences(bundle, found))
 
 
+@pytest.mark.thorough
 @settings(
     derandomize=True,
     database=None,

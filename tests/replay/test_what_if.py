@@ -52,6 +52,7 @@ def recorded(path: Path, seq: int = 0) -> list[Decision]:
         return [r.decision for r in reader.recorded(seq) if r.decision.kind == "would_release"]
 
 
+@pytest.mark.thorough
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_the_same_policy_decides_as_it_did(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
@@ -96,6 +97,7 @@ def test_what_history_s_gateway_had_in_hand_is_let_go(tmp_path: Path) -> None:
             assert not [life for life in lives if life.live or life.state in ("releasing", "released")]
 
 
+@pytest.mark.thorough
 def test_a_longer_grace_never_gives_back_more(tmp_path: Path) -> None:
     """In a history where nobody comes late to a ghost, hours fall as grace grows; and fewer are wrong."""
     path = tmp_path / "ledger.db"
@@ -123,6 +125,7 @@ def fortnight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_the_number_of_processes_changes_nothing(fortnight: Path) -> None:
     """One at a time or two at once, in pieces: the same figures, and the work is told to its end."""
     variants = [AS_CONFIGURED, *grid([5 * MINUTE_MS])]
@@ -136,6 +139,7 @@ def test_the_number_of_processes_changes_nothing(fortnight: Path) -> None:
     assert all(one[0] <= other[0] for one, other in pairwise(told))
 
 
+@pytest.mark.thorough
 def test_pieces_count_every_booking_once(fortnight: Path) -> None:
     """As many bookings as in one go; a piece is warm before it counts."""
     with LedgerReader(fortnight) as reader:

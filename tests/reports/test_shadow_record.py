@@ -374,6 +374,7 @@ def test_what_the_bar_calls_met_sets_the_core_live_and_nothing_less_does() -> No
 # -- the core's own counters --------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @given(SCRIPTS)
 @settings(
     max_examples=150,

@@ -35,6 +35,7 @@ def test_the_page_is_written_from_the_figures_beside_it(kept: Results) -> None:
     assert FIGURES.read_text(encoding="utf-8") == encoded(kept)
 
 
+@pytest.mark.thorough  # outside of coverage: its days take long with it
 def test_a_slice_of_the_figures_is_measured_again(kept: Results) -> None:
     """The first days of the first room, with every set, policy and rule, give exactly the kept figures.
 
@@ -57,6 +58,7 @@ def test_no_room_was_taken_from_people_in_sight(kept: Results) -> None:
     assert kept.taken_in_sight == []
 
 
+@pytest.mark.thorough  # outside of coverage: its days take long with it
 def test_the_uci_room_gives_the_same_again(kept: Results) -> None:
     """Its first draw of bookings, with each of its sets of sensors."""
     if not UCI.exists():
