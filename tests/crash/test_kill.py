@@ -28,7 +28,8 @@ from simulators.exchange.serve import serving
 SPEED = 240
 START: Instant = 1_790_582_400_000  # 2026-09-28T08:00:00Z
 GHOST_ROOMS = ("lyra", "orion", "vega")
-GHOST_MS = 10 * MINUTE_MS
+GHOST_MS = 6 * MINUTE_MS
+"""A second and a half by the wall: a gateway that has just come up soon has something to write."""
 PATIENCE_S = 90.0
 """How long the last gateway may take to do its job: half a minute, and three times that on a busy machine."""
 
@@ -59,7 +60,7 @@ base_url = "{base_url}"
 ca_file = "{ca_file}"
 poll = "30s"
 [policy.default]
-grace = "5m"
+grace = "3m"
 min_remaining = "2m"
 warn_before_release = "1m"
 [[room]]
@@ -215,7 +216,7 @@ async def surroundings(folder: Path) -> AsyncIterator[tuple[ExchangeSimulator, S
 
 
 def book_ghosts(exchange: ExchangeSimulator, minutes: int) -> dict[str, tuple[str, Instant]]:
-    """A ghost every ten minutes in each ghost room; its organizer is its own, so messages can be counted."""
+    """A ghost every six minutes in each ghost room; its organizer is its own, so messages can be counted."""
     ghosts = {}
     for room in GHOST_ROOMS:
         for number, start in enumerate(range(START, START + minutes * MINUTE_MS, GHOST_MS)):
@@ -235,7 +236,7 @@ async def kill_and_look(folder: Path, kills: int, seed: int) -> None:
         killed = []
         for turn in range(kills):
             label = LABELS[turn % (len(LABELS) + 3)] if turn % (len(LABELS) + 3) < len(LABELS) else ""
-            count = chance.randint(1, 2) if "send" in label else chance.randint(1, 60)
+            count = chance.randint(1, 2) if "send" in label else chance.randint(1, 25)
             process = await victim.start(label, count)
             patience = DOWN_S if label else chance.uniform(0.3, 1.6)
             try:
