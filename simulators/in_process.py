@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -12,6 +12,9 @@ from gateway.links import Link
 from gateway.service import Surroundings
 from simulators.exchange import CLIENT_ID, CLIENT_SECRET, TENANT_ID, ExchangeSimulator
 from simulators.exchange.asgi import App
+
+WATCH_EVERY_S: Final = 30.0
+"""How often a gateway in virtual time looks at its clock and itself: seldom enough that a year is short."""
 
 
 class InProcessTransport(httpx.AsyncBaseTransport):
@@ -88,6 +91,7 @@ def surroundings(
         "transport": transport,
         "tokens": InProcessTokens(transport),
         "jitter": random.Random(0).random,
+        "watch_every_s": WATCH_EVERY_S,
         "control": False,
     }
     return Surroundings(clock=clock, link=link, checkpoint=checkpoint, **parts | more)

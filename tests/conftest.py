@@ -3,10 +3,12 @@
 Named here because an editable installation may be older than the plugin's entry point; where it is not,
 pytest knows the plugin already by the same name.
 
-Besides, what makes a run quick without changing what any test sees: files in memory, no measuring of
-coverage during tests that are marked thorough, and for `-n` with `--dist loadscope` the long tests first.
+Besides, what makes a run quick without changing what any test sees: files in memory, a rare look for
+garbage, no measuring of coverage during tests that are marked thorough, and for `-n` with
+`--dist loadscope` the long tests first.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import structlog
 
 pytest_plugins = ["pytester", "simulators.pytest_plugin"]
 
@@ -56,6 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("thorough") is None)
 
 
+def pytest_collection_finish() -> None:
+    """Look for garbage seldomer, and not among the thousands of collected tests: they stay to the end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
 def scope(nodeid: str) -> str:
     """What stays on one worker: a file's tests, or one test of a file of long ones."""
     file = nodeid.partition("::")[0]
@@ -77,9 +87,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measure coverage, if it is measured at all, only in tests that are not thorough."""
+    """Measure coverage, if it is measured at all, only in tests that are not thorough.
+
+    A command that sets up the log does so for its own test only: the next may be one that reads it.
+    """
     _measure(is_wanted=item.get_closest_marker("thorough") is None)
-    return (yield)
+    try:
+        return (yield)
+    finally:
+        if structlog.is_configured():
+            structlog.reset_defaults()
 
 
 def _measure(*, is_wanted: bool) -> None:

@@ -132,6 +132,7 @@ def test_every_link_within_the_repository_resolves(each: Page) -> None:
     assert not broken
 
 
+@pytest.mark.thorough
 def test_every_command_in_the_docs_is_one_of_the_programs(each: Page) -> None:
     """What a reader is told to type is understood: the command, and each of its options."""
     for code in each.code:

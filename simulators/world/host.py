@@ -18,6 +18,7 @@ from gateway.settings import Settings
 from simulators.clock import SlowExecutor, VirtualClock
 from simulators.disk import FailingDisk, copy_as_it_is
 from simulators.exchange import ExchangeSimulator
+from simulators.in_process import WATCH_EVERY_S
 from simulators.link import MemoryLink
 from simulators.world.transport import Weather, Witness, WorldTokens, WorldTransport
 
@@ -40,10 +41,6 @@ POINTS: Final = (
 
 class ProcessKilled(Exception):  # noqa: N818 - an event of the world
     """Raised in a process that has been killed, wherever it would go on."""
-
-
-WATCH_EVERY_S: Final = 30.0
-"""How often the gateway looks at its clock: seldom enough that a simulated year is short."""
 
 
 @dataclasses.dataclass

@@ -48,9 +48,7 @@ async def started(folder: Path, **environment: str) -> AsyncIterator[asyncio.sub
         await process.communicate()
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)])
 async def test_systemd_hears_ready_alive_and_stopping_and_the_exit_code_is_0(
     folder: Path, number: signal.Signals
 ) -> None:

@@ -2,6 +2,7 @@
 
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from timeline import COUNTER, PIR, RADAR, ZIGBEE_PIR, Timeline, at, booking
@@ -31,6 +32,7 @@ def facts(draw: st.DrawFn) -> Reading | Availability:
     )
 
 
+@pytest.mark.thorough
 @given(
     day=st.lists(st.tuples(STEPS_MS, facts()), min_size=20, max_size=80),
     restart=st.integers(0, 30),

@@ -138,6 +138,7 @@ def test_a_restart_goes_by_what_was_kept(tmp_path: Path) -> None:
     in_world(tmp_path, story, **settings("learn = true"))
 
 
+@pytest.mark.thorough  # outside of coverage: its days take long with it
 def test_a_fault_in_looking_back_takes_nothing_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gateway goes on deciding; what hangs on history stays off (W10)."""
 

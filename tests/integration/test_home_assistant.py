@@ -375,7 +375,7 @@ def test_a_core_that_fails_on_the_look_is_reloaded_and_the_process_stays_up(
         await world.until("08:10")
         with monkeypatch.context() as patched:
             patched.setattr("gateway.runtime.health.withheld", faulty)
-            await world.until("08:10:25")
+            await world.until("08:10:45")
         assert seen_by(world).shows("occupancy._gateway.why") == "nothing is recorded"
         await world.until("08:15")
         assert seen_by(world).shows("occupancy._gateway.problem") == "off"

@@ -187,6 +187,7 @@ COMMENT = st.text(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_every_comment_stays_wherever_it_stands(data: st.DataObject) -> None:

@@ -31,14 +31,14 @@ KEYS = [
 
 
 def test_a_short_morning_gives_rooms_back_and_takes_none_from_people(tmp_path: Path) -> None:
-    """Two hours in three rooms through MQTT and HTTPS: the JSON figures are complete and consistent."""
+    """An hour in three rooms through MQTT and HTTPS: the JSON figures are complete and consistent."""
     file = tmp_path / "figures.json"
     arguments = [
         "demo",
         "--rooms",
         "3",
         "--hours",
-        "2",
+        "1",
         "--speed",
         "480",
         "--seed",

@@ -127,6 +127,7 @@ def test_pytest_is_no_dependency_of_the_gateway() -> None:
     assert users == []
 
 
+@pytest.mark.thorough  # outside of coverage: a program of its own takes long to start with it
 @pytest.mark.parametrize(
     ("installed", "named"),
     [(True, False), (False, True), (True, True)],

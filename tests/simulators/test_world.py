@@ -24,7 +24,7 @@ from simulators.world.shrink import command_of, shrink, smallest
 BUSY = Options(seed=9, rooms=1, days=1)
 """A short day with two ghosts, meetings and a counter."""
 
-SHORT_STRIDES = {"write": 67, "answer": 71, "packet": 89}
+STRIDES = {"write": 101, "answer": 97, "packet": 139}
 """In the everyday tests only each so-manieth place is struck; `make soak` strikes them all."""
 
 
@@ -140,7 +140,7 @@ def run(options: Options) -> Outcome:
 @pytest.mark.parametrize("place", PLACES)
 def test_a_fault_at_any_single_place_breaks_no_promise(place: str) -> None:
     """The n-th write, answer or packet fails, or the process dies at a labelled point: a sample of all n."""
-    stride = SHORT_STRIDES.get(place, 97)
+    stride = STRIDES.get(place, 149)
     tries = list(exhaust(place, BUSY, every=stride, run=run))
     assert tries, "there is no such place in a whole day"
     assert {one.number: found for one in tries if (found := problems(one.outcome))} == {}

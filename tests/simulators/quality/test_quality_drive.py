@@ -181,6 +181,7 @@ def test_the_number_of_jobs_changes_nothing() -> None:
     assert run_many(works, jobs=2) == run_many(works, jobs=1)
 
 
+@pytest.mark.thorough  # outside of coverage: its days take long with it
 def test_a_radar_that_sees_everybody_takes_no_room_from_them() -> None:
     """Under every policy; the sets that promise it are run over ten thousand bookings for the page."""
     sums = figures_of(Work("radar+pir", 2, 0, tuple(POLICIES), 2))

@@ -110,6 +110,7 @@ def test_the_command_prints_tables_and_says_what_it_left_out(tmp_path: Path) -> 
     assert [line.way for line in lines] == [DEFAULT, "fixed-5-min", "motion-timeout", "check-in-only"]
 
 
+@pytest.mark.thorough  # outside of coverage: its days take long with it
 def test_json_goes_to_the_terminal_alone_where_a_program_reads() -> None:
     """Nothing but JSON on standard output."""
     arguments = [
