@@ -219,11 +219,7 @@ def test_a_file_of_lines_is_answered_in_order(tmp_path: Path) -> None:
     """The last line may end without a line end; blank lines are none."""
     file = tmp_path / "lines.jsonl"
     file.write_text('{"family": "z2m", "payload": {"occupancy": true}}\n\n{"family": "z2m", "payload": {}}')
-    result = subprocess.run(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-m", "gateway.cli", "sensors", "decode", "--batch", str(file), "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
+    result = CliRunner().invoke(app, ["sensors", "decode", "--batch", str(file), "--json"])
+    assert result.exit_code == 0
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert [len(one["readings"]) for one in answers] == [1, 0]
