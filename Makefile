@@ -35,7 +35,9 @@ types:
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-# Thorough tests run among the others, without being measured: see tests/conftest.py.
+# Thorough tests run among the others, without being measured: see tests/conftest.py. Modules stay compiled, also
+# where the environment forbids it: two workers and some hundred child processes load the same ones.
+tested: export PYTHONDONTWRITEBYTECODE :=
 tested:
 	$(BIN)/coverage erase
 	$(BIN)/coverage run $(RUN) --quiet -m "not soak" $(TESTS)
