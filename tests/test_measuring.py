@@ -1,4 +1,4 @@
-"""How the tests run (conftest.py): thorough ones are not measured, and what shares things stays together."""
+"""How the tests run (conftest.py): what is measured, what shares things, and what each leaves as it was."""
 
 import os
 import subprocess
@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from coverage import Coverage
+
+from gateway import logs
 
 IN_A_CHILD = "import sys; print('coverage' in sys.modules)"
 
@@ -37,6 +40,17 @@ def test_the_test_after_it_is_measured_with_its_children() -> None:
     """What the pause took away is back: also for processes that a test starts."""
     assert Coverage.current() is not None
     assert child_measures()
+
+
+def test_a_test_may_set_up_the_log() -> None:
+    """As a command does that is called in a test's own process: from now on only errors are told."""
+    logs.configure("error", "json")
+    assert structlog.is_configured()
+
+
+def test_the_test_after_it_has_the_log_as_it_was() -> None:
+    """What reads the log must not depend on which commands ran before on the same worker."""
+    assert not structlog.is_configured()
 
 
 def test_a_modules_tests_stay_together_but_for_files_of_long_ones(request: pytest.FixtureRequest) -> None:
