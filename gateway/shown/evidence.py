@@ -1,7 +1,5 @@
 """What came of verifying evidence, for people and for programs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -177,13 +175,3 @@ def _otherwise_json(bundle: Bundle, found: Otherwise, times: Times) -> dict[str,
         "changes": [change_json(change) for change in found.changes],
     }
 
-
-@contextmanager
-def busy(words: str) -> Iterator[None]:
-    """Shows that something is being done, on standard error and only on a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(words):
-        yield
