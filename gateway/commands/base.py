@@ -8,7 +8,7 @@ CommandError
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -95,6 +95,11 @@ def present() -> Instant:
     return SystemClock().now()
 
 
+def no_room(room: str, known: Iterable[str]) -> NotFound:
+    """That there is no such room, with those that there are."""
+    return NotFound(f"there is no room {room!r}; the rooms are: {', '.join(sorted(known))}.")
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[LedgerReader]:
     """A ledger, for reading. Raises LedgerError."""
@@ -134,7 +139,7 @@ class Office:
         """The room's id, checked; a former room counts if the ledger knows it. Raises NotFound."""
         if room in self.names or (reader is not None and reader.decisions(room=room, limit=1)):
             return room
-        raise NotFound(f"there is no room {room!r}; the rooms are: {', '.join(sorted(self.names))}.")
+        raise no_room(room, self.names)
 
     def note_if_stale(self, reader: LedgerReader) -> None:
         """Say on standard error if nothing has been recorded lately: then no gateway is running."""

@@ -22,8 +22,9 @@ from gateway.replay.gather import gather
 from gateway.replay.otherwise import otherwise
 from gateway.replay.verify import verify as verify_bundle
 from gateway.run import FAILED
-from gateway.shown.evidence import Report, busy, office_times, paint_verdict, told_words, verdict_json
+from gateway.shown.evidence import Report, office_times, paint_verdict, told_words, verdict_json
 from gateway.shown.paint import Times, console, text
+from gateway.shown.progress import busy
 from gateway.whole_file import keep_bytes
 
 COMPRESSED: Final = ".gz"
@@ -62,6 +63,8 @@ def evidence(
     """
     if not booking and not room:
         raise WrongUsage("say which booking: its key, or --room ROOM for the room's current or last one.")
+    if out.is_dir():
+        raise WrongUsage(f"--out {str(out)!r}: expected a file, found a folder.")
     if out.exists() and not force:
         raise CommandError(f"{out}: there is such a file already. Choose another name, or say --force.")
     office = Office(config)
@@ -81,7 +84,7 @@ def evidence(
     try:
         keep_bytes(out, content)
     except OSError as error:
-        raise CommandError(f"{out}: cannot be written ({error.strerror}).") from None
+        raise CommandError(f"{out}: cannot be written ({error.strerror or error}).") from None
     verdict = verify_bundle(bundle, lambda decision: told_words(decision, times), times.clock)
     if json:
         print_json(

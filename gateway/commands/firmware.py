@@ -103,7 +103,7 @@ def _look_up(config: Path, room: str, sensor: str) -> tuple[Settings | None, Sen
     known = load(config)
     rooms = {one.id: one for one in known.rooms}
     if room not in rooms:
-        raise NotFound(f"there is no room {room!r}; the rooms are: {', '.join(sorted(rooms))}.")
+        raise no_room(room, rooms)
     for one in known.rooms:
         for candidate in one.sensors:
             if candidate.id == sensor and one.id != room:

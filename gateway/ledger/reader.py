@@ -147,7 +147,7 @@ class LedgerReader:
         self.path = path
         if not path.exists():
             raise LedgerError(
-                f"{path}: there is no ledger yet. Has the gateway been started with this configuration?"
+                f"{path}: there is no ledger yet. Is this its place, and has the gateway been started once?"
             )
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
