@@ -63,10 +63,7 @@ def evidence(
     """
     if not booking and not room:
         raise WrongUsage("say which booking: its key, or --room ROOM for the room's current or last one.")
-    if out.is_dir():
-        raise WrongUsage(f"--out {str(out)!r}: expected a file, found a folder.")
-    if out.exists() and not force:
-        raise CommandError(f"{out}: there is such a file already. Choose another name, or say --force.")
+    _check_place(out, force=force)
     office = Office(config)
     times = office.times
     with office.ledger() as reader, busy("Reading the journal"):
@@ -85,7 +82,7 @@ def evidence(
         keep_bytes(out, content)
     except OSError as error:
         raise CommandError(f"{out}: cannot be written ({error.strerror or error}).") from None
-    verdict = verify_bundle(bundle, lambda decision: told_words(decision, times), times.clock)
+    verdict = verify_bundle(bundle, lambda decision: told_words(decision, times))
     if json:
         print_json(
             {
@@ -111,6 +108,17 @@ def evidence(
         return
     tell(*(f"{out}: {problem}" for problem in verdict.problems))
     raise typer.Exit(FAILED)
+
+
+def _check_place(out: Path, *, force: bool) -> None:
+    """Whether a file may be put there. Raises WrongUsage and CommandError."""
+    try:
+        if out.is_dir():
+            raise WrongUsage(f"--out {str(out)!r}: expected a file, found a folder.")
+        if out.exists() and not force:
+            raise CommandError(f"{out}: there is such a file already. Choose another name, or say --force.")
+    except OSError as error:
+        raise CommandError(f"{out}: cannot be written ({error.strerror or error}).") from None
 
 
 def _say_written(bundle: Bundle, out: Path, size: int) -> None:
@@ -159,12 +167,11 @@ def verify(
 
 
 def _report(bundle: Bundle, times: Times) -> Report:
-    own = times.on(bundle.booking.start) if bundle.booking.start else times
 
     def worded(decision: Decision) -> str:
         return told_words(decision, times)
 
-    verdict = verify_bundle(bundle, worded, own.clock)
+    verdict = verify_bundle(bundle, worded)
     if not verdict.follows:
         return Report(bundle, verdict, None)
     with busy("Searching for what would have changed it"):

@@ -10,8 +10,8 @@ from gateway.commands.base import (
     CommandError,
     ConfigOption,
     JsonOption,
-    NotFound,
     WrongUsage,
+    no_room,
     print_json,
     tell,
 )

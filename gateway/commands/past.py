@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from gateway.commands.base import Office, WrongUsage, no_room, tell
+from gateway.commands.base import NotFound, Office, WrongUsage, no_room, tell
 from gateway.ledger import LedgerReader
 
 UTC = "UTC"
@@ -32,9 +32,11 @@ ZoneOption = Annotated[
 def ledger_and_zone(ledger: Path | None, config: Path, time_zone: str) -> tuple[Path, ZoneInfo]:
     """What to read, and on whose clock: UTC for a ledger on a machine without configuration.
 
-    Raises SettingsError and WrongUsage.
+    Raises SettingsError, WrongUsage and NotFound.
     """
     zone = _zone(time_zone) if time_zone else None
+    if ledger is not None and _is_missing(ledger):
+        raise NotFound(f"{ledger}: there is no such file.")
     if ledger is not None and zone is not None:
         return ledger, zone
     if ledger is not None and not config.exists():
@@ -42,6 +44,13 @@ def ledger_and_zone(ledger: Path | None, config: Path, time_zone: str) -> tuple[
         return ledger, ZoneInfo(UTC)
     office = Office(config)
     return ledger or office.settings.ledger.path, zone or office.zone
+
+
+def _is_missing(ledger: Path) -> bool:
+    try:
+        return not ledger.exists()
+    except PermissionError:  # told as for every ledger, when it is opened
+        return False
 
 
 def _zone(name: str) -> ZoneInfo:

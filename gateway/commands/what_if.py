@@ -1,5 +1,6 @@
 """`what-if`: what other policies would have done with the history in a ledger."""
 
+import errno
 import os
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
@@ -83,12 +84,13 @@ def what_if(
         typer.Option(
             "--hold",
             metavar="LIST",
-            help="How long after a motion sensor's last sign its people may still be there, to try. Beside "
-            "a presence sensor it stays at 2m, or becomes shorter.",
+            help="Holds of motion sensors to try: how long after the last sign people may still be there. "
+            "Beside a presence sensor it stays 2m, or gets shorter.",
         ),
     ] = "",
     vacate: Annotated[
-        str, typer.Option("--vacate", metavar="LIST", help="How long a room must be empty after a brief visit, to try.")
+        str,
+        typer.Option("--vacate", metavar="LIST", help="To try: how long a room must be empty after a visit."),
     ] = "",
     room: Annotated[
         list[str] | None,
@@ -101,12 +103,14 @@ def what_if(
         bool,
         typer.Option(
             "--no-breaker",
-            help="As if the breaker were not there, which stops releases when many rooms fall silent at once.",
+            help="As if there were no breaker, which stops releases when many rooms fall silent at once.",
         ),
     ] = False,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE.svg", help="Also draw hours against risk into this file; an older picture is replaced."),
+        typer.Option(
+            "--plot", metavar="FILE.svg", help="Also draw hours against risk; an older picture is replaced."
+        ),
     ] = None,
     jobs: Annotated[
         int,
@@ -208,10 +212,19 @@ def _check_plot(plot: Path) -> None:
     """Whether a picture can be written there, before an hour is spent on it. Raises WrongUsage."""
     if plot.suffix.lower() != ".svg":
         raise WrongUsage(f"--plot {str(plot)!r}: expected a file that ends in .svg; only SVG is drawn.")
-    if not plot.parent.is_dir():
-        raise WrongUsage(f"--plot {str(plot)!r}: cannot be written (there is no folder {plot.parent}).")
-    if plot.is_dir() or not os.access(plot.parent, os.W_OK):
-        raise WrongUsage(f"--plot {str(plot)!r}: cannot be written.")
+    try:
+        if not plot.parent.is_dir():
+            raise WrongUsage(f"--plot {str(plot)!r}: cannot be written (there is no folder {plot.parent}).")
+        if plot.is_dir():
+            raise WrongUsage(f"--plot {str(plot)!r}: cannot be written (it is a folder).")
+    except PermissionError as error:
+        raise _unwritable(plot, error) from None
+    if not os.access(plot.parent, os.W_OK):
+        raise _unwritable(plot, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _unwritable(plot: Path, error: OSError) -> WrongUsage:
+    return WrongUsage(f"--plot {str(plot)!r}: cannot be written ({error.strerror or error}).")
 
 
 def _check_policies(reader: LedgerReader, variants: Sequence[Variant]) -> None:
@@ -235,6 +248,6 @@ def _draw(path: Path, tried: WhatIf, found: Sequence[Estimate], times: Times) ->
     try:
         keep_bytes(path, risk_plot(points, "Hours given back against risk", below).encode())
     except OSError as error:
-        raise WrongUsage(f"--plot {str(path)!r}: cannot be written ({error.strerror or error}).") from None
+        raise _unwritable(path, error) from None
     if len(points) < len(found):
         tell("note: policies that released nothing are not in the picture.")

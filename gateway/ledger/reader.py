@@ -1,5 +1,7 @@
 """Reading a ledger: for a restart, and for everybody who looks, with or without a running gateway."""
 
+import errno
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -140,15 +142,17 @@ def _damaged(path: Path, error: sqlite3.Error) -> LedgerDamaged:
 class LedgerReader:
     """Looks into a ledger without touching it; fine beside a running gateway.
 
-    Raises LedgerError if there is none, LedgerTooNew or LedgerDamaged as the writer does.
+    Raises LedgerError if there is none, LedgerTooNew or LedgerDamaged as the writer does, PermissionError.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.exists():
             raise LedgerError(
-                f"{path}: there is no ledger yet. Is this its place, and has the gateway been started once?"
+                f"{path}: there is no ledger yet. Has the gateway been started with this configuration?"
             )
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         except sqlite3.DatabaseError as error:

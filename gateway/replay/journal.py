@@ -33,8 +33,8 @@ def running(reader: LedgerReader, seq: Callable[[], int]) -> Iterator[None]:
         raise
     except msgspec.MsgspecError as error:
         raise LedgerDamaged(
-            f"{reader.path}: event {seq() + 1} of the journal, or a decision on it, cannot be read ({error}). "
-            "The file has not been changed."
+            f"{reader.path}: event {seq() + 1} of the journal, or a decision on it, cannot be read "
+            f"({error}). The file has not been changed."
         ) from error
     except Exception as error:  # whatever stops the core, people need to know at which event
         raise LedgerDamaged(

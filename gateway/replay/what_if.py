@@ -20,8 +20,8 @@ from gateway.core.site import Site
 from gateway.core.units import Duration, Instant
 from gateway.ledger import GivenBack, LedgerReader
 from gateway.replay.counterfactual import begin, relive
-from gateway.replay.judging import Cell, Figures, Judge
 from gateway.replay.journal import running, unbroken
+from gateway.replay.judging import Cell, Figures, Judge
 from gateway.replay.pieces import Piece, pieces
 from gateway.replay.put_back import PutBack
 from gateway.replay.variants import Variant
@@ -115,9 +115,7 @@ def _tasks(
     """Variants stay together, because the journal is then read once; unless processors would be idle."""
     groups = max(1, min(len(variants), -(-jobs // len(cut))))
     for piece in cut:
-        own = tuple(
-            one for one in given_back if piece.begins - 1 <= one.write.end and one.at <= piece.until
-        )
+        own = tuple(one for one in given_back if piece.begins - 1 <= one.write.end and one.at <= piece.until)
         for group in range(groups):
             yield Task(str(path), piece, tuple(variants[group::groups]), own, zone)
 

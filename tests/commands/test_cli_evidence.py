@@ -103,6 +103,13 @@ def test_evidence_for_programs(folder: Path, call: Any) -> None:
     assert told["sha256"] == from_bytes(out.read_bytes(), "it").sha256
 
 
+def test_a_folder_is_no_file_to_write(folder: Path, call: Any) -> None:
+    """Not even with --force."""
+    for out in (str(folder), "."):
+        refused = call("evidence", GHOST, "--out", out, "--force")
+        assert (refused.exit_code, "expected a file, found a folder" in refused.stderr) == (2, True)
+
+
 def test_a_file_that_is_there_stays_unless_it_is_forced(file: Path, call: Any) -> None:
     """Evidence is not overwritten by a slip."""
     file.write_text("mine")
