@@ -118,9 +118,10 @@ def reading(path: Path) -> Iterator[LedgerReader]:
 class Office:
     """The configuration, and the ledger that it names."""
 
-    def __init__(self, config: Path) -> None:
-        """Raises SettingsError."""
+    def __init__(self, config: Path, ledger: Path | None = None) -> None:
+        """`ledger`: another one than the configuration names. Raises SettingsError."""
         self.settings: Settings = load(config, os.environ)
+        self.ledger_path = ledger or self.settings.ledger.path
         self.zone = ZoneInfo(self.settings.site.time_zone)
         self.names = {room.id: room.name or room.id for room in self.settings.rooms}
 
@@ -132,7 +133,7 @@ class Office:
     @contextmanager
     def ledger(self) -> Iterator[LedgerReader]:
         """The ledger, for reading. Raises LedgerError."""
-        with reading(self.settings.ledger.path) as reader:
+        with reading(self.ledger_path) as reader:
             yield reader
 
     def room(self, room: str, reader: LedgerReader | None = None) -> str:

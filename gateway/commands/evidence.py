@@ -47,6 +47,14 @@ def evidence(
             "--room", metavar="ROOM", help="Alone: the room's current booking, or its last one that is over."
         ),
     ] = "",
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            "--ledger",
+            metavar="LEDGER",
+            help="Another ledger's file, such as a backup; left out: the one that the configuration names.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -64,7 +72,7 @@ def evidence(
     if not booking and not room:
         raise WrongUsage("say which booking: its key, or --room ROOM for the room's current or last one.")
     _check_place(out, force=force)
-    office = Office(config)
+    office = Office(config, ledger)
     times = office.times
     with office.ledger() as reader, busy("Reading the journal"):
         if room:

@@ -42,8 +42,8 @@ def ledger_and_zone(ledger: Path | None, config: Path, time_zone: str) -> tuple[
     if ledger is not None and not config.exists():
         tell(f"note: there is no configuration at {config}, so times are UTC; --time-zone names another.")
         return ledger, ZoneInfo(UTC)
-    office = Office(config)
-    return ledger or office.settings.ledger.path, zone or office.zone
+    office = Office(config, ledger)
+    return office.ledger_path, zone or office.zone
 
 
 def _is_missing(ledger: Path) -> bool:

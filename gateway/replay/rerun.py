@@ -219,7 +219,7 @@ class _Rerun:
                         site = None
             if seq in anchors:
                 site = self._checked(seq, at, site)
-        self.parts.append(Part(stretch.ruleset, since, until, counted))
+        self._note_part(stretch.ruleset, since, until, counted)
         return site
 
     def _checked(self, seq: int, at: Instant, site: Site | None) -> Site:
@@ -233,6 +233,12 @@ class _Rerun:
             return kept
         self.agreed += not where
         return site
+
+    def _note_part(self, ruleset: int, since: Instant, until: Instant, counted: int) -> None:
+        """What was run before the asked time, to get there, is no part of what was compared."""
+        begins = max(since, self.wanted.since or 0)
+        if begins <= until:
+            self.parts.append(Part(ruleset, begins, until, counted))
 
     def _memory(self, site: Site) -> Any:
         whole = msgspec.json.decode(site.snapshot())
@@ -260,7 +266,7 @@ class _Rerun:
                 world.begin_anew(kept)
         if world is not None:
             counted += self._compare(gathered, world.today, stretch.ruleset)
-        self.parts.append(Part(stretch.ruleset, since, until, counted))
+        self._note_part(stretch.ruleset, since, until, counted)
         return None if world is None else world.site
 
     def _compare(self, recorded: list[Decision], today: list[Decision], ruleset: int) -> int:

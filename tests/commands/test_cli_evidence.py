@@ -103,6 +103,16 @@ def test_evidence_for_programs(folder: Path, call: Any) -> None:
     assert told["sha256"] == from_bytes(out.read_bytes(), "it").sha256
 
 
+def test_a_backup_can_be_asked_as_well(file: Path, folder: Path, call: Any) -> None:
+    """The same evidence, whatever has become of the ledger in use."""
+    (folder / "ledger.db").rename(folder / "backup.db")
+    out = folder / "backup.json"
+    backup = ("--ledger", str(folder / "backup.db"))
+    assert call("evidence", GHOST, "--out", str(out)).exit_code == FAILED
+    assert call("evidence", GHOST, *backup, "--out", str(out)).exit_code == 0
+    assert out.read_bytes() == file.read_bytes()
+
+
 def test_a_folder_is_no_file_to_write(folder: Path, call: Any) -> None:
     """Not even with --force."""
     for out in (str(folder), "."):

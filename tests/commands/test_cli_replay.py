@@ -134,6 +134,15 @@ def test_a_stretch_of_time_and_a_room_are_compared_alone(ledger: Path, call: Cal
     assert "The same: all" in words(call("replay", "--room", "lyra"))
 
 
+@pytest.mark.usefixtures("ledger")
+def test_what_is_named_is_what_was_asked_for(call: Call) -> None:
+    """Not the earlier moment from which the journal had to be run."""
+    told = words(call("replay", "--since", "09:00", "--until", "12:00"))
+    assert told.startswith("Mon 21 Sep 2026 09:00:00 - Mon 21 Sep 2026 1")
+    (part,) = data(call("replay", "--since", "09:00", "--json"))["stretches"]
+    assert part["since"] == "2026-09-21T09:00:00+02:00"
+
+
 # -- other rules --------------------------------------------------------------------------------------
 
 
