@@ -168,8 +168,8 @@ class LedgerReader:
         if missing:
             self._db.close()
             raise LedgerError(
-                f"{path}: not a ledger yet. Start the gateway once to prepare it; if this is a copy of one in "
-                "use, make it with sqlite3 and .backup."
+                f"{path}: not a ledger yet. Start the gateway once to prepare it; if this is a copy of one "
+                "in use, make it with sqlite3 and .backup."
             )
 
     def __enter__(self) -> Self:

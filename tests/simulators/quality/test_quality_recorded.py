@@ -198,8 +198,8 @@ def test_a_narrow_terminal_gets_whole_words(tmp_path: Path) -> None:
     assert isinstance(wide.file, io.StringIO)
     told = " ".join(narrow.file.getvalue().split())
     assert all(len(line) <= 80 for line in narrow.file.getvalue().splitlines())
-    assert "minutes until release" in told
-    assert "came after" in told
+    assert "uci: bookings " in told
+    assert "wrong per 1,000 (95 %) 0.00 (0.00 to " in told
     assert "wrong: taken from people, shown (a sensor showed them)" in " ".join(wide.file.getvalue().split())
 
 
