@@ -8,8 +8,7 @@ one in five is attended by nobody; Exchange takes `LATENCY_S` for each answer.
 * *HTTP requests*: every request to Graph, those that verify and confirm writes included; tokens are not.
   *Inner requests*: what was asked within batches, and every request that was not a batch.
 * *Oldest age*: every 1.1 s in the gateway's working hours, from two minutes after they begin, the time since
-  the last whole answer about a room's calendar, of the room where that is longest. The goal is one poll
-  (60 s) and a quarter of one for the answer itself and for whoever is served before.
+  the last whole answer about a room's calendar, of the room where that is longest. The goal is a minute.
 * A week is five workdays and two days of its weekend; fewer are lived through, and their means stand for
   all.
 * *From due to written*: from the moment at which a release is due and its vacancy proven, whichever is later,

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -17,7 +17,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import httpx
-import msgspec
 import structlog
 
 from gateway.alerts import ALERTS_NOTE, Alerts, Timing, Trouble, standing_json
@@ -27,19 +26,11 @@ from gateway.core.booking_rules import BookingRules
 from gateway.core.decisions import Decision
 from gateway.core.events import (
     Booted,
-    BreakerClosed,
-    CheckedIn,
     ClockTrust,
-    Ended,
-    Kept,
-    ModeSet,
-    Reviewed,
-    WereHere,
 )
 from gateway.core.explain import explain
 from gateway.core.policy import SiteConfig
 from gateway.core.room import Room
-from gateway.core.site import CoreError
 from gateway.core.units import MINUTE_MS, NEVER, Duration, Instant
 from gateway.exchange.attendant_settings import SettingsFileError
 from gateway.exchange.attendant_settings import load as load_attendants
@@ -67,9 +58,10 @@ from gateway.reports.troubles import sensor_troubles
 from gateway.runtime.announce import Announcer, availability_topic
 from gateway.runtime.brain import LINGER_S, SNAPSHOT_EVERY, Brain, Paused
 from gateway.runtime.channels import Crier, LogChannel, MqttChannel
+from gateway.runtime.commands import Commands
 from gateway.runtime.control import ControlServer, Json
 from gateway.runtime.desk import Desk
-from gateway.runtime.desk_commands import DESK_COMMANDS, DeskCommands
+from gateway.runtime.desk_commands import DeskCommands
 from gateway.runtime.dispatch import Dispatch
 from gateway.runtime.health import health
 from gateway.runtime.home_assistant import ONLINE
@@ -87,7 +79,6 @@ from gateway.runtime.sync import Sync
 from gateway.runtime.troubles import of_gateway
 from gateway.runtime.trust import Trust
 from gateway.runtime.upkeep import attendants, of_credential
-from gateway.runtime.watch import watch
 from gateway.runtime.watcher import Calendars, Watcher
 from gateway.sensors import Router, build_router
 from gateway.settings import Settings, SettingsError
@@ -242,7 +233,21 @@ class Service:
         """A sensor publishes on that topic too, odd as that would be."""
         self._listen_to(router)
         self.reloader = Reloader(settings, self.brain, self._take_over, self._config)
-        self.control = ControlServer(settings.control_socket, self.command, {"watch": self.watch})
+        self.commands = Commands(
+            self.brain,
+            self.dispatch,
+            self.intake,
+            self.discovery,
+            self.desk_commands,
+            self.places,
+            self._site_zone(),
+            status=self.status,
+            reload=self.reloader.reload,
+            unrehearsed=self._unrehearsed,
+        )
+        self.control = ControlServer(
+            settings.control_socket, self.commands.follow, {"watch": self.commands.watch}
+        )
         self.horizon = Horizon(
             {room: HorizonReader(self.graph, place.reader) for room, place in self.places.items()},
             self.places,
@@ -688,112 +693,7 @@ class Service:
 
     async def command(self, request: Json) -> Json:
         """Follow one command of the control socket; the answer is JSON, with "error" if it failed."""
-        name, by = request["command"], str(request.get("by", "command"))
-        own_ways: dict[str, Callable[[], Awaitable[Json]]] = {
-            "status": self.status,
-            "close-breaker": lambda: self._close_breaker(by),
-            "resume-writing": lambda: self._resume_writing(by),
-            "reload": self.reloader.reload,
-            "sensors": self._heard_sensors,
-            "candidate": lambda: self._candidate(str(request.get("sensor", ""))),
-            **dict.fromkeys(DESK_COMMANDS, lambda: self.desk_commands.follow(request)),
-        }
-        if name in own_ways:
-            return await own_ways[name]()
-        room = str(request.get("room", ""))
-        overridden = name == "live" and request.get("without_rehearsal") is True
-        refusal = self._refusal(name, room, overridden=overridden)
-        if refusal:
-            return {"error": refusal}
-        by += ", without rehearsal" if overridden else ""
-        booking = str(request.get("booking", ""))
-        facts: dict[str, Callable[[], CheckedIn | Kept | Ended | ModeSet | WereHere | Reviewed]] = {
-            "check-in": lambda: CheckedIn(room, booking, by),
-            "keep": lambda: Kept(room, booking, by),
-            "end": lambda: Ended(room, booking, by),
-            "live": lambda: ModeSet(room, "live", by),
-            "shadow": lambda: ModeSet(room, "shadow", by),
-            "were-here": lambda: WereHere(room, booking, by),
-            "reviewed": lambda: Reviewed(room, by),
-        }
-        if name not in facts:
-            return {"error": f"there is no command {name!r}; there are: {', '.join([*own_ways, *facts])}"}
-        try:
-            decisions = await self.brain.record(facts[name]())
-        except (Paused, CoreError) as error:
-            return {"error": str(error)}
-        return self._told(room, decisions)
-
-    async def watch(self, request: Json) -> AsyncIterator[Json]:
-        """What the sensors of a room say, from now on."""
-        name = str(request.get("room", ""))
-        room = self.brain.site.rooms.get(name)
-        if room is None:
-            yield {"error": f"there is no room {name!r}; the rooms are: {', '.join(sorted(self.places))}"}
-            return
-        async with contextlib.aclosing(watch(self.intake, room, self.brain.now)) as events:
-            async for event in events:
-                yield event
-
-    async def _heard_sensors(self) -> Json:
-        """What is heard that no room has yet; asking makes it listen for a while."""
-        await self.discovery.ask()
-        zone = self._site_zone()
-        heard = [
-            msgspec.structs.asdict(one) | {"last_heard": iso(one.last_heard, zone)}
-            for one in self.discovery.listed()
-        ]
-        return {"discovery": self.discovery.state, "heard": heard}
-
-    async def _candidate(self, name: str) -> Json:
-        found = self.discovery.candidate(name)
-        if found is None:
-            return {"error": f"no sensor {name!r} is heard that has no room yet; `sensors list` names them"}
-        one, settings, why_not = found
-        if settings is None:
-            return {"error": f"{one.topic}: {why_not}"}
-        kept = settings.model_dump(include={"id", "family", "topic", "senses", "role", "options"})
-        return {"candidate": msgspec.structs.asdict(one), "settings": kept}
-
-    def _refusal(self, command: str, room: str, *, overridden: bool) -> str:
-        """Why a command is not even given to the core; empty if it is."""
-        if room not in self.places:
-            known = ", ".join(sorted(self.places))
-            return f"there is no room {room!r}; the rooms are: {known}"
-        if command != "live":
-            return ""
-        why = objection(self.settings.rehearsal_file, self.settings.exchange.tenant_id)
-        if why and overridden:
-            log.warning("a room goes live without rehearsal", room=room, why=why)
-        return f"{why} To go live in spite of it: --without-rehearsal." if why and not overridden else ""
-
-    async def _close_breaker(self, by: str) -> Json:
-        if self.brain.site.breaker.objection is None:
-            return {"said": ["The breaker is closed already."]}
-        try:
-            decisions = await self.brain.record(BreakerClosed(by))
-        except Paused as error:
-            return {"error": str(error)}
-        clock = clock_in(self._site_zone())
-        return {"said": [explain(d, clock) for d in decisions if not d.room]}
-
-    async def _resume_writing(self, by: str) -> Json:
-        why = self.dispatch.halted
-        if not why:
-            return {"said": ["Writing is not halted."]}
-        try:
-            await self.dispatch.resume()
-        except Paused as error:
-            return {"error": str(error)}
-        log.warning("writing resumed", by=by, was=why)
-        return {"said": [f"Writing is allowed again. It was halted because {why}."]}
-
-    def _told(self, room: str, decisions: Sequence[Decision]) -> Json:
-        clock = clock_in(self.places[room].zone)
-        sentences = [explain(d, clock) for d in decisions if d.room == room and d.kind != "occupancy"]
-        if any(d.kind == "refused" for d in decisions if d.room == room):
-            return {"error": " ".join(sentences)}
-        return {"room": room, "said": sentences or ["Nothing to change: it is so already."]}
+        return await self.commands.follow(request)
 
     async def status(self) -> Json:
         """The whole picture: rooms, and how the gateway itself is."""
@@ -830,6 +730,10 @@ class Service:
                 calendar["read_at"] = iso(read_at, self.places[name].zone)
                 calendar["age_s"] = max(0, now - read_at) // 1_000
         return picture
+
+    def _unrehearsed(self) -> str:
+        """Why no room should go live yet; empty if this tenant was rehearsed with."""
+        return objection(self.settings.rehearsal_file, self.settings.exchange.tenant_id)
 
     def _site_zone(self) -> ZoneInfo:
         return ZoneInfo(self.settings.site.time_zone)

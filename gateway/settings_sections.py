@@ -408,8 +408,11 @@ class ExchangeSettings(Section):
     """Microsoft Graph's address, with its version."""
     ca_file: FilePath | None = None
     """Root certificates (PEM) to trust instead of the built-in ones."""
-    poll: Annotated[DurationMs, _between(5 * SECOND_MS, 15 * MINUTE_MS)] = 60 * SECOND_MS
-    """How often calendars are read in working hours, near a booking, and while somebody is there."""
+    poll: Annotated[DurationMs, _between(5 * SECOND_MS, 15 * MINUTE_MS)] = 55 * SECOND_MS
+    """How often calendars are read in working hours, near a booking, and while somebody is there.
+
+    So that none is older than a minute, the time that an answer takes included.
+    """
     poll_at_rest: Annotated[DurationMs, _between(5 * SECOND_MS, HOUR_MS)] = 15 * MINUTE_MS
     """How often it is read otherwise."""
     horizon: Annotated[DurationMs, _between(0, 730 * DAY_MS)] = 180 * DAY_MS

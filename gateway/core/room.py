@@ -214,6 +214,8 @@ class Room:
         self._panels: dict[Duration, Panel] = {}
         self.relatives: tuple[Room, ...] = ()
         """The rooms that it is part of, or that are part of it: they share its space."""
+        self._window_start: Instant = NEVER
+        """Of the newest read: what ended before it is forgotten."""
         self.next_opening: Instant = FOREVER
         """When the next booking opens."""
         self._index()
@@ -508,8 +510,10 @@ class Room:
             state.calendar.pop(key, None)
         for booking in event.changed:
             state.calendar[booking.key] = booking
-        for key in [k for k, b in state.calendar.items() if b.end < event.window_start]:
-            del state.calendar[key]
+        if event.changed or event.window_start != self._window_start:  # most reads bring neither
+            self._window_start = event.window_start
+            for key in [k for k, b in state.calendar.items() if b.end < event.window_start]:
+                del state.calendar[key]
         if event.changed or event.removed:
             state.pending.append(event)
             state.dirty = True
@@ -518,8 +522,12 @@ class Room:
 
     def _shows_long_again(self, now: Instant) -> bool:
         """A booking that was ended is shown with a later end: the next read may make that certain."""
-        shown = ((life, self.state.calendar.get(key)) for key, life in self.state.departed.items())
-        return any(b is not None and b.end > now and life.is_long_again(b) for life, b in shown)
+        for key, life in self.state.departed.items():
+            if life.ended:
+                booking = self.state.calendar.get(key)
+                if booking is not None and booking.end > now and life.is_long_again(booking):
+                    return True
+        return False
 
     def _is_doubtful(self, event: CalendarRead, now: Instant) -> bool:
         if len(event.removed) < DOUBTED_AT_LEAST:

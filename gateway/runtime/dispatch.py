@@ -29,9 +29,10 @@ import structlog
 from gateway.core.booking import Booking
 from gateway.core.decisions import Decision, Write
 from gateway.core.events import WITHDRAWN, WriteOutcome
+from gateway.core.site import CoreError
 from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, Duration, Instant
 from gateway.exchange.comment import release_comment
-from gateway.exchange.errors import ExchangeError
+from gateway.exchange.errors import ExchangeError, UnforeseenError
 from gateway.exchange.own import NO_WORDING, Wording
 from gateway.exchange.writer import (
     NOT_FREE,
@@ -212,6 +213,12 @@ class Dispatch:
                     end, why = await self._step(progress)
             except (ExchangeError, Paused) as error:
                 end, why = None, str(error)
+            except CoreError:
+                raise  # told by the brain, and no matter of one write
+            except Exception as fault:  # noqa: BLE001 - a fault of ours must not leave the row open for ever
+                end, why = None, str(UnforeseenError.of(fault))
+                if progress.attempts:  # whether anything was sent, only reading tells
+                    progress.sent, progress.sent_at = True, self._brain.now()
             if end is not None and await self._finish(row, end, why):
                 return end, why
             log.info("write not done yet", room=row.room, write=row.write.id, why=why)

@@ -84,7 +84,7 @@ class Reloader:
         router = build_router(new.sensor_sources())
         await self._brain.record()  # what was heard so far is concluded with the sensors that heard it
         self._take_over(new, changes, router)
-        told = in_words(changes)
+        told = [*in_words(changes), *_listing_in_words(old, new)]
         log.info("configuration taken over", sensors=told)
         try:
             await self._brain.record()
@@ -110,6 +110,13 @@ def _without(config: SiteConfig, sensors: frozenset[str]) -> SiteConfig:
         return msgspec.structs.replace(room, sensors=kept)
 
     return msgspec.structs.replace(config, rooms=tuple(bare(room) for room in config.rooms))
+
+
+def _listing_in_words(old: Settings, new: Settings) -> list[str]:
+    """Which sensors without a room are listed no more, or again."""
+    before, after = set(old.discovery.ignore), set(new.discovery.ignore)
+    words = [("Not listed any more: {}.", after - before), ("Listed again: {}.", before - after)]
+    return [sentence.format(", ".join(sorted(topics))) for sentence, topics in words if topics]
 
 
 def _refused(why: str) -> Json:

@@ -30,8 +30,8 @@ from simulators.quality.mailbox import Mailbox
 from simulators.quality.scene import Fact, Scene
 
 POLL_MS: Final[Duration] = 2 * MINUTE_MS
-"""Half as often as `[exchange] poll` has it by default, for speed: no booking is made later than that before
-its start, and a calendar is fresh for five minutes."""
+"""Half as often as `[exchange] poll` has it by default, or so, for speed: no booking is made later than that
+before its start, and a calendar is fresh for five minutes."""
 VERIFY_MS: Final = (400, 1_500)
 """From a decision to the moment at which Exchange carries it out: a read before the write."""
 CONFIRM_MS: Final = (500, 2_000)

@@ -30,6 +30,7 @@ queue_covers = "10m"
 tenant_id = "{tenant}"
 client_id = "{client}"
 client_secret_file = "secret"
+poll = "60s"
 [control]
 socket = "/run/occupancy-gateway/control.sock"
 [policy.default]

@@ -38,8 +38,8 @@ POINTS: Final = (
 """Where a process can be made to die: the gateway's own checkpoints, and Exchange's side of a write."""
 
 
-class ProcessKilled(Exception):  # noqa: N818 - an event of the world
-    """Raised in a process that has been killed, wherever it would go on."""
+class ProcessKilled(BaseException):
+    """Raised in a process that has been killed, wherever it would go on: nothing of it can catch that."""
 
 
 WATCH_EVERY_S: Final = 30.0

@@ -57,7 +57,7 @@ def data(result: Result) -> Any:
 def test_all_rooms_stand_in_a_table_with_what_to_look_at(call: Call) -> None:
     """Judged, wrong, the interval, hours, when it goes live; a room without sensors says what it lacks."""
     words = told(call("shadow-record"))
-    assert "Orion shadow 2 1 1.3 - 98.7 % 0.8 by hand (live_after not set)" in words
+    assert "Orion shadow 2 1 1.3 - 98.7 % 0.8 by hand: no live_after" in words
     assert (
         "Lyra live 0 - - - live, in vain. It has no sensor, so nothing can be released; add a radar" in words
     )
@@ -282,7 +282,7 @@ def standing(bar: Bar, said: Verdict, judged: int = 0, wrong: int = 0, why: str 
             "over",
             "only by a person's word: 1 wrong, none allowed; first find out what happened there",
         ),
-        (Bar(30, 0, 18, 1), "no_bar", "by hand (live_after not set)"),
+        (Bar(30, 0, 18, 1), "no_bar", "by hand: no live_after"),
         (Bar(30, 0, 18, 1), "cannot_prove", "It has no sensor"),
         (Bar(30, 0, 18, 1), "exempt", "never: it is exempt, and nothing is released here"),
         (Bar(30, 0, 18, 1), "former", "it is not in the configuration any more"),

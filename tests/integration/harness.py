@@ -79,6 +79,8 @@ def configuration_text(
     """A file with a radar in each room. `room`: what each says besides; `more`: what follows the last."""
     (folder / "secret").write_text(CLIENT_SECRET)
     (folder / "secret").chmod(0o600)
+    if "poll =" not in exchange:
+        exchange = f'poll = "60s"\n{exchange}'  # so that tests can name the minute of a read
     text = CONFIGURATION.format(
         tenant=TENANT_ID, client=CLIENT_ID, policy=policy, exchange=exchange, site=site
     )

@@ -180,7 +180,7 @@ def test_whoever_watches_a_room_sees_each_message_folded_or_not(tmp_path: Path) 
     async def story(world: World) -> None:
         assert world.service is not None
         service = world.service
-        stream = service.watch({"room": "orion"})
+        stream = service.commands.watch({"room": "orion"})
         begin = await anext(stream)
         assert [one["sensor"] for one in begin["sensors"]] == ["orion-radar"]
         for _ in range(3):
@@ -194,7 +194,7 @@ def test_whoever_watches_a_room_sees_each_message_folded_or_not(tmp_path: Path) 
         for _ in range(3):
             await asyncio.sleep(0)
         assert service.intake.watchers == []
-        refusals = [item async for item in service.watch({"room": "nowhere"})]
+        refusals = [item async for item in service.commands.watch({"room": "nowhere"})]
         assert "there is no room 'nowhere'" in refusals[0]["error"]
 
     in_world(tmp_path, story)
@@ -205,7 +205,7 @@ def test_a_watcher_that_does_not_keep_up_is_told_what_it_lost(tmp_path: Path) ->
 
     async def story(world: World) -> None:
         assert world.service is not None
-        stream = world.service.watch({"room": "orion"})
+        stream = world.service.commands.watch({"room": "orion"})
         await anext(stream)
         for _ in range(1_200):
             world.link.send("orion/radar", "OFF")

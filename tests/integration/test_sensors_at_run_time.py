@@ -186,6 +186,22 @@ def test_nothing_changed_is_said_and_records_nothing(tmp_path: Path) -> None:
     in_world(tmp_path, story)
 
 
+def test_what_is_ignored_and_listed_again_is_told(tmp_path: Path) -> None:
+    """A change of the listing is no change of the rooms' sensors, and still one."""
+
+    async def story(world: World) -> None:
+        text = text_of(world)
+        file = await restarted_from_file(world, text)
+        before = configured(world)
+        file.write_text(text + '\n[discovery]\nignore = ["zigbee2mqtt/kitchen"]\n')
+        assert (await told(world))["said"] == ["Not listed any more: zigbee2mqtt/kitchen."]
+        file.write_text(text)
+        assert (await told(world))["said"] == ["Listed again: zigbee2mqtt/kitchen."]
+        assert configured(world) == before
+
+    in_world(tmp_path, story)
+
+
 def test_the_instant_of_the_change_is_that_of_the_journal(tmp_path: Path) -> None:
     """A restart replays the change of sensors: the ledger knows all that the core was told."""
 

@@ -10,6 +10,7 @@ from harness import World, at, in_world
 from gateway.core.events import ClockStepped, Ended, Kept, ModeSet
 from gateway.core.units import DAY_MS
 from gateway.exchange.rehearsal.record import Answer, Record, save
+from gateway.exchange.writer import Writer
 from simulators.exchange import TENANT_ID, daily
 from simulators.exchange.faults import Drop, Fault, Refuse, Silence
 
@@ -83,6 +84,38 @@ def test_writing_resumes_when_a_person_says_so_also_after_a_restart(tmp_path: Pa
         assert await world.service.command({"command": "resume-writing"}) == {
             "said": ["Writing is not halted."]
         }
+
+    in_world(tmp_path, story)
+
+
+@pytest.mark.parametrize("step", ["verify", "send", "confirm"])
+@pytest.mark.parametrize("is_late", [False, True], ids=["before", "after"])
+def test_a_fault_of_ours_in_the_middle_of_a_write_leaves_nothing_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, *, is_late: bool
+) -> None:
+    """Before or after the step had its effect: the row goes on, and Exchange sees one decline."""
+    real = getattr(Writer, step)
+    struck: list[str] = []
+
+    async def faulty(*args: object, **more: object) -> object:
+        if not struck and not is_late:
+            struck.append(step)
+            raise KeyError("a name that no log may show")
+        answer = await real(*args, **more)
+        if not struck:
+            struck.append(step)
+            raise KeyError("a name that no log may show")
+        return answer
+
+    async def story(world: World) -> None:
+        ghost = world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
+        await world.until("09:09")
+        monkeypatch.setattr(Writer, step, faulty)
+        await world.until("09:20")
+        assert struck == [step]
+        assert world.exchange.status(ghost, ORION).response == "declined"
+        assert len(declined(world)) == 1
+        assert [state for _, state, _ in world.outbox()] == ["applied"]
 
     in_world(tmp_path, story)
 
