@@ -129,7 +129,7 @@ def verdict_words(standing: Standing, times: Times) -> str:
         "exempt": "never: it is exempt, and nothing is released here",
         "cannot_prove": standing.why.rstrip("."),
         "held": "only by a person's word: it was set to shadow, and its record does not change that",
-        "no_bar": "by hand: no live_after",
+        "no_bar": "by hand: no live_after set",
         "over": (
             f"only by a person's word: {bar.wrong} wrong, {allowed}; first find out what happened there"
         ),
