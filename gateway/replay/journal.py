@@ -12,9 +12,20 @@ from gateway.ledger import LedgerDamaged, LedgerError, LedgerReader
 
 
 def unbroken(reader: LedgerReader, after: int) -> Iterator[tuple[int, Instant, AnyEvent]]:
-    """The events after this one, in order. Raises LedgerDamaged if one is missing."""
+    """The events after this one, in order. Raises LedgerDamaged if one is missing or cannot be read."""
     before = after
-    for seq, at, event in reader.events(after):
+    events = reader.events(after)
+    while True:
+        try:
+            following = next(events, None)
+        except msgspec.MsgspecError as error:
+            raise LedgerDamaged(
+                f"{reader.path}: event {before + 1} of the journal cannot be read ({error}). "
+                "The file has not been changed."
+            ) from error
+        if following is None:
+            return
+        seq, at, event = following
         if seq != before + 1:
             raise LedgerDamaged(
                 f"{reader.path}: after event {before} comes event {seq}; what was between them is gone, and "
@@ -33,8 +44,8 @@ def running(reader: LedgerReader, seq: Callable[[], int]) -> Iterator[None]:
         raise
     except msgspec.MsgspecError as error:
         raise LedgerDamaged(
-            f"{reader.path}: event {seq() + 1} of the journal, or a decision on it, cannot be read "
-            f"({error}). The file has not been changed."
+            f"{reader.path}: a decision on event {seq() + 1} of the journal cannot be read ({error}). "
+            "The file has not been changed."
         ) from error
     except Exception as error:  # whatever stops the core, people need to know at which event
         raise LedgerDamaged(
