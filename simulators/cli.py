@@ -413,13 +413,16 @@ def quality(
     if (recording is None) != (bookings is None):
         raise typer.BadParameter("a recording needs its bookings, and bookings need their recording",
                                  param_hint="--recording and --bookings")  # fmt: skip
+    file = None if json_file in (None, "-") else Path(str(json_file))
+    for option, out in (("--json", file), ("--markdown", markdown)):
+        if out is not None and not out.parent.is_dir():  # before minutes are spent on it
+            raise typer.BadParameter(f"there is no folder {out.parent}", param_hint=option)
     try:
         wanted = Wanted.of(sets, policies, seed, bookings_per_set, full=full, data=data)
         if recording is not None and bookings is not None:
             results = run_recording(wanted, recording, bookings, config)
         else:
             results = run_all(wanted, Console(stderr=True, highlight=False), jobs=jobs)
-        file = None if json_file in (None, "-") else Path(str(json_file))
         write(results, file, markdown)
     except (ValueError, ToolError, SettingsError, OSError) as error:
         typer.echo(f"error: {error}", err=True)

@@ -76,8 +76,8 @@ class DrawnBooking(msgspec.Struct, frozen=True):
     end: Instant
     attended: bool
     """Somebody was counted at some time in it."""
-    people_ms: int
-    """People times the time that they were there in it."""
+    people_ms: int = 0
+    """People times the time that they were there in it; for information."""
     first_presence: Instant | None = None
     last_presence: Instant | None = None
     """Until when somebody was there, within the booking."""

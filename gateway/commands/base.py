@@ -8,7 +8,7 @@ CommandError
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -95,6 +95,11 @@ def present() -> Instant:
     return SystemClock().now()
 
 
+def no_room(room: str, known: Iterable[str]) -> NotFound:
+    """That there is no such room, with those that there are."""
+    return NotFound(f"there is no room {room!r}; the rooms are: {', '.join(sorted(known))}.")
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[LedgerReader]:
     """A ledger, for reading. Raises LedgerError."""
@@ -113,9 +118,10 @@ def reading(path: Path) -> Iterator[LedgerReader]:
 class Office:
     """The configuration, and the ledger that it names."""
 
-    def __init__(self, config: Path) -> None:
-        """Raises SettingsError."""
+    def __init__(self, config: Path, ledger: Path | None = None) -> None:
+        """`ledger`: another one than the configuration names. Raises SettingsError."""
         self.settings: Settings = load(config, os.environ)
+        self.ledger_path = ledger or self.settings.ledger.path
         self.zone = ZoneInfo(self.settings.site.time_zone)
         self.names = {room.id: room.name or room.id for room in self.settings.rooms}
 
@@ -127,14 +133,14 @@ class Office:
     @contextmanager
     def ledger(self) -> Iterator[LedgerReader]:
         """The ledger, for reading. Raises LedgerError."""
-        with reading(self.settings.ledger.path) as reader:
+        with reading(self.ledger_path) as reader:
             yield reader
 
     def room(self, room: str, reader: LedgerReader | None = None) -> str:
         """The room's id, checked; a former room counts if the ledger knows it. Raises NotFound."""
         if room in self.names or (reader is not None and reader.decisions(room=room, limit=1)):
             return room
-        raise NotFound(f"there is no room {room!r}; the rooms are: {', '.join(sorted(self.names))}.")
+        raise no_room(room, self.names)
 
     def note_if_stale(self, reader: LedgerReader) -> None:
         """Say on standard error if nothing has been recorded lately: then no gateway is running."""

@@ -22,8 +22,9 @@ from gateway.replay.gather import gather
 from gateway.replay.otherwise import otherwise
 from gateway.replay.verify import verify as verify_bundle
 from gateway.run import FAILED
-from gateway.shown.evidence import Report, busy, office_times, paint_verdict, told_words, verdict_json
+from gateway.shown.evidence import Report, office_times, paint_verdict, told_words, verdict_json
 from gateway.shown.paint import Times, console, text
+from gateway.shown.progress import busy
 from gateway.whole_file import keep_bytes
 
 COMPRESSED: Final = ".gz"
@@ -46,6 +47,14 @@ def evidence(
             "--room", metavar="ROOM", help="Alone: the room's current booking, or its last one that is over."
         ),
     ] = "",
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            "--ledger",
+            metavar="LEDGER",
+            help="Another ledger's file, such as a backup; left out: the one that the configuration names.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -62,9 +71,8 @@ def evidence(
     """
     if not booking and not room:
         raise WrongUsage("say which booking: its key, or --room ROOM for the room's current or last one.")
-    if out.exists() and not force:
-        raise CommandError(f"{out}: there is such a file already. Choose another name, or say --force.")
-    office = Office(config)
+    _check_place(out, force=force)
+    office = Office(config, ledger)
     times = office.times
     with office.ledger() as reader, busy("Reading the journal"):
         if room:
@@ -81,8 +89,8 @@ def evidence(
     try:
         keep_bytes(out, content)
     except OSError as error:
-        raise CommandError(f"{out}: cannot be written ({error.strerror}).") from None
-    verdict = verify_bundle(bundle, lambda decision: told_words(decision, times), times.clock)
+        raise CommandError(f"{out}: cannot be written ({error.strerror or error}).") from None
+    verdict = verify_bundle(bundle, lambda decision: told_words(decision, times))
     if json:
         print_json(
             {
@@ -108,6 +116,17 @@ def evidence(
         return
     tell(*(f"{out}: {problem}" for problem in verdict.problems))
     raise typer.Exit(FAILED)
+
+
+def _check_place(out: Path, *, force: bool) -> None:
+    """Whether a file may be put there. Raises WrongUsage and CommandError."""
+    try:
+        if out.is_dir():
+            raise WrongUsage(f"--out {str(out)!r}: expected a file, found a folder.")
+        if out.exists() and not force:
+            raise CommandError(f"{out}: there is such a file already. Choose another name, or say --force.")
+    except OSError as error:
+        raise CommandError(f"{out}: cannot be written ({error.strerror or error}).") from None
 
 
 def _say_written(bundle: Bundle, out: Path, size: int) -> None:
@@ -156,12 +175,11 @@ def verify(
 
 
 def _report(bundle: Bundle, times: Times) -> Report:
-    own = times.on(bundle.booking.start) if bundle.booking.start else times
 
     def worded(decision: Decision) -> str:
         return told_words(decision, times)
 
-    verdict = verify_bundle(bundle, worded, own.clock)
+    verdict = verify_bundle(bundle, worded)
     if not verdict.follows:
         return Report(bundle, verdict, None)
     with busy("Searching for what would have changed it"):

@@ -10,8 +10,8 @@ from gateway.commands.base import (
     CommandError,
     ConfigOption,
     JsonOption,
-    NotFound,
     WrongUsage,
+    no_room,
     print_json,
     tell,
 )
@@ -103,7 +103,7 @@ def _look_up(config: Path, room: str, sensor: str) -> tuple[Settings | None, Sen
     known = load(config)
     rooms = {one.id: one for one in known.rooms}
     if room not in rooms:
-        raise NotFound(f"there is no room {room!r}; the rooms are: {', '.join(sorted(rooms))}.")
+        raise no_room(room, rooms)
     for one in known.rooms:
         for candidate in one.sensors:
             if candidate.id == sensor and one.id != room:

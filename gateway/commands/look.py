@@ -18,7 +18,7 @@ from gateway.commands.base import (
     present,
     print_json,
 )
-from gateway.commands.moments import midnight, parse_day, parse_moment
+from gateway.commands.moments import SinceOption, UntilOption, midnight, parse_day, parse_period
 from gateway.commands.quality import flags_of, quality_of
 from gateway.core.decisions import Decision, DecisionKind
 from gateway.core.policy import whole_rooms
@@ -41,15 +41,6 @@ from gateway.shown.status import paint_status
 from gateway.shown.timeline import decision_json, paint_story, story_json
 
 Format = Literal["table", "csv", "json"]
-SinceOption = Annotated[
-    str,
-    typer.Option(
-        "--since", metavar="TIME", help='From when on: "7d" (ago), "yesterday", "2026-09-22", "09:30".'
-    ),
-]
-UntilOption = Annotated[
-    str, typer.Option("--until", metavar="TIME", help="Until when, in the same forms; left out: now.")
-]
 
 
 def check_config(config: ConfigOption = CONFIG, *, json: JsonOption = False) -> None:
@@ -304,9 +295,7 @@ def decisions(
     office = Office(config)
     if kind and kind not in get_args(DecisionKind):
         raise WrongUsage(f"--kind {kind!r}: there is no such kind; there are: {_kinds()}.")
-    now = present()
-    start = parse_moment("--since", since, now, office.zone) if since else 0
-    end = parse_moment("--until", until, now, office.zone) if until else 2**62
+    start, end = parse_period(since, until, present(), office.zone)
     with office.ledger() as reader:
         if room:
             office.room(room, reader)
@@ -353,9 +342,7 @@ def report(
       occupancy-gateway report --since 30d --format csv > september.csv
     """
     office = Office(config)
-    now = present()
-    start = parse_moment("--since", since, now, office.zone)
-    end = parse_moment("--until", until, now, office.zone)
+    start, end = parse_period(since, until, present(), office.zone)
     with office.ledger() as reader:
         rooms = [office.room(room, reader)] if room else [own.id for own in office.settings.rooms]
         found = _for_report(reader, rooms, room, start, end)

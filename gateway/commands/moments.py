@@ -1,7 +1,9 @@
 """Times as people type them: "2h", "yesterday", "09:30", "2026-09-22", "2026-09-22T09:30"."""
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from gateway.commands.base import WrongUsage
 from gateway.core.units import Instant
@@ -16,6 +18,34 @@ EXPECTED_START: Final = (
     'expected "now", a time such as "14:00" (today) or "tomorrow 09:00", a date with its time such as '
     '"2026-09-22T09:30", or how long from now, such as "15m"'
 )
+
+END: Final[Instant] = 2**62
+"""After all others."""
+
+SinceOption = Annotated[
+    str,
+    typer.Option(
+        "--since",
+        "--from",
+        metavar="TIME",
+        help='From when on: "7d" (ago), "yesterday", "2026-09-22", "09:30".',
+    ),
+]
+UntilOption = Annotated[
+    str,
+    typer.Option(
+        "--until", "--to", metavar="TIME", help="Until when, in the same forms; left out: up to the newest."
+    ),
+]
+
+
+def parse_period(since: str, until: str, now: Instant, zone: tzinfo) -> tuple[Instant, Instant]:
+    """From when on, and until before when; 0 and `END` where nothing is said. Raises WrongUsage."""
+    start = parse_moment("--since", since, now, zone) if since else 0
+    end = parse_moment("--until", until, now, zone) if until else END
+    if start >= end:
+        raise WrongUsage(f"--since {since!r} --until {until!r}: the period ends before it begins.")
+    return start, end
 
 
 def parse_moment(option: str, given: str, now: Instant, zone: tzinfo) -> Instant:

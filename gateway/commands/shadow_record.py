@@ -1,10 +1,6 @@
 """`shadow-record`: what each room would have released in shadow, and whether it may go live."""
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Final
-
-from rich.console import Console
 
 from gateway.commands.base import (
     CONFIG,
@@ -12,24 +8,20 @@ from gateway.commands.base import (
     JsonOption,
     Office,
     RoomOption,
-    WrongUsage,
     present,
     print_json,
 )
-from gateway.commands.look import SinceOption, UntilOption
-from gateway.commands.moments import parse_moment
+from gateway.commands.moments import SinceOption, UntilOption, parse_period
 from gateway.core.decisions import Decision
 from gateway.core.policy import RoomConfig, whole_rooms
 from gateway.core.room import RoomState
 from gateway.core.site import Site
-from gateway.core.units import Instant
 from gateway.ledger import LedgerReader
 from gateway.prospects import prospect
 from gateway.reports.shadow_record import KINDS, Bar, RoomRecord, shadow_records, verdict
 from gateway.shown.paint import console
+from gateway.shown.progress import busy
 from gateway.shown.shadow_record import Standing, paint_record, paint_records, record_json
-
-END: Final[Instant] = 2**62
 
 
 def shadow_record(
@@ -53,15 +45,11 @@ def shadow_record(
       occupancy-gateway shadow-record --room orion --since 30d
     """
     office = Office(config)
-    now = present()
-    start = parse_moment("--since", since, now, office.zone) if since else 0
-    end = parse_moment("--until", until, now, office.zone) if until else END
-    if start >= end:
-        raise WrongUsage(f"--since {since!r} --until {until!r}: the period ends before it begins.")
+    start, end = parse_period(since, until, present(), office.zone)
     whole = not (since or until)
     with office.ledger() as reader:
         rooms = [office.room(room, reader)] if room else [own.id for own in office.settings.rooms]
-        with _patience():
+        with busy("Reading the ledger"):
             records = shadow_records(_decisions(reader, room), start, end)
         site = reader.site()
         standings = [
@@ -81,12 +69,6 @@ def _decisions(reader: LedgerReader, room: str) -> Iterable[Decision]:
     if room:
         return reader.decisions(room=room)
     return (decision for _, _, decision in reader.decisions_after(0, KINDS))
-
-
-def _patience() -> AbstractContextManager[object]:
-    """A year of a large office takes some seconds to read."""
-    screen = Console(stderr=True)
-    return screen.status("reading the ledger") if screen.is_terminal else nullcontext()
 
 
 def _standing(office: Office, site: Site, name: str, record: RoomRecord, *, whole: bool) -> Standing:

@@ -1,19 +1,31 @@
 """`what-if`: what other policies would have done with the history in a ledger."""
 
+import errno
+import os
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import typer
-from rich.console import Console
 
-from gateway.commands.base import JsonOption, NotFound, WrongUsage, present, print_json, tell
-from gateway.commands.moments import parse_moment
+from gateway.commands.base import (
+    CONFIG,
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    WrongUsage,
+    present,
+    print_json,
+    reading,
+    tell,
+)
+from gateway.commands.moments import SinceOption, UntilOption, parse_period
+from gateway.commands.past import LedgerArgument, ZoneOption, check_rooms, ledger_and_zone
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration
 from gateway.durations import DurationError, format_duration, parse_duration
-from gateway.ledger import LedgerError, LedgerReader
+from gateway.ledger import LedgerReader
 from gateway.replay import what_if as replay
 from gateway.replay.estimate import Estimate, estimates
 from gateway.replay.variants import AS_CONFIGURED, Variant, grid
@@ -22,7 +34,9 @@ from gateway.settings import load_policies
 from gateway.settings_checks import core_policy
 from gateway.shown.paint import DASH, Times, console
 from gateway.shown.plot import risk_plot
-from gateway.shown.what_if import Bar, paint_what_if, plot_points, what_if_json
+from gateway.shown.progress import progress_bar
+from gateway.shown.what_if import paint_what_if, plot_points, what_if_json
+from gateway.whole_file import keep_bytes
 
 MOST_VARIANTS: Final = 40
 """More could be told apart neither in the picture nor by their intervals."""
@@ -50,10 +64,9 @@ _LIMITS: Final = {
 
 
 def what_if(
-    ledger: Annotated[
-        Path, typer.Argument(metavar="LEDGER", help="The ledger's file, or a copy of it.", show_default=False)
-    ],
+    ledger: LedgerArgument = None,
     *,
+    config: ConfigOption = CONFIG,
     policy: Annotated[
         list[Path] | None,
         typer.Option(
@@ -66,28 +79,38 @@ def what_if(
     grace: Annotated[
         str, typer.Option("--grace", metavar="LIST", help='Grace periods to try, such as "5m,10m,15m".')
     ] = "",
-    hold: Annotated[str, typer.Option("--hold", metavar="LIST", help="Holds of motion sensors to try.")] = "",
+    hold: Annotated[
+        str,
+        typer.Option(
+            "--hold",
+            metavar="LIST",
+            help="Holds of motion sensors to try: how long after the last sign people may still be there. "
+            "Beside a presence sensor it stays 2m, or gets shorter.",
+        ),
+    ] = "",
     vacate: Annotated[
-        str, typer.Option("--vacate", metavar="LIST", help="How long an emptiness ends a brief visit.")
+        str,
+        typer.Option("--vacate", metavar="LIST", help="To try: how long a room must be empty after a visit."),
     ] = "",
     room: Annotated[
         list[str] | None,
-        typer.Option("--room", metavar="ROOM", help="Count only this room (its id); may be given again."),
+        typer.Option("--room", metavar="ROOM", help="Only this room (its id); may be given several times."),
     ] = None,
-    since: Annotated[
-        str, typer.Option("--from", metavar="TIME", help='From when on: "90d" (ago), "2026-09-01".')
-    ] = "",
-    until: Annotated[str, typer.Option("--to", metavar="TIME", help="Until when, in the same forms.")] = "",
-    time_zone: Annotated[
-        str, typer.Option("--time-zone", metavar="ZONE", help='Whose days: "Europe/Berlin".')
-    ] = "UTC",
+    since: SinceOption = "",
+    until: UntilOption = "",
+    time_zone: ZoneOption = "",
     no_breaker: Annotated[
         bool,
-        typer.Option("--no-breaker", help="As if somebody had found every common silence right at once."),
+        typer.Option(
+            "--no-breaker",
+            help="As if there were no breaker, which stops releases when many rooms fall silent at once.",
+        ),
     ] = False,
     plot: Annotated[
         Path | None,
-        typer.Option("--plot", metavar="FILE.svg", help="Also draw hours against risk into this file."),
+        typer.Option(
+            "--plot", metavar="FILE.svg", help="Also draw hours against risk; an older picture is replaced."
+        ),
     ] = None,
     jobs: Annotated[
         int,
@@ -105,12 +128,13 @@ def what_if(
     first row is as it was configured. Several lists are combined; each --policy is a row.
 
     A release counts as probably wrong if people show within 15 minutes after it, before the booking's end.
-    The ledger is only read; the gateway may go on running. What cannot be known of a history in which rooms
-    were really given back stands below the table.
+    Nothing is changed, and the gateway may go on running. What cannot be known of a history in which rooms
+    were really given back stands below the table. With a LEDGER and neither a configuration nor
+    --time-zone, days are those of UTC.
 
     Examples:
-      occupancy-gateway what-if ledger.db --grace 5m,10m,15m --hold 5m,10m
-      occupancy-gateway what-if ledger.db --policy new.toml --plot risk.svg
+      occupancy-gateway what-if --grace 5m,10m,15m --hold 5m,10m
+      occupancy-gateway what-if --since 90d --policy new.toml --plot risk.svg
     """
     notes: list[str] = []
     variants = [AS_CONFIGURED, *(_from_file(path, notes) for path in policy or [])]
@@ -119,26 +143,22 @@ def what_if(
     if no_breaker:
         variants = [msgspec.structs.replace(variant, breaker=False) for variant in variants]
         notes.append("The breaker was left out, in every row.")
-    zone = _zone(time_zone)
-    now = present()
-    asked = Asked(
-        since=parse_moment("--from", since, now, zone) if since else None,
-        until=parse_moment("--to", until, now, zone) if until else None,
-        zone=time_zone,
-        rooms=frozenset(room or ()),
-    )
-    if asked.since is not None and asked.until is not None and asked.since >= asked.until:
-        raise WrongUsage(f"--from {since!r} --to {until!r}: the end lies before the beginning.")
-    try:
-        _check_names(ledger, asked.rooms, variants)
-        with Bar(Console(stderr=True)) as progress:
-            tried = replay.what_if(ledger, variants, asked, jobs, progress)
-    except PermissionError:
-        raise LedgerError(f"{ledger}: not allowed; run this as the gateway's user, or as root.") from None
+    path, zone = ledger_and_zone(ledger, config, time_zone)
+    begins, ends = parse_period(since, until, present(), zone)
+    asked = Asked(begins or None, ends, zone.key, frozenset(room or ()))
+    with reading(path) as reader, progress_bar("history", timed=True, counted=False) as progress:
+        check_rooms(reader, asked.rooms)
+        _check_policies(reader, variants)
+        try:
+            tried = replay.what_if(path, variants, asked, jobs, progress)
+        except BrokenExecutor:
+            raise CommandError(
+                "one of the processes was ended from outside, perhaps for want of memory; try --jobs 1."
+            ) from None
     found = estimates(tried.lived)
     times = Times(zone)
     if json:
-        print_json(what_if_json(tried, found, times, notes))
+        print_json({"ledger": str(path)} | what_if_json(tried, found, times, notes))
     else:
         paint_what_if(console(), tried, found, times, notes)
     if plot is not None:
@@ -184,24 +204,32 @@ def _check(variants: Sequence[Variant], plot: Path | None) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise WrongUsage(f"--policy: two files are called {twice[0]!r}; the rows could not be told apart.")
-    if plot is not None and plot.suffix.lower() != ".svg":
+    if plot is not None:
+        _check_plot(plot)
+
+
+def _check_plot(plot: Path) -> None:
+    """Whether a picture can be written there, before an hour is spent on it. Raises WrongUsage."""
+    if plot.suffix.lower() != ".svg":
         raise WrongUsage(f"--plot {str(plot)!r}: expected a file that ends in .svg; only SVG is drawn.")
-
-
-def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise WrongUsage(f'--time-zone {name!r}: expected a zone such as "Europe/Berlin" or "UTC".') from None
+        if not plot.parent.is_dir():
+            raise WrongUsage(f"--plot {str(plot)!r}: cannot be written (there is no folder {plot.parent}).")
+        if plot.is_dir():
+            raise WrongUsage(f"--plot {str(plot)!r}: cannot be written (it is a folder).")
+    except PermissionError as error:
+        raise _unwritable(plot, error) from None
+    if not os.access(plot.parent, os.W_OK):
+        raise _unwritable(plot, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
-def _check_names(path: Path, rooms: frozenset[str], variants: Sequence[Variant]) -> None:
-    """Rooms and policies are known to the ledger. Raises NotFound, WrongUsage and LedgerError."""
-    with LedgerReader(path) as reader:
-        config = reader.site().state.config
-    known = {room.id for room in config.rooms}
-    for room in sorted(rooms - known):
-        raise NotFound(f"there is no room {room!r}; the rooms are: {', '.join(sorted(known))}.")
+def _unwritable(plot: Path, error: OSError) -> WrongUsage:
+    return WrongUsage(f"--plot {str(plot)!r}: cannot be written ({error.strerror or error}).")
+
+
+def _check_policies(reader: LedgerReader, variants: Sequence[Variant]) -> None:
+    """Policies are known to the ledger. Raises WrongUsage and LedgerError."""
+    config = reader.site().state.config
     held = {room.policy.name for room in config.rooms}
     for variant in variants:
         if variant.policies and held.isdisjoint(variant.policies):
@@ -218,8 +246,8 @@ def _draw(path: Path, tried: WhatIf, found: Sequence[Estimate], times: Times) ->
     points = plot_points(found)
     below = f"{times.date(tried.since)} {DASH} {times.date(tried.until)}; lines: 95 % intervals"
     try:
-        path.write_text(risk_plot(points, "Hours given back against risk", below), encoding="utf-8")
+        keep_bytes(path, risk_plot(points, "Hours given back against risk", below).encode())
     except OSError as error:
-        raise WrongUsage(f"--plot {str(path)!r}: cannot be written ({error.strerror or error}).") from None
+        raise _unwritable(path, error) from None
     if len(points) < len(found):
         tell("note: policies that released nothing are not in the picture.")

@@ -1,5 +1,7 @@
 """Reading a ledger: for a restart, and for everybody who looks, with or without a running gateway."""
 
+import errno
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -140,7 +142,7 @@ def _damaged(path: Path, error: sqlite3.Error) -> LedgerDamaged:
 class LedgerReader:
     """Looks into a ledger without touching it; fine beside a running gateway.
 
-    Raises LedgerError if there is none, LedgerTooNew or LedgerDamaged as the writer does.
+    Raises LedgerError if there is none, LedgerTooNew or LedgerDamaged as the writer does, PermissionError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -149,6 +151,8 @@ class LedgerReader:
             raise LedgerError(
                 f"{path}: there is no ledger yet. Has the gateway been started with this configuration?"
             )
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         except sqlite3.DatabaseError as error:
@@ -163,7 +167,10 @@ class LedgerReader:
             raise
         if missing:
             self._db.close()
-            raise LedgerError(f"{path}: not a ledger yet. Start the gateway once to prepare it.")
+            raise LedgerError(
+                f"{path}: not a ledger yet. Start the gateway once to prepare it; if this is a copy of one "
+                "in use, make it with sqlite3 and .backup."
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -29,6 +29,7 @@ from gateway.replay.bundle import (
     room_config,
     sealed,
 )
+from gateway.replay.journal import unbroken
 from gateway.replay.narrow import concerning, forget_strangers, narrow_state, related
 from gateway.replay.neutral import Names, may_be_shown
 from gateway.replay.start import Start, start
@@ -142,7 +143,7 @@ def _run_to(
 ) -> tuple[Site, Iterator[tuple[int, Instant, AnyEvent]], int]:
     """The site where the facts begin, the events from there on, and the event before them."""
     site, seq = window.begin.site, window.begin.seq
-    events = reader.events(seq)
+    events = unbroken(reader, seq)
     for number, at, event in events:
         if (at >= window.at and number > window.floor) or number >= window.decisions[0].seq:
             return site, _with_first((number, at, event), events), seq
@@ -159,7 +160,7 @@ def _with_first(
 
 
 def _configurations(reader: LedgerReader, after: int, until: int) -> Iterator[Configured]:
-    for seq, _, event in reader.events(after):
+    for seq, _, event in unbroken(reader, after):
         if seq > until:
             return
         if isinstance(event, Configured):

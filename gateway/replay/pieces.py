@@ -25,7 +25,7 @@ WAITS_MS: Final[Duration] = 3 * DAY_MS
 """With no snapshot within this before a cut, the piece goes on to the next."""
 
 
-class Stretch(NamedTuple):
+class Piece(NamedTuple):
     """Run from the snapshot of event `seq`, taken at `begins`; 0: from the beginning.
 
     What is concluded after `since`, up to `until`, counts.
@@ -37,7 +37,7 @@ class Stretch(NamedTuple):
     until: Instant
 
 
-def stretches(reader: LedgerReader, since: Instant | None, until: Instant | None) -> list[Stretch]:
+def pieces(reader: LedgerReader, since: Instant | None, until: Instant | None) -> list[Piece]:
     """The pieces of the asked period, in order. Raises LedgerError where the ledger has nothing of it."""
     known = points(reader)
     extent = reader.extent()
@@ -50,7 +50,7 @@ def stretches(reader: LedgerReader, since: Instant | None, until: Instant | None
     for start, end in pairwise(cuts):
         point = _point_before(known, start) or known[0]
         # What came before the first event, or in the very millisecond of a snapshot, is nothing to lose.
-        found.append(Stretch(point.seq, point.at, start if point.at < start else start - 1, end))
+        found.append(Piece(point.seq, point.at, start if point.at < start else start - 1, end))
     return found
 
 

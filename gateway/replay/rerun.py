@@ -9,7 +9,6 @@ Where other rules decided, today's may decide otherwise. These stretches are com
 remembered then, so that a difference does not bring others for days.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
@@ -20,9 +19,10 @@ from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent
 from gateway.core.site import RULESET, Site
 from gateway.core.units import Instant
-from gateway.ledger import LedgerDamaged, LedgerError, LedgerReader, number_on
+from gateway.ledger import LedgerError, LedgerReader, number_on
 from gateway.replay.compare import Difference, compared
 from gateway.replay.elsewhere import Elsewhere
+from gateway.replay.journal import running, unbroken
 from gateway.replay.start import start
 from gateway.replay.stretches import Stretch, stretches
 
@@ -134,20 +134,8 @@ class _Rerun:
         self.steps = self._steps()
 
     def run(self) -> Verdict:
-        try:
+        with running(self.reader, lambda: self.seq):
             self._run()
-        except (LedgerError, sqlite3.Error):
-            raise
-        except msgspec.MsgspecError as error:
-            raise LedgerDamaged(
-                f"{self.reader.path}: event {self.seq + 1} of the journal, or a decision on it, cannot be "
-                f"read ({error}). The file has not been changed."
-            ) from error
-        except Exception as error:  # whatever stops the core, people need to know at which event
-            raise LedgerDamaged(
-                f"{self.reader.path}: event {self.seq} of the journal cannot be run again ({error}). "
-                "The file has not been changed."
-            ) from error
         return Verdict(
             self.ruleset,
             self.begin.at,
@@ -178,12 +166,7 @@ class _Rerun:
         total = self.until - first
         recorded = self.reader.recorded(first, self.until)
         following = next(recorded, None)
-        for seq, at, event in takewhile(lambda row: row[0] <= self.until, self.reader.events(first)):
-            if seq != self.seq + 1:
-                raise LedgerDamaged(
-                    f"{self.reader.path}: after event {self.seq} comes event {seq}; what was between them is "
-                    "gone, and without it history cannot be run again. Use a backup that still has it."
-                )
+        for seq, at, event in takewhile(lambda row: row[0] <= self.until, unbroken(self.reader, first)):
             self.seq = seq
             if (seq - first) % TELL_EVERY == 0:
                 self.tell(seq - first, total)
@@ -236,7 +219,7 @@ class _Rerun:
                         site = None
             if seq in anchors:
                 site = self._checked(seq, at, site)
-        self.parts.append(Part(stretch.ruleset, since, until, counted))
+        self._note_part(stretch.ruleset, since, until, counted)
         return site
 
     def _checked(self, seq: int, at: Instant, site: Site | None) -> Site:
@@ -250,6 +233,12 @@ class _Rerun:
             return kept
         self.agreed += not where
         return site
+
+    def _note_part(self, ruleset: int, since: Instant, until: Instant, counted: int) -> None:
+        """What was run before the asked time, to get there, is no part of what was compared."""
+        begins = max(since, self.wanted.since or 0)
+        if begins <= until:
+            self.parts.append(Part(ruleset, begins, until, counted))
 
     def _memory(self, site: Site) -> Any:
         whole = msgspec.json.decode(site.snapshot())
@@ -277,7 +266,7 @@ class _Rerun:
                 world.begin_anew(kept)
         if world is not None:
             counted += self._compare(gathered, world.today, stretch.ruleset)
-        self.parts.append(Part(stretch.ruleset, since, until, counted))
+        self._note_part(stretch.ruleset, since, until, counted)
         return None if world is None else world.site
 
     def _compare(self, recorded: list[Decision], today: list[Decision], ruleset: int) -> int:

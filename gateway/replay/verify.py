@@ -8,7 +8,6 @@ import msgspec
 from gateway import __version__
 from gateway.core.decisions import Decision
 from gateway.core.site import RULESET, CoreError
-from gateway.core.units import Instant
 from gateway.replay.bundle import (
     ABOUT,
     IMPOSSIBLE,
@@ -48,12 +47,12 @@ class Verdict(NamedTuple):
         return not self.problems and self.difference is None
 
 
-def verify(bundle: Bundle, worded: Words, clock: Callable[[Instant], str]) -> Verdict:
-    """Work the decisions out again from the facts alone; `worded` and `clock` as the office words them."""
+def verify(bundle: Bundle, worded: Words) -> Verdict:
+    """Work the decisions out again from the facts alone; `worded`: a decision in words, with its moment."""
     problems: list[str] = []
     if digest(bundle) != bundle.sha256:
         problems.append(
-            "its content is not what its digest was worked out over: it has been altered, or damaged."
+            "it has been altered or damaged since it was written: its content does not fit its digest."
         )
     problems += _contradictions(bundle, worded)
     rules_changed = any(made.ruleset != RULESET for made in bundle.decisions)
@@ -70,7 +69,7 @@ def verify(bundle: Bundle, worded: Words, clock: Callable[[Instant], str]) -> Ve
         return Verdict(tuple(problems), None, rules_changed)
     difference = _difference(recorded, today)
     if difference is not None and not rules_changed:
-        problems.append(_told(difference, worded, clock))
+        problems.append(_told(difference, worded))
     if not recorded:
         problems.append("it holds no decision.")
     return Verdict(tuple(problems), difference, rules_changed)
@@ -86,9 +85,9 @@ def _difference(recorded: Sequence[Decision], today: Sequence[Decision]) -> Diff
     return None
 
 
-def _told(difference: Difference, worded: Words, clock: Callable[[Instant], str]) -> str:
+def _told(difference: Difference, worded: Words) -> str:
     def said(decision: Decision | None) -> str:
-        return "no more" if decision is None else f'at {clock(decision.at)} "{worded(decision)}"'
+        return "nothing more" if decision is None else f'"{worded(decision).removesuffix(".")}"'
 
     return (
         f"decision {difference.number} does not follow from the facts: recorded is "

@@ -1,4 +1,4 @@
-"""History under other policies: every stretch with every variant, side by side, and what came of each.
+"""History under other policies: every piece with every variant, side by side, and what came of each.
 
     results = what_if(path, [AS_CONFIGURED, *grid(grace=(5 * MINUTE_MS,))], Asked(), tell=print)
 
@@ -20,13 +20,14 @@ from gateway.core.site import Site
 from gateway.core.units import Duration, Instant
 from gateway.ledger import GivenBack, LedgerReader
 from gateway.replay.counterfactual import begin, relive
+from gateway.replay.journal import running, unbroken
 from gateway.replay.judging import Cell, Figures, Judge
-from gateway.replay.pieces import Stretch, stretches
+from gateway.replay.pieces import Piece, pieces
 from gateway.replay.put_back import PutBack
 from gateway.replay.variants import Variant
 
 TELL_EVERY: Final = 20_000
-"""Events between two words about how far a stretch has come."""
+"""Events between two words about how far a piece has come."""
 LOOK_EVERY_S: Final = 0.2
 
 Tell = Callable[[Duration, Duration], None]
@@ -64,10 +65,10 @@ class WhatIf(msgspec.Struct):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One stretch for some variants."""
+    """One piece for some variants."""
 
     path: str
-    stretch: Stretch
+    piece: Piece
     variants: tuple[Variant, ...]
     given_back: tuple[GivenBack, ...]
     zone: str
@@ -91,38 +92,36 @@ def what_if(
     asked = asked or Asked()
     jobs = jobs or os.cpu_count() or 1
     with LedgerReader(path) as reader:
-        pieces = stretches(reader, asked.since, asked.until)
+        cut = pieces(reader, asked.since, asked.until)
         given_back = reader.given_back()
-    tasks = list(_tasks(path, pieces, variants, given_back, asked.zone, jobs))
+    tasks = list(_tasks(path, cut, variants, given_back, asked.zone, jobs))
     whole = sum(_length(task) for task in tasks)
     results = [Lived(variant) for variant in variants]
     by_name = {lived.variant.name: lived for lived in results}
     for number, cells in _worked(tasks, min(jobs, len(tasks)), lambda done: tell(done, whole)):
         for variant, own in zip(tasks[number].variants, cells, strict=True):
             _add(by_name[variant.name], own, asked.rooms)
-    return WhatIf(pieces[0].since + 1, pieces[-1].until, results)
+    return WhatIf(cut[0].since + 1, cut[-1].until, results)
 
 
 def _tasks(
     path: Path,
-    pieces: Sequence[Stretch],
+    cut: Sequence[Piece],
     variants: Sequence[Variant],
     given_back: Sequence[GivenBack],
     zone: str,
     jobs: int,
 ) -> Iterator[Task]:
     """Variants stay together, because the journal is then read once; unless processors would be idle."""
-    groups = max(1, min(len(variants), -(-jobs // len(pieces))))
-    for stretch in pieces:
-        own = tuple(
-            one for one in given_back if stretch.begins - 1 <= one.write.end and one.at <= stretch.until
-        )
+    groups = max(1, min(len(variants), -(-jobs // len(cut))))
+    for piece in cut:
+        own = tuple(one for one in given_back if piece.begins - 1 <= one.write.end and one.at <= piece.until)
         for group in range(groups):
-            yield Task(str(path), stretch, tuple(variants[group::groups]), own, zone)
+            yield Task(str(path), piece, tuple(variants[group::groups]), own, zone)
 
 
 def _length(task: Task) -> Duration:
-    return (task.stretch.until - task.stretch.begins) * len(task.variants)
+    return (task.piece.until - task.piece.begins) * len(task.variants)
 
 
 def _add(lived: Lived, cells: dict[Cell, Figures], rooms: frozenset[str]) -> None:
@@ -134,14 +133,14 @@ def _add(lived: Lived, cells: dict[Cell, Figures], rooms: frozenset[str]) -> Non
         lived.by_room.setdefault(cell.room, Figures()).take(figures)
 
 
-# -- one stretch --------------------------------------------------------------------------------------
+# -- one piece ----------------------------------------------------------------------------------------
 
 
-def run_stretch(task: Task, tell: Callable[[Duration], None]) -> Cells:
-    """Live through one stretch; `tell` hears of each part of history that has been run, in ms."""
-    stretch, zone = task.stretch, ZoneInfo(task.zone)
+def run_piece(task: Task, tell: Callable[[Duration], None]) -> Cells:
+    """Live through one piece; `tell` hears of each part of history that has been run, in ms."""
+    piece, zone = task.piece, ZoneInfo(task.zone)
     with LedgerReader(Path(task.path)) as reader:
-        sites = [reader.site_at(stretch.seq) if stretch.seq else Site() for _ in task.variants]
+        sites = [reader.site_at(piece.seq) if piece.seq else Site() for _ in task.variants]
         rooms = sites[0].state.rooms
         put_back = PutBack(task.given_back, {name: room.calendar for name, room in rooms.items()})
         opened = frozenset(
@@ -150,7 +149,7 @@ def run_stretch(task: Task, tell: Callable[[Duration], None]) -> Cells:
             for key, life in room.lives.items()
             if life.state != "upcoming"
         )
-        span = (stretch.since, stretch.until)
+        span = (piece.since, piece.until)
         judges = [Judge(zone, put_back.ends, span, opened) for _ in task.variants]
         runs = [
             begin(site, variant, judge.take)
@@ -161,24 +160,31 @@ def run_stretch(task: Task, tell: Callable[[Duration], None]) -> Cells:
             for judge in judges:
                 judge.note_word(event, now)
 
-        events = _told(reader, stretch, lambda passed: tell(passed * len(runs)))
-        relive(events, runs, put_back, note)
+        past = _Past(reader, piece, lambda passed: tell(passed * len(runs)))
+        with running(reader, lambda: past.seq):
+            relive(past.events(), runs, put_back, note)
     return [judge.cells for judge in judges]
 
 
-def _told(
-    reader: LedgerReader, stretch: Stretch, tell: Callable[[Duration], None]
-) -> Iterator[tuple[Instant, AnyEvent]]:
-    """The events of the stretch, with a word about each part of it."""
-    told, until = stretch.begins, stretch.until
-    for number, at, event in reader.events(stretch.seq):
-        if at > until:
-            break
-        if number % TELL_EVERY == 0 and at > told:
-            tell(at - told)
-            told = at
-        yield at, event
-    tell(until - told)
+class _Past:
+    """The events of a piece, with a word about each part of it."""
+
+    def __init__(self, reader: LedgerReader, piece: Piece, tell: Callable[[Duration], None]) -> None:
+        self._reader, self._piece, self._tell = reader, piece, tell
+        self.seq = piece.seq
+        """The event that was read last."""
+
+    def events(self) -> Iterator[tuple[Instant, AnyEvent]]:
+        told, until = self._piece.begins, self._piece.until
+        for number, at, event in unbroken(self._reader, self._piece.seq):
+            if at > until:
+                break
+            self.seq = number
+            if number % TELL_EVERY == 0 and at > told:
+                self._tell(at - told)
+                told = at
+            yield at, event
+        self._tell(until - told)
 
 
 # -- many processes -----------------------------------------------------------------------------------
@@ -197,7 +203,7 @@ def _work(task: Task) -> Cells:
         with _done.get_lock():
             _done.value += passed
 
-    return run_stretch(task, tell)
+    return run_piece(task, tell)
 
 
 def _worked(
@@ -234,4 +240,4 @@ def _worked_here(tasks: Sequence[Task], tell: Callable[[Duration], None]) -> Ite
         tell(done)
 
     for number, task in enumerate(tasks):
-        yield number, run_stretch(task, passed)
+        yield number, run_piece(task, passed)

@@ -1,7 +1,5 @@
 """What came of verifying evidence, for people and for programs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,7 +15,7 @@ from gateway.replay.bundle import Bundle, BundleError
 from gateway.replay.otherwise import Change, Otherwise
 from gateway.replay.otherwise_words import caveat, headline, none_found, told
 from gateway.replay.verify import Difference, Verdict
-from gateway.shown.paint import BAD, GOOD, NAME, QUIET, WARN, Times, grid, text
+from gateway.shown.paint import BAD, ELLIPSIS, GOOD, NAME, QUIET, WARN, Times, grid, text
 from gateway.shown.timeline import STYLES, decision_json, worded
 
 FOLLOWS = "The decisions follow from the facts: worked out again, they are the same, byte for byte."
@@ -58,7 +56,8 @@ def paint_verdict(console: Console, report: Report, times: Times) -> None:
             f"  {times.date(bundle.booking.start)}  {own.span(bundle.booking.start, bundle.booking.end)}"
         )
     console.print(heading)
-    key = bundle.booking.key or f"with a key of the digest {bundle.booking.key_sha256[:16]}"
+    hidden = f"(its key is left out; SHA-256 of it: {bundle.booking.key_sha256[:16]}{ELLIPSIS})"
+    key = bundle.booking.key or hidden
     console.print(text(f"Booking {key}", QUIET), overflow="fold")
     console.print(text(f"Times of {bundle.time_zone}", QUIET))
     console.print()
@@ -176,14 +175,3 @@ def _otherwise_json(bundle: Bundle, found: Otherwise, times: Times) -> dict[str,
         "booking_over": found.over,
         "changes": [change_json(change) for change in found.changes],
     }
-
-
-@contextmanager
-def busy(words: str) -> Iterator[None]:
-    """Shows that something is being done, on standard error and only on a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(words):
-        yield

@@ -1,4 +1,4 @@
-"""A bar on standard error while something takes long."""
+"""What is shown on standard error, and only on a terminal, while something takes long."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -27,15 +28,31 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(words: str, *, shown: bool, timed: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, on a terminal only; call what it gives with (done, of).
+def busy(words: str) -> Iterator[None]:
+    """Shows that something is being done whose end cannot be foreseen."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(words):
+        yield
+
+
+@contextmanager
+def progress_bar(
+    words: str, *, shown: bool = True, timed: bool = False, counted: bool = True
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar; call what it gives with (done, of).
 
     `timed`: with the rate and the time that is left, where there are many of much the same effort.
+    `counted`: what is done are things of their own; else their share is shown.
     """
     console = Console(stderr=True)
-    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    columns.append(MofNCompleteColumn() if counted else TaskProgressColumn())
     if timed:
-        columns += [_Rate(), TimeRemainingColumn()]
+        columns += [_Rate()] * counted
+        columns.append(TimeRemainingColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not (shown and console.is_terminal)
     ) as bar:

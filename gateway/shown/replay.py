@@ -42,7 +42,7 @@ def _closing(verdict: Verdict) -> list[Any]:
     same = [part for part in verdict.parts if part.ruleset == verdict.ruleset]
     if same and not verdict.faults:
         count = sum(part.decisions for part in same)
-        kept = f", and so is all that is remembered in {verdict.snapshots} kept snapshots"
+        kept = f", and so does all that was remembered at {verdict.snapshots} kept snapshots"
         told = f"The same: all {count:,} decisions of ruleset {verdict.ruleset} come out as recorded"
         lines.append(text(f"{told}{kept if verdict.snapshots else ''}.", GOOD))
     if len(same) < len(verdict.parts):

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from gateway.core.explain import explain_reason, words
 from gateway.core.steps.ending import RETURN_WITHIN_MS
-from gateway.core.units import MINUTE_MS, Duration, Instant
+from gateway.core.units import HOUR_MS, MINUTE_MS, Duration, Instant
 from gateway.reports.shadow_record import (
     AFTERWARDS,
     Afterwards,
@@ -129,7 +129,7 @@ def verdict_words(standing: Standing, times: Times) -> str:
         "exempt": "never: it is exempt, and nothing is released here",
         "cannot_prove": standing.why.rstrip("."),
         "held": "only by a person's word: it was set to shadow, and its record does not change that",
-        "no_bar": "by a person's word: its policy has no bar (live_after)",
+        "no_bar": "by hand: no live_after set",
         "over": (
             f"only by a person's word: {bar.wrong} wrong, {allowed}; first find out what happened there"
         ),
@@ -324,7 +324,7 @@ def _paint_releases(
 
 
 def record_json(standing: Standing, times: Times) -> dict[str, Any]:
-    """All that the screens show; shares 0 to 1, instants in ISO 8601, durations in seconds."""
+    """All that the screens show; in the words of `report`. Shares 0 to 1, instants in ISO 8601, hours."""
     record, bar = standing.record, standing.bar
     return {
         "room": record.room,
@@ -338,7 +338,7 @@ def record_json(standing: Standing, times: Times) -> dict[str, Any]:
         "doubtful_share_95": list(record.interval_at_worst),
         "running": record.running,
         "afterwards": {kind: record.count(kind) for kind in AFTERWARDS},
-        "would_return_s": record.would_return_ms // 1000,
+        "would_return_hours": round(record.would_return_ms / HOUR_MS, 4),
         "policy": standing.policy,
         "bar": {
             "live_after": bar.live_after,
@@ -373,5 +373,5 @@ def _release_json(release: ShadowRelease, times: Times) -> dict[str, Any]:
         "person_at": times.iso(release.person_at),
         "untold_at": times.iso(release.untold_at),
         "over_at": times.iso(release.over_at),
-        "would_return_s": release.would_return_ms // 1000,
+        "would_return_hours": round(release.would_return_ms / HOUR_MS, 4),
     }

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from gateway.core.units import HOUR_MS, Duration
 from gateway.replay.estimate import Estimate, Span
-from gateway.replay.what_if import Tell, WhatIf
+from gateway.replay.what_if import WhatIf
 from gateway.reports.causes import cause_of
 from gateway.reports.text import hours
 from gateway.shown.paint import DASH, NAME, QUIET, Times, listing, text
@@ -16,9 +16,9 @@ from gateway.shown.plot import Point
 
 LIMITS: Final = (
     (
-        "Probably wrong: within 15 min after the release, and before the booking's end, a sensor showed "
-        "people or somebody said: we are here. Given back: until the booking's end or the next sign of "
-        "people."
+        "Wrong: probably wrong. Within 15 min after the release, and before the booking's end, a sensor "
+        "showed people or somebody said: we are here. Hours back: until the booking's end or the next sign "
+        "of people; of ghosts: the share of their hours."
     ),
     "Brackets hold 95 %: of the share wrong exactly, of the hours by drawing the days anew.",
     (
@@ -27,12 +27,19 @@ LIMITS: Final = (
         "live, a policy that waits longer than the one of then is judged on what is left; one that waits "
         "less is judged well."
     ),
-    (
-        "Nobody looks when another policy opens the breaker: it closes when people show, as ever. --no- "
-        "breaker tells what would come of it without."
-    ),
 )
 """Each a paragraph below the table."""
+
+BREAKER_LIMIT: Final = (
+    "Nobody looks when another policy opens the breaker: it closes when people show, as ever. "
+    "--no-breaker tells what would come of it without."
+)
+"""One more, unless the breaker was left out."""
+
+
+def limits(tried: WhatIf) -> tuple[str, ...]:
+    """What the figures cannot tell."""
+    return (*LIMITS, *[BREAKER_LIMIT] * any(lived.variant.breaker for lived in tried.lived))
 
 
 def paint_what_if(
@@ -54,16 +61,21 @@ def paint_what_if(
             text(one.lived.variant.name, NAME if number == 1 else ""),
             str(total.releases),
             str(total.wrong),
-            DASH if one.wrong is None else f"{one.wrong:.1f} {_within(one.wrong_within, '.1f')}",
-            f"{one.hours:.1f} {_within(one.hours_within, '.0f')}",
-            DASH if number == 1 else f"{one.more:+.1f} {_within(one.more_within, '+.0f')}",
+            DASH if one.wrong is None else _figure(f"{one.wrong:.1f}", _within(one.wrong_within, ".1f")),
+            _figure(f"{one.hours:.1f}", _within(one.hours_within, ".0f")),
+            DASH if number == 1 else _figure(f"{one.more:+.1f}", _within(one.more_within, "+.0f")),
             DASH if one.recovered is None else f"{100 * one.recovered:.0f} %",
         )
     console.print(table)
     _paint_missed(console, found)
     console.print()
-    for note in (*notes, *LIMITS):
+    for note in (*notes, *limits(tried)):
         console.print(text(note, QUIET))
+
+
+def _figure(value: str, within: str) -> Text:
+    """With its interval below it, so that the table fits a narrow terminal."""
+    return text(value).append(f"\n{within}", QUIET) if within else text(value)
 
 
 def _paint_missed(console: Console, found: Sequence[Estimate]) -> None:
@@ -98,12 +110,12 @@ def _within(span: Span | None, form: str) -> str:
 def what_if_json(
     tried: WhatIf, found: Sequence[Estimate], times: Times, notes: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """For programs. Hours; intervals are [low, high] or null."""
+    """For programs, in the words of `report`. Hours; shares 0 to 1; intervals are [low, high] or null."""
     return {
         "since": times.iso(tried.since),
         "until": times.iso(tried.until),
         "variants": [_variant_json(one) for one in found],
-        "notes": [*notes, *LIMITS],
+        "notes": [*notes, *limits(tried)],
     }
 
 
@@ -116,38 +128,35 @@ def _variant_json(one: Estimate) -> dict[str, Any]:
         "booked_hours": _hours(total.booked_ms),
         "ghosts": total.ghosts,
         "ghost_hours": _hours(total.ghost_ms),
-        "releases": total.releases,
-        "releases_by_kind": dict(sorted(total.kinds.items())),
-        "probably_wrong": total.wrong,
-        "probably_wrong_per_100": _rounded(one.wrong),
-        "probably_wrong_per_100_within": _span(one.wrong_within),
-        "hours_given_back": _hours(total.returned_ms),
-        "hours_given_back_within": _span(one.hours_within),
-        "hours_more": _rounded(one.more),
-        "hours_more_within": _span(one.more_within),
-        "ghost_share_given_back": None if one.recovered is None else round(one.recovered, 4),
-        "not_given_back": {
-            code: {"ghosts": own.bookings, "hours": _hours(own.ms), "words": cause_of(code).words}
+        "released": total.releases,
+        "released_by_kind": dict(sorted(total.kinds.items())),
+        "wrong": total.wrong,
+        "wrong_share": None if one.wrong is None else round(one.wrong / 100, 5),
+        "wrong_share_95": None if one.wrong is None else [round(end / 100, 5) for end in one.wrong_within],
+        "returned_hours": _hours(total.returned_ms),
+        "returned_hours_95": _span(one.hours_within),
+        "more_hours": round(one.more, 3),
+        "more_hours_95": _span(one.more_within),
+        "returned_ghost_share": None if one.recovered is None else round(one.recovered, 4),
+        "unreturned": [
+            {"cause": code, "words": cause_of(code).words, "ghosts": own.bookings, "hours": _hours(own.ms)}
             for code, own in sorted(total.missed.items(), key=lambda item: (-item[1].ms, item[0]))
-        },
-        "rooms": {
-            room: {
-                "releases": own.releases,
-                "probably_wrong": own.wrong,
-                "hours_given_back": _hours(own.returned_ms),
+        ],
+        "rooms": [
+            {
+                "room": room,
+                "released": own.releases,
+                "wrong": own.wrong,
+                "returned_hours": _hours(own.returned_ms),
                 "ghost_hours": _hours(own.ghost_ms),
             }
             for room, own in sorted(one.lived.by_room.items())
-        },
+        ],
     }
 
 
 def _hours(duration_ms: Duration) -> float:
     return round(duration_ms / HOUR_MS, 3)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
 
 
 def _span(span: Span | None) -> list[float] | None:
@@ -167,29 +176,3 @@ def plot_points(found: Sequence[Estimate]) -> list[Point]:
         for one in found
         if one.wrong is not None
     ]
-
-
-class Bar:
-    """How far it has come: a bar on a terminal, nothing elsewhere. Use it as a context manager."""
-
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("living through history"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-        self._task = self._progress.add_task("", total=None)
-
-    def __enter__(self) -> Tell:
-        self._progress.start()
-        return self._tell
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def _tell(self, done: Duration, whole: Duration) -> None:
-        self._progress.update(self._task, completed=done, total=whole)

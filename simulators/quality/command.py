@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from gateway.core.site import RULESET
+from simulators.quality.judge import SIGHT_IN_WORDS
 from simulators.quality.kits import KITS
 from simulators.quality.page import page
 from simulators.quality.policies import POLICIES
@@ -21,6 +24,13 @@ from simulators.recordings import import_uci
 UCI_SEEDS: Final = 12
 """So many times bookings are drawn anew over the one recording."""
 SLICE_DAYS: Final = 4
+LEGEND: Final = (
+    "recovered: of the recoverable hours of ghosts, which come after grace and the last people's hold.",
+    "minutes until release: from a ghost's start, the median and what nine of ten stay below.",
+    f"wrong: taken from people, {', '.join(f'{sight} ({how})' for sight, how in SIGHT_IN_WORDS.items())}.",
+    "came after: people came only after the room had been given back, and are not counted as wrong.",
+)
+"""What the heads of the tables mean."""
 BESIDE: Final = Path(__file__).parents[2].parent / "shared" / "data" / "occupancy"
 """Where the recordings lie if they lie beside the repository."""
 
@@ -109,8 +119,15 @@ def run_recording(wanted: Wanted, recording: Path, bookings: Path, config: Path 
 def show(results: Results, console: Console) -> None:
     """Tables, and whether the goal is met."""
     for table in tables(results):
-        console.print(_rich(table))
+        drawn = _rich(table)
+        if _fits(table, console.width):
+            console.print(drawn)
+        else:
+            _print_row_by_row(table, console)
         console.print()
+    for words in LEGEND:
+        console.print(words, style="dim")
+    console.print()
     for line in results.promised:
         share = line.recovered_share or 0.0
         verdict = "met" if share >= GOAL else "not met"
@@ -128,6 +145,21 @@ def write(results: Results, json_file: Path | None, markdown: Path | None) -> No
     if markdown is not None:
         markdown.with_suffix(".json").write_text(encoded(results), encoding="utf-8")
         markdown.write_text(page(results), encoding="utf-8")
+
+
+def _fits(table: Table, width: int) -> bool:
+    """Whether every row has room on one line, two spaces between its cells."""
+    columns = zip(table.heads, *table.rows, strict=True)
+    return sum(max(map(len, column)) + 2 for column in columns) - 2 <= width
+
+
+def _print_row_by_row(table: Table, console: Console) -> None:
+    """For a terminal that is too narrow: each row a paragraph, its figures with their heads."""
+    console.print(table.title, style="italic")
+    for row in table.rows:
+        named = [f"{head} {cell}" for head, cell in zip(table.heads[1:], row[1:], strict=True)]
+        words = Text.assemble((row[0], "bold"), ": ", ", ".join(named))
+        console.print(Padding(words, (0, 0, 0, 2)))
 
 
 def _rich(table: Table) -> RichTable:

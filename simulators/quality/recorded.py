@@ -79,7 +79,10 @@ def scenes_of(recording: Path, bookings: Path, config: Path | None) -> Iterator[
     Raises RecordedDataError and RecordingError, which name file and line, SettingsError and OSError.
     """
     messages = list(read_recording(recording))
+    if not messages:
+        raise RecordedDataError(f"{recording}: there is no message in it")
     lines = list(read_bookings(bookings))
+    _check_bookings(lines, bookings)
     rooms = [uci_ears(BOTH)] if config is None else ears_of(config)
     heard = {message.topic for message in messages}
     if config is None and not heard & set(rooms[0].router.topics):
@@ -100,6 +103,22 @@ def scenes_of(recording: Path, bookings: Path, config: Path | None) -> Iterator[
             yield recorded_scene(ears, messages, own, str(recording))
 
 
+def _check_bookings(lines: Sequence[DrawnBooking], bookings: Path) -> None:
+    """What no figure could be trusted with. Raises RecordedDataError."""
+    if not lines:
+        raise RecordedDataError(f"{bookings}: there is no booking in it")
+    seen: set[tuple[str, str]] = set()
+    for line in lines:
+        if (line.room, line.key) in seen:
+            raise RecordedDataError(f"{bookings}: booking {line.key} is there twice; give each its own key")
+        seen.add((line.room, line.key))
+        if line.attended and not any(_stays_of(line)):
+            raise RecordedDataError(
+                f"{bookings}: booking {line.key} is attended, and nothing says when people were there; "
+                'give it "stays", or "first_presence" and "last_presence"'
+            )
+
+
 def recorded_scene(
     ears: Ears, messages: Iterable[RecordedMessage], lines: Sequence[DrawnBooking], named: str
 ) -> Scene:
@@ -111,6 +130,11 @@ def recorded_scene(
     if not facts:
         raise RecordedDataError(
             f"{named}: no message of room {ears.room.id}; topics are {', '.join(ears.router.topics)[:SAID]}"
+        )
+    if not any(line.start < facts[-1][0] and facts[0][0] < line.end for line in lines):
+        raise RecordedDataError(
+            f"{named}: none of the bookings of room {ears.room.id} lies in its time, "
+            f"{facts[0][0]} to {facts[-1][0]} in milliseconds since 1970"
         )
     ordered = sorted(lines, key=lambda line: (line.start, line.key))
     start = min(facts[0][0], ordered[0].start - ASIDE_MS) if ordered else facts[0][0]

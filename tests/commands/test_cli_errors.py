@@ -1,5 +1,6 @@
 """Whatever goes wrong is one clear sentence on standard error, with the right exit code."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -130,7 +131,7 @@ def test_an_ambiguous_beginning_lists_a_few_that_it_fits(call: Call) -> None:
         (["decisions", "--since", "soon"], "--since 'soon': expected a time such as"),
         (["bookings", "--day", "someday"], "--day 'someday': expected a day such as"),
         (["report", "--since", "18:01"], "at least one whole hour"),
-        (["report", "--since", "2026-10-01"], "at least one whole hour"),
+        (["report", "--since", "2026-10-01"], "the period ends before it begins"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -168,3 +169,35 @@ def test_an_old_ledger_is_shown_with_a_note_that_no_gateway_seems_to_run(
     assert result.exit_code == 0
     assert "the newest entry of the ledger is of Mon 21 Sep 2026 18:05:00" in result.stderr
     assert "does not seem to run" in result.stderr
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize("arguments", [["replay"], ["what-if", "--jobs", "1"], ["shadow-record"], ["report"]])
+def test_a_ledger_that_may_not_be_read_is_no_damaged_one(
+    call: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    """Whoever may not look into it is told as whom to ask."""
+    allowed = os.access
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, *how, **more: Path(path).name != "ledger.db" and allowed(path, *how, **more),
+    )
+    assert "ledger.db: not allowed; run this as the gateway's user" in complaint(call(*arguments), 1)
+
+
+@pytest.mark.usefixtures("day")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["evidence", "--room", "orion", "--out", "it.json"], 1), (["what-if", "--plot", "it.svg"], 2)],
+)
+def test_a_folder_that_may_not_be_looked_into_is_told(
+    call: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int
+) -> None:
+    """A sentence, before anything is worked out."""
+
+    def refuse(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert "cannot be written (Permission denied)" in complaint(call(*arguments), code)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,41 @@ def test_evidence_for_programs(folder: Path, call: Any) -> None:
     assert told["bytes"] == out.stat().st_size
     assert told["follows"] is True
     assert told["sha256"] == from_bytes(out.read_bytes(), "it").sha256
+
+
+def test_a_backup_can_be_asked_as_well(file: Path, folder: Path, call: Any) -> None:
+    """The same evidence, whatever has become of the ledger in use."""
+    (folder / "ledger.db").rename(folder / "backup.db")
+    out = folder / "backup.json"
+    backup = ("--ledger", str(folder / "backup.db"))
+    assert call("evidence", GHOST, "--out", str(out)).exit_code == FAILED
+    assert call("evidence", GHOST, *backup, "--out", str(out)).exit_code == 0
+    assert out.read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("DELETE FROM journal WHERE seq = ?", "is gone"),
+        ("UPDATE journal SET event = '{' WHERE seq = ?", "of the journal cannot be"),
+    ],
+)
+def test_a_fact_that_is_lost_is_no_evidence(folder: Path, call: Any, sql: str, why: str) -> None:
+    """Nobody is given a file that looks whole; the event is named, and nothing is written."""
+    with closing(sqlite3.connect(folder / "ledger.db")) as database, database:
+        released = database.execute("SELECT max(seq) FROM decisions WHERE kind = 'release'").fetchone()[0]
+        assert database.execute(sql, (released - 1,)).rowcount
+    out = folder / "lost.json"
+    result = call("evidence", GHOST, "--out", str(out))
+    assert (result.exit_code, why in result.stderr) == (FAILED, True), result.output
+    assert not out.exists()
+
+
+def test_a_folder_is_no_file_to_write(folder: Path, call: Any) -> None:
+    """Not even with --force."""
+    for out in (str(folder), "."):
+        refused = call("evidence", GHOST, "--out", out, "--force")
+        assert (refused.exit_code, "expected a file, found a folder" in refused.stderr) == (2, True)
 
 
 @pytest.mark.thorough  # outside of coverage: it searches hundreds of altered days

@@ -14,7 +14,7 @@ from gateway.commands import app
 from gateway.commands.reference import reference
 
 ROOT = Path(__file__).parents[2]
-NEED_NO_CONFIGURATION = {"sensors decode", "verify", "what-if"}
+NEED_NO_CONFIGURATION = {"sensors decode", "verify"}
 
 
 def names(group: Any, before: str = "") -> list[str]:

@@ -134,6 +134,15 @@ def test_a_stretch_of_time_and_a_room_are_compared_alone(ledger: Path, call: Cal
     assert "The same: all" in words(call("replay", "--room", "lyra"))
 
 
+@pytest.mark.usefixtures("ledger")
+def test_what_is_named_is_what_was_asked_for(call: Call) -> None:
+    """Not the earlier moment from which the journal had to be run."""
+    told = words(call("replay", "--since", "09:00", "--until", "12:00"))
+    assert told.startswith("Mon 21 Sep 2026 09:00:00 - Mon 21 Sep 2026 1")
+    (part,) = data(call("replay", "--since", "09:00", "--json"))["stretches"]
+    assert part["since"] == "2026-09-21T09:00:00+02:00"
+
+
 # -- other rules --------------------------------------------------------------------------------------
 
 
@@ -170,12 +179,12 @@ def test_what_today_decides_otherwise_is_listed_and_no_fault(
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (("--from", "soon"), 2, "--from 'soon': expected a time such as"),
-        (("--from", "12:00", "--to", "11:00"), 2, "the first must be before the second"),
+        (("--from", "soon"), 2, "--since 'soon': expected a time such as"),
+        (("--from", "12:00", "--to", "11:00"), 2, "the period ends before it begins"),
         (("--to", "2026-09-20"), 1, "history can be run again from Mon 21 Sep 2026 07:00:00 on"),
         (("--from", "2026-09-22"), 1, "nothing is recorded after Mon 21 Sep 2026 18:05:00"),
-        (("--room", "vega"), 1, "nothing was ever decided about a room 'vega'"),
-        (("nowhere.db",), 1, "nowhere.db: there is no ledger yet"),
+        (("--room", "vega"), 1, "there is no room 'vega'; the rooms are: "),
+        (("nowhere.db",), 1, "nowhere.db: there is no such file"),
     ],
 )
 def test_what_cannot_be_meant_is_told(

@@ -57,7 +57,7 @@ def data(result: Result) -> Any:
 def test_all_rooms_stand_in_a_table_with_what_to_look_at(call: Call) -> None:
     """Judged, wrong, the interval, hours, when it goes live; a room without sensors says what it lacks."""
     words = told(call("shadow-record"))
-    assert "Orion shadow 2 1 1.3 - 98.7 % 0.8 by a person's word: its policy has no bar" in words
+    assert "Orion shadow 2 1 1.3 - 98.7 % 0.8 by hand: no live_after set" in words
     assert (
         "Lyra live 0 - - - live, in vain. It has no sensor, so nothing can be released; add a radar" in words
     )
@@ -75,7 +75,7 @@ def test_one_room_tells_each_release_the_newest_last(call: Call) -> None:
     """What the room looked like after each, on the site's clock, with the booking's key."""
     words = told(call("shadow-record", "--room", "orion"))
     assert "Orion shadow 2 releases judged in shadow, 1 of them would have been wrong: 50 %" in words
-    assert "(95 % confidence: 1.3 % to 98.7 %). It goes live by a person's word" in words
+    assert "(95 % confidence: 1.3 % to 98.7 %). It goes live by hand: no live_after set." in words
     assert "1 somebody came or wanted it within 15 min: it would have been wrong" in words
     assert "1 the room stayed empty to the booking's end" in words
     assert "0.8 hours would have been given back that nobody used" in words
@@ -111,9 +111,9 @@ def test_as_json_it_has_every_figure_and_every_release(call: Call) -> None:
         "missing": 0,
         "proves_at_most": None,
     }
-    assert (orion["verdict"], orion["would_return_s"], rooms["lyra"]["verdict"]) == (
+    assert (orion["verdict"], orion["would_return_hours"], rooms["lyra"]["verdict"]) == (
         "no_bar",
-        50 * 60,
+        round(50 / 60, 4),
         "live",
     )
     assert set(orion["afterwards"]) == set(AFTERWARDS) == set(COUNTED)
@@ -282,7 +282,7 @@ def standing(bar: Bar, said: Verdict, judged: int = 0, wrong: int = 0, why: str 
             "over",
             "only by a person's word: 1 wrong, none allowed; first find out what happened there",
         ),
-        (Bar(30, 0, 18, 1), "no_bar", "by a person's word: its policy has no bar (live_after)"),
+        (Bar(30, 0, 18, 1), "no_bar", "by hand: no live_after set"),
         (Bar(30, 0, 18, 1), "cannot_prove", "It has no sensor"),
         (Bar(30, 0, 18, 1), "exempt", "never: it is exempt, and nothing is released here"),
         (Bar(30, 0, 18, 1), "former", "it is not in the configuration any more"),

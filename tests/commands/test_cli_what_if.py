@@ -2,8 +2,11 @@
 
 import json
 import re
+import shutil
+import sqlite3
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,7 @@ def tries(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> Try:
     """Call the command as from a shell, in this process."""
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("OCCUPANCY_GATEWAY_CONFIG", str(ledger.with_name("none.toml")))
     return lambda *more: CliRunner().invoke(app, ["what-if", str(ledger), "--jobs", "1", *more])
 
 
@@ -51,8 +55,19 @@ def test_the_first_row_is_as_it_was_configured(tries: Try) -> None:
     ]
     assert "Ghost hours of bookings that were not given back, and why" in result.stdout
     assert "The breaker was left out" in result.stdout
-    assert "Probably wrong: within 15 min" in result.stdout
-    assert not result.stderr
+    assert "Wrong: probably wrong. Within 15 min" in result.stdout
+    assert "--no-breaker tells" not in result.stdout  # it was asked for
+    assert "there is no configuration" in result.stderr
+
+
+def test_a_narrow_terminal_shows_every_column(tries: Try, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 80 columns each row still has its policy, and nothing is wider."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = tries("--grace", "5m,20m", "--hold", "5m,10m", "--no-breaker").stdout
+    assert all(len(line) <= 80 for line in shown.splitlines())
+    assert {"Policy", "Releases", "Wrong", "Hours back", "more"} <= set(re.split(r" {2,}", shown))
+    for name in ("as it was", "grace 5m, hold 5m", "grace 20m, hold 10m"):
+        assert name in shown
 
 
 def test_json_says_the_same_for_programs(tries: Try) -> None:
@@ -61,12 +76,12 @@ def test_json_says_the_same_for_programs(tries: Try) -> None:
     told = json.loads(result.stdout)
     configured, tried = told["variants"]
     assert (configured["policy"], tried["policy"]) == ("as it was configured", "hold 5m")
-    assert configured["hours_more"] == 0
-    assert configured["releases"] == sum(configured["releases_by_kind"].values())
-    low, high = configured["probably_wrong_per_100_within"]
-    assert low <= configured["probably_wrong_per_100"] <= high
-    assert configured["hours_given_back_within"] is None  # one day says nothing of how days differ
-    assert set(configured["rooms"]) <= {"orion", "lyra", "vega"}
+    assert configured["more_hours"] == 0
+    assert configured["released"] == sum(configured["released_by_kind"].values())
+    low, high = configured["wrong_share_95"]
+    assert low <= configured["wrong_share"] <= high <= 1
+    assert configured["returned_hours_95"] is None  # one day says nothing of how days differ
+    assert {room["room"] for room in configured["rooms"]} <= {"orion", "lyra", "vega"}
     assert told["since"].endswith("+02:00")
     assert "person-" not in result.stdout
 
@@ -78,7 +93,7 @@ def test_a_file_of_policies_is_tried(tries: Try, tmp_path: Path) -> None:
     result = tries("--policy", str(path), "--json")
     told = json.loads(result.stdout)
     assert told["variants"][1]["policy"] == "new.toml"
-    assert told["variants"][1]["hours_given_back"] < told["variants"][0]["hours_given_back"]
+    assert told["variants"][1]["returned_hours"] < told["variants"][0]["returned_hours"]
     assert told["notes"][0].endswith("not tried but left as history had it: hours.")
     assert "no room of this ledger has the policy 'other'" in result.stderr
 
@@ -92,8 +107,8 @@ def test_a_file_of_policies_is_tried(tries: Try, tmp_path: Path) -> None:
         (("--plot", "risk.png"), "expected a file that ends in .svg"),
         (("--plot", "/nowhere/risk.svg"), "cannot be written"),
         (("--time-zone", "Mars"), "--time-zone 'Mars': expected a zone"),
-        (("--from", "sometime"), "--from 'sometime': expected a time"),
-        (("--from", "2026-09-29", "--to", "2026-09-28"), "the end lies before the beginning"),
+        (("--from", "sometime"), "--since 'sometime': expected a time"),
+        (("--from", "2026-09-29", "--to", "2026-09-28"), "the period ends before it begins"),
         (("--grace", ",".join(f"{n}m" for n in range(1, 50))), "at most 40 can be compared"),
     ],
 )
@@ -110,7 +125,54 @@ def test_what_is_not_there_is_told(tries: Try, tmp_path: Path) -> None:
     assert "nothing is recorded in this period" in tries("--from", "2027-01-01").stderr
     missing = CliRunner().invoke(app, ["what-if", str(tmp_path / "none.db")])
     assert missing.exit_code == 1
-    assert "there is no ledger yet" in missing.stderr
+    assert "none.db: there is no such file" in missing.stderr
+
+
+def test_the_period_has_the_names_of_other_commands_too(tries: Try) -> None:
+    """--since and --until, as in `report`."""
+    one = tries("--since", "2026-09-28T09:00", "--until", "2026-09-28T12:00", "--json")
+    other = tries("--from", "2026-09-28T09:00", "--to", "2026-09-28T12:00", "--json")
+    assert one.exit_code == 0
+    assert one.stdout == other.stdout
+
+
+def test_a_broken_journal_stops_it_with_the_event(ledger: Path, tmp_path: Path) -> None:
+    """A lost event, one that cannot be read, and a file that is damaged: a sentence, exit code 1."""
+    for sql, why in (
+        ("DELETE FROM journal WHERE seq = 20", "after event 19 comes event 21"),
+        ("UPDATE journal SET event = '{' WHERE seq = 20", "event 20 of the journal"),
+    ):
+        copy = tmp_path / "copy.db"
+        shutil.copy(ledger, copy)
+        with closing(sqlite3.connect(copy)) as database, database:
+            assert database.execute(sql).rowcount
+        result = CliRunner().invoke(app, ["what-if", str(copy), "--jobs", "1"])
+        assert result.exit_code == 1
+        assert why in result.stderr
+        assert isinstance(result.exception, SystemExit)
+    whole, page = bytearray(ledger.read_bytes()), 4096
+    middle = len(whole) // page // 2 * page  # the file can be opened, and the journal not be read
+    whole[middle : middle + page // 2] = b"U" * (page // 2)
+    copy.write_bytes(whole)
+    result = CliRunner().invoke(app, ["what-if", str(copy), "--jobs", "1"])
+    assert (result.exit_code, isinstance(result.exception, SystemExit)) == (1, True)
+    assert "could not be read (database disk image is malformed)" in result.stderr
+
+
+def test_where_a_picture_cannot_go_is_told_before_the_work(tmp_path: Path) -> None:
+    """Nobody waits for a year of history to learn that a folder is missing."""
+    for plot in (tmp_path / "nowhere" / "risk.svg", tmp_path / "folder.svg"):
+        (tmp_path / "folder.svg").mkdir(exist_ok=True)
+        result = CliRunner().invoke(app, ["what-if", str(tmp_path / "none.db"), "--plot", str(plot)])
+        assert (result.exit_code, "cannot be written" in result.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("day")
+def test_without_a_path_it_is_the_configured_ledger(call: Callable[..., Result]) -> None:
+    """On the site's clock."""
+    told = json.loads(call("what-if", "--jobs", "1", "--json").stdout)
+    assert told["ledger"].endswith("ledger.db")
+    assert told["since"].endswith("+02:00")
 
 
 @pytest.mark.parametrize(

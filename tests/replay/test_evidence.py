@@ -86,7 +86,7 @@ Bundles = Callable[[str], list[Bundle]]
 
 def judged(bundle: Bundle) -> Verdict:
     """What verifying it comes to, with the words of an office in UTC."""
-    return verify(bundle, worded, str)
+    return verify(bundle, worded)
 
 
 # -- it follows ---------------------------------------------------------------------------------------

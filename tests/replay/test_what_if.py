@@ -15,7 +15,7 @@ from gateway.ledger import LedgerError, LedgerReader
 from gateway.replay.counterfactual import begin, relive
 from gateway.replay.estimate import FEWEST_DAYS, estimates
 from gateway.replay.judging import Figures
-from gateway.replay.pieces import WARM_UP_MS, stretches
+from gateway.replay.pieces import WARM_UP_MS, pieces
 from gateway.replay.put_back import PutBack
 from gateway.replay.variants import AS_CONFIGURED, grid
 from gateway.replay.what_if import Asked, Lived, what_if
@@ -130,7 +130,7 @@ def test_the_number_of_processes_changes_nothing(fortnight: Path) -> None:
     """One at a time or two at once, in pieces: the same figures, and the work is told to its end."""
     variants = [AS_CONFIGURED, *grid([5 * MINUTE_MS])]
     with LedgerReader(fortnight) as reader:
-        assert len(stretches(reader, None, None)) > 1
+        assert len(pieces(reader, None, None)) > 1
     told: list[tuple[int, int]] = []
     alone = what_if(fortnight, variants, jobs=1, tell=lambda done, whole: told.append((done, whole)))
     assert alone == what_if(fortnight, variants, jobs=2)
@@ -144,11 +144,11 @@ def test_pieces_count_every_booking_once(fortnight: Path) -> None:
     """As many bookings as in one go; a piece is warm before it counts."""
     with LedgerReader(fortnight) as reader:
         concluded = [d for d in reader.decisions(kind="concluded") if d.tally is not None]
-        pieces = stretches(reader, None, None)
+        cut = pieces(reader, None, None)
     kept = [d for d in concluded if d.tally is not None and d.tally.outcome != "cancelled"]
     assert what_if(fortnight, [AS_CONFIGURED], jobs=1).lived[0].total.bookings == len(kept)
-    assert all(piece.since - piece.begins >= WARM_UP_MS for piece in pieces[1:])
-    assert all(one.until == other.since for one, other in pairwise(pieces))
+    assert all(piece.since - piece.begins >= WARM_UP_MS for piece in cut[1:])
+    assert all(one.until == other.since for one, other in pairwise(cut))
 
 
 def test_a_period_and_a_room_narrow_what_counts(fortnight: Path) -> None:

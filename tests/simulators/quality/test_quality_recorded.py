@@ -1,14 +1,17 @@
 """Recordings of real rooms: the UCI room, and files of one's own with errors that say what to mend."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from gateway.core.policy import Policy
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from simulators.mqtt_tools import RecordedMessage
 from simulators.people import Visit
+from simulators.quality.command import Wanted, run_recording, show
 from simulators.quality.drive import play
 from simulators.quality.recorded import UCI_SETS, scenes_of, uci_ears, uci_scene, visits_of
 from simulators.quality.run import Key, judged
@@ -135,6 +138,8 @@ def test_people_in_a_bookings_time_are_taken_to_have_come_for_it() -> None:
             "line 2: each of its stays is",
         ),
         ('{"key":"b","start":1,"end":2,"attended":false,"people_ms":0,"room":"lyra"}', "give each booking a"),
+        ('{"key":"a","start":1,"end":2,"attended":false}', "booking a is there twice"),
+        ('{"key":"b","start":1,"end":2,"attended":true}', "nothing says when people were there"),
     ],
 )
 def test_a_bad_booking_is_named_with_what_to_mend(tmp_path: Path, line: str, told: str) -> None:
@@ -159,6 +164,43 @@ def test_a_recording_that_cannot_be_judged_says_why(
     """No sensor, the wrong order, a payload that nobody understands."""
     with pytest.raises(RecordedDataError, match=told):
         list(scenes_of(*written(tmp_path, messages, booking("a", 0, 30)), None))
+
+
+@pytest.mark.parametrize(
+    ("messages", "bookings", "told"),
+    [
+        ([], [booking("a", 0, 30)], "room.jsonl: there is no message in it"),
+        (list(to_messages(morning())), [], "bookings.jsonl: there is no booking in it"),
+        (
+            list(to_messages(morning())),
+            [booking("a", 600, 630)],
+            "none of the bookings of room uci lies in its time",
+        ),
+    ],
+)
+def test_nothing_to_judge_is_no_perfect_figure(
+    tmp_path: Path, messages: list[RecordedMessage], bookings: list[DrawnBooking], told: str
+) -> None:
+    """An empty file, or bookings of another week, end with a word about it and no table."""
+    with pytest.raises(RecordedDataError, match=told):
+        list(scenes_of(*written(tmp_path, messages, *bookings), None))
+
+
+def test_a_narrow_terminal_gets_whole_words(tmp_path: Path) -> None:
+    """In 80 columns each row is a paragraph with its heads, and no figure is torn apart."""
+    drawn = draw_bookings(morning(), 1, hours=(0, 24))
+    wanted = Wanted.of("all", "default", 1, 1, full=False, data=None)
+    results = run_recording(wanted, *written(tmp_path, list(to_messages(morning())), *drawn), None)
+    narrow, wide = (Console(width=width, file=io.StringIO()) for width in (80, 160))
+    for console in (narrow, wide):
+        show(results, console)
+    assert isinstance(narrow.file, io.StringIO)
+    assert isinstance(wide.file, io.StringIO)
+    told = " ".join(narrow.file.getvalue().split())
+    assert all(len(line) <= 80 for line in narrow.file.getvalue().splitlines())
+    assert "uci: bookings " in told
+    assert "wrong per 1,000 (95 %) 0.00 (0.00 to " in told
+    assert "wrong: taken from people, shown (a sensor showed them)" in " ".join(wide.file.getvalue().split())
 
 
 def test_the_uci_room_is_heard_by_the_sensors_of_its_set() -> None:
