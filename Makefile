@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 RUN := -m pytest -n 2 --dist loadscope
 PYTEST := $(BIN)/python $(RUN)
 
-.PHONY: help demo test types tested soak world mutations bench docs format clean
+FIRMWARE := .venv-firmware
+
+.PHONY: help demo test types tested firmware soak world mutations bench docs format clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,10 +46,20 @@ tested:
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+# In an environment of its own: ESPHome brings eighty packages, and pins what others need otherwise.
+$(FIRMWARE)/stamp: requirements-firmware.lock
+	test -x $(FIRMWARE)/bin/python || $(PYTHON) -m venv $(FIRMWARE)
+	$(FIRMWARE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-firmware.lock
+	touch $@
+
+firmware: $(VENV)/dev.stamp $(FIRMWARE)/stamp  ## Have ESPHome itself check the configurations that are made for it
+	$(BIN)/python -m pytest tests/firmware
+
 soak: $(VENV)/dev.stamp  ## The long tests: a thousand kills, a thousand room-years, thousands of random days
 	PROPERTY_FACTOR=20 $(PYTEST) tests/core/test_properties.py tests/simulators/test_pairs.py
 	$(BIN)/python -m pytest -m soak --ignore=tests/mutations --ignore=tests/simulators/test_world.py $(TESTS)
 	$(PYTEST) -m soak tests/simulators/test_world.py
+	$(MAKE) firmware
 	$(MAKE) mutations
 	$(MAKE) world WORLD="--room-years 1000 --seed 10000"
 
@@ -67,4 +79,4 @@ format: $(VENV)/dev.stamp  ## Format the code
 	$(BIN)/ruff format
 
 clean:  ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(FIRMWARE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

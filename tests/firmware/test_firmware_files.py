@@ -27,7 +27,8 @@ else:  # docs/ is not installed, and pytest does not put the repository's root o
 
 FOLDER = Path(__file__).parents[2] / "firmware-config"
 NODE = shutil.which("node")
-ESPHOME = shutil.which("esphome")
+OWN_ESPHOME = Path(__file__).parents[2] / ".venv-firmware" / "bin" / "esphome"
+ESPHOME = str(OWN_ESPHOME) if OWN_ESPHOME.exists() else shutil.which("esphome")
 SECRETS = ("ota_password", "wifi_ssid", "wifi_password", "mqtt_username", "mqtt_password", "mqtt_ca")
 READY_FILES = generate.ready_files()
 EXAMPLE = load(FOLDER / "example.toml", {})
@@ -90,7 +91,7 @@ def test_the_page_about_the_files_names_each_kind(kind: str) -> None:
 # -- ESPHome ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(ESPHOME is None, reason="ESPHome is not installed")
+@pytest.mark.skipif(ESPHOME is None, reason="ESPHome is not installed; `make firmware` does that")
 @pytest.mark.parametrize("kind", ["esphome-ld2410", "esphome-pir"])
 @pytest.mark.parametrize("tls", [False, True])
 def test_esphome_takes_its_files(kind: str, tls: bool, tmp_path: Path, made: Any) -> None:  # pragma: no cover
