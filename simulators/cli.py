@@ -48,13 +48,24 @@ def demo(
     headless: Annotated[
         bool, typer.Option("--headless", help="Plain lines instead of the live picture.")
     ] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep",
+            metavar="FOLDER",
+            file_okay=False,
+            help="Leave configuration and ledger in this empty folder, to ask the gateway's commands about.",
+        ),
+    ] = None,
 ) -> None:
     """A morning in an office, in about two minutes: rooms are checked in and given back, with reasons.
 
     Starts an MQTT broker and an Exchange simulator on free loopback ports and the real gateway, which
     talks to both. Nothing leaves this machine.
 
-    Example: occupancy-simulator demo --rooms 10 --seed 42 --json figures.json
+    Example: occupancy-simulator demo --rooms 10 --seed 42 --keep morning
+
+    Then: occupancy-gateway report --config morning/gateway.toml
     """
     import time
 
@@ -64,6 +75,10 @@ def demo(
     from simulators.demo import Demo, Options
     from simulators.stage import Stage, headless_line, summary
 
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        raise typer.BadParameter(
+            f"{keep} is not empty; name a new folder, so that nothing there is lost.", param_hint="--keep"
+        )
     logs.configure("error", "console")
     console = Console(highlight=False)
     running = Demo(Options(rooms=rooms, speed=speed, seed=seed, hours=hours))
@@ -81,12 +96,18 @@ def demo(
                 console.print(line, soft_wrap=True)
             seen = len(now.news)
 
-        result = asyncio.run(running.run(watch))
+        result = asyncio.run(running.run(watch, keep))
     else:
         with Stage(console) as stage:
-            result = asyncio.run(running.run(stage.show))
+            result = asyncio.run(running.run(stage.show, keep))
     console.print(summary(result))
     console.print(f"\nThe morning took {time.monotonic() - began:.0f} s of wall time.")
+    if keep is not None:
+        console.print(
+            f"Ask about it, with --config {keep / 'gateway.toml'}: "
+            "occupancy-gateway report, explain --room NAME, what-if, replay, evidence",
+            soft_wrap=True,
+        )
     if json_file is not None:
         json_file.write_text(json.dumps(result.as_json(), indent=2) + "\n")
     if result.balance.wrongly_released:

@@ -108,10 +108,15 @@ class Demo:
         """About how long it takes, in seconds."""
         return self.options.hours * 3_600 / self.options.speed + SETTLING_S + 2
 
-    async def run(self, watch: Callable[["Demo"], Any] = lambda _: None) -> Result:
-        """Run the morning to its end; `watch` is called now and then to show it."""
-        with tempfile.TemporaryDirectory(prefix="occupancy-demo-") as folder:
-            self._folder = Path(folder)
+    async def run(self, watch: Callable[["Demo"], Any] = lambda _: None, keep: Path | None = None) -> Result:
+        """Run the morning to its end; `watch` is called now and then to show it.
+
+        `keep`: the folder in which configuration and ledger stay; it is empty or made.
+        """
+        with contextlib.ExitStack() as stack:
+            temporary = tempfile.TemporaryDirectory(prefix="occupancy-demo-")
+            self._folder = keep or Path(stack.enter_context(temporary))
+            self._folder.mkdir(parents=True, exist_ok=True)
             async with self._started():
                 jobs = [
                     asyncio.create_task(job)

@@ -1,7 +1,7 @@
 """The site: all rooms, one memory, one way in. Everything the gateway decides is decided here."""
 
 from collections.abc import Iterable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 import msgspec
@@ -43,6 +43,9 @@ from gateway.core.units import NEVER, Instant
 
 RULESET: Final = 2
 """Version of the rules. Recorded decisions stand; replays name the version that made them."""
+
+STALE_ALARMS: Final = 8
+"""So many alarms a room, and those that were set anew since are thrown out: memory stays bounded."""
 
 
 class CoreError(Exception):
@@ -318,6 +321,9 @@ class Site:
         self._alarms[name] = at
         if at < FOREVER:
             heappush(self._queue, (at, name))
+        if len(self._queue) > STALE_ALARMS * len(self._alarms):
+            self._queue[:] = [(at, name) for name, at in self._alarms.items() if at < FOREVER]
+            heapify(self._queue)
 
     def _is_due(self, name: str, now: Instant) -> bool:
         """Whether an alarm that has gone off means it. One that a heartbeat has put off is set anew."""

@@ -8,6 +8,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from gateway.ledger import LedgerReader
+from gateway.settings import load
 from simulators.cli import app
 from simulators.demo import Demo, Options
 from simulators.stage import scene
@@ -44,10 +46,17 @@ def test_a_short_morning_gives_rooms_back_and_takes_none_from_people(tmp_path: P
         "--seed",
         "3",
         "--headless",
+        "--keep",
+        str(tmp_path / "morning"),
         "--json",
     ]
     result = CliRunner().invoke(app, [*arguments, str(file)])
     assert result.exit_code == 0, result.output
+    kept = load(tmp_path / "morning" / "gateway.toml")
+    with LedgerReader(kept.ledger.path) as reader:
+        assert reader.decisions(kind="concluded"), "what is kept can be asked about"
+    again = CliRunner().invoke(app, [*arguments, str(file)])
+    assert (again.exit_code, "is not empty" in again.output) == (2, True), "nothing there is written over"
     figures = json.loads(file.read_text())
     assert set(KEYS) <= set(figures)
     assert figures["wrongly_released"] == 0
