@@ -114,8 +114,9 @@ class Demo:
         `keep`: the folder in which configuration and ledger stay; it is empty or made.
         """
         with contextlib.ExitStack() as stack:
-            temporary = tempfile.TemporaryDirectory(prefix="occupancy-demo-")
-            self._folder = keep or Path(stack.enter_context(temporary))
+            self._folder = keep or Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="occupancy-demo-"))
+            )
             self._folder.mkdir(parents=True, exist_ok=True)
             async with self._started():
                 jobs = [
