@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
 import msgspec
 
-from gateway.core.units import HOUR_MS, MINUTE_MS, NEVER, Duration, Instant
+from gateway.core.units import FOREVER, HOUR_MS, MINUTE_MS, NEVER, Duration, Instant
 
 Kind = Literal[
     "not_recording",
@@ -363,7 +363,7 @@ class Alerts:
     def _ripe_at(self, alert: Alert) -> Instant:
         """From when on it may be told; never if it has been, or is gone."""
         if alert.told_at != NEVER:
-            return _NEVER_AGAIN
+            return FOREVER
         ripe_at = alert.since + self.timing.after(alert.trouble.kind)
         last = self._told.get(_key(alert))
         return ripe_at if last is None else max(ripe_at, last + self.timing.repeat_ms)
@@ -435,9 +435,6 @@ class Alerts:
             *(instant for alert in found.alerts for instant in (alert.told_at, alert.gone_at)),
         ]
         self._now = max(instants, default=NEVER)
-
-
-_NEVER_AGAIN: Final[Instant] = 2**62
 
 
 def _key(alert: Alert) -> Key:

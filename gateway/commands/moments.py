@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway.commands.base import WrongUsage
-from gateway.core.units import Instant
+from gateway.core.units import FOREVER, Instant
 from gateway.durations import DurationError, parse_duration
 
 EXPECTED: Final = (
@@ -18,9 +18,6 @@ EXPECTED_START: Final = (
     'expected "now", a time such as "14:00" (today) or "tomorrow 09:00", a date with its time such as '
     '"2026-09-22T09:30", or how long from now, such as "15m"'
 )
-
-END: Final[Instant] = 2**62
-"""After all others."""
 
 SinceOption = Annotated[
     str,
@@ -40,9 +37,9 @@ UntilOption = Annotated[
 
 
 def parse_period(since: str, until: str, now: Instant, zone: tzinfo) -> tuple[Instant, Instant]:
-    """From when on, and until before when; 0 and `END` where nothing is said. Raises WrongUsage."""
+    """From when on, and until before when; 0 and `FOREVER` where nothing is said. Raises WrongUsage."""
     start = parse_moment("--since", since, now, zone) if since else 0
-    end = parse_moment("--until", until, now, zone) if until else END
+    end = parse_moment("--until", until, now, zone) if until else FOREVER
     if start >= end:
         raise WrongUsage(f"--since {since!r} --until {until!r}: the period ends before it begins.")
     return start, end

@@ -22,7 +22,6 @@ from gateway.core.events import (
     WereHere,
     WriteOutcome,
 )
-from gateway.core.evidence import FOREVER
 from gateway.core.occupancy import Proof
 from gateway.core.room import Pending, Room
 from gateway.core.steps.attendance import attend, count_hits, may_open, open_booking, signs_of
@@ -35,7 +34,7 @@ from gateway.core.steps.people import ask, believe, obey, review
 from gateway.core.steps.releases import release
 from gateway.core.steps.walk_ups import book_walk_up, serve_walk_ups
 from gateway.core.steps.watching import account_occupied_time, watch
-from gateway.core.units import Instant
+from gateway.core.units import FOREVER, Instant
 from gateway.core.walk_up import may_begin
 
 

@@ -5,14 +5,13 @@ A deadline too many costs a tick that finds nothing; a deadline too few costs a 
 
 from collections.abc import Iterator
 
-from gateway.core.evidence import FOREVER
 from gateway.core.life import Life
 from gateway.core.occupancy import Proof, is_covered, prove
 from gateway.core.room import Room
 from gateway.core.rules import VACATE_MOTION_ONLY_MS
 from gateway.core.steps.attendance import SHOWN_FOR_CHECK_IN_MS
 from gateway.core.steps.calendar import STALE_READ_MS
-from gateway.core.units import NEVER, Duration, Instant
+from gateway.core.units import FOREVER, NEVER, Duration, Instant
 from gateway.core.walk_up import EXTEND_BEFORE_MS
 
 

@@ -17,10 +17,7 @@ import msgspec
 
 from gateway.core.events import Reading
 from gateway.core.policy import SensorProfile
-from gateway.core.units import HOUR_MS, MINUTE_MS, NEVER, Duration, Instant
-
-FOREVER: Final[Instant] = 2**62
-"""An instant after all others."""
+from gateway.core.units import FOREVER, HOUR_MS, MINUTE_MS, NEVER, Duration, Instant
 
 STUCK_ON_AFTER_MS: Final[Duration] = 6 * HOUR_MS
 """Longer without a single pause than any plausible meeting. PIRs stuck for 17 to 220 h are on record."""

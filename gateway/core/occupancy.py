@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from gateway.core.decisions import Reason
-from gateway.core.evidence import FOREVER, SensorState, ailment
+from gateway.core.evidence import SensorState, ailment
 from gateway.core.policy import Policy, SensorProfile
-from gateway.core.units import MINUTE_MS, NEVER, Duration, Instant
+from gateway.core.units import FOREVER, MINUTE_MS, NEVER, Duration, Instant
 
 LONE_PROVER_GRACE_MS: Duration = 10 * MINUTE_MS
 """The shortest grace where one sensor alone proves a room and its losses go unnoticed."""

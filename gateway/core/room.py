@@ -27,7 +27,6 @@ from gateway.core.events import (
     WriteOutcome,
 )
 from gateway.core.evidence import (
-    FOREVER,
     PRESENCE_KINDS,
     SensorState,
     hear,
@@ -51,7 +50,7 @@ from gateway.core.occupancy import (
     prove,
 )
 from gateway.core.policy import RoomConfig, SensorProfile, lengthened
-from gateway.core.units import MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
+from gateway.core.units import FOREVER, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
 
 DRAIN_MS: Final[Duration] = 10 * SECOND_MS
 """After connecting, a broker may first deliver what it queued: messages of unknown age."""

@@ -35,11 +35,11 @@ from gateway.core.events import (
     WereHere,
     WriteOutcome,
 )
-from gateway.core.evidence import FOREVER, SensorState
+from gateway.core.evidence import SensorState
 from gateway.core.occupancy import Proof
 from gateway.core.policy import RoomConfig, SiteConfig, whole_rooms
 from gateway.core.room import Room, RoomState
-from gateway.core.units import NEVER, Instant
+from gateway.core.units import FOREVER, NEVER, Instant
 
 RULESET: Final = 2
 """Version of the rules. Recorded decisions stand; replays name the version that made them."""

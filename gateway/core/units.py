@@ -15,3 +15,6 @@ DAY_MS: Final = 24 * HOUR_MS
 
 NEVER: Final[Instant] = -1
 """An instant before all others: "this has not happened"."""
+
+FOREVER: Final[Instant] = 2**62
+"""An instant after all others."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from gateway.core.life import Life
 from gateway.core.occupancy import Proof
 from gateway.core.room import Room
-from gateway.core.units import MINUTE_MS, NEVER, Duration, Instant
+from gateway.core.units import FOREVER, MINUTE_MS, NEVER, Duration, Instant
 
 HITS_NEEDED: Final = 2
 """One sign may be somebody who looks in."""
@@ -79,7 +79,7 @@ def is_over(life: Life, proof: Proof, now: Instant) -> bool:
 def next_start(room: Room, after: Instant) -> Instant:
     """When the next booking starts; far away if there is none."""
     starts = [life.booking.start for life in _holding(room) if life.booking.start > after]
-    return min(starts, default=2**62)
+    return min(starts, default=FOREVER)
 
 
 def _holding(room: Room) -> list[Life]:

@@ -14,7 +14,7 @@ import msgspec
 from gateway.core.decisions import Decision, Write
 from gateway.core.events import AnyEvent, Tick
 from gateway.core.site import CoreError, Site
-from gateway.core.units import Instant
+from gateway.core.units import FOREVER, Instant
 from gateway.ledger import schema
 from gateway.ledger.batch import Counts, OutboxRow
 from gateway.ledger.errors import LedgerDamaged, LedgerError
@@ -280,7 +280,7 @@ class LedgerReader:
         booking: str = "",
         kind: str = "",
         since: Instant = 0,
-        until: Instant = 2**62,
+        until: Instant = FOREVER,
         limit: int = -1,
     ) -> list[Decision]:
         """Recorded decisions, oldest first; with `limit` the newest that many. Filters combine."""

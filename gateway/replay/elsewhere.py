@@ -29,9 +29,8 @@ from gateway.core.events import (
     Tick,
     WriteOutcome,
 )
-from gateway.core.evidence import FOREVER
 from gateway.core.site import Site
-from gateway.core.units import SECOND_MS, Duration, Instant
+from gateway.core.units import FOREVER, SECOND_MS, Duration, Instant
 
 PATIENCE_MS: Final[Duration] = SECOND_MS // 2
 """The journal's own tick comes some milliseconds after its deadline: wait for it so long."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from gateway.core.units import DAY_MS, Duration, Instant
+from gateway.core.units import DAY_MS, FOREVER, Duration, Instant
 from gateway.ledger import Anchor, LedgerError, LedgerReader
 from gateway.replay.start import points
 
@@ -42,7 +42,7 @@ def pieces(reader: LedgerReader, since: Instant | None, until: Instant | None) -
     known = points(reader)
     extent = reader.extent()
     first = max(known[0].at, 0 if since is None else since)
-    last = min(extent.last_at, 2**62 if until is None else until)
+    last = min(extent.last_at, FOREVER if until is None else until)
     if first >= last:
         raise LedgerError(f"{reader.path}: nothing is recorded in this period.")
     cuts = [first, *_cuts(known, first, last), last]

@@ -18,7 +18,7 @@ import msgspec
 from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent
 from gateway.core.site import RULESET, Site
-from gateway.core.units import Instant
+from gateway.core.units import FOREVER, Instant
 from gateway.ledger import LedgerError, LedgerReader, number_on
 from gateway.replay.compare import Difference, compared
 from gateway.replay.elsewhere import Elsewhere
@@ -29,9 +29,6 @@ from gateway.replay.stretches import Stretch, stretches
 TELL_EVERY: Final = 1_000
 """Events between two words about how far it has come."""
 
-END: Final = 2**62
-"""An instant after all others."""
-
 Step = tuple[int, Instant, AnyEvent, Sequence[Decision]]
 """Sequence number, instant, event, and what was decided on it then."""
 
@@ -40,7 +37,7 @@ class Wanted(NamedTuple):
     """What to look at: decisions from `since` until before `until`, of one room or of all of them."""
 
     since: Instant | None = None
-    until: Instant = END
+    until: Instant = FOREVER
     room: str = ""
 
     def holds(self, decision: Decision) -> bool:

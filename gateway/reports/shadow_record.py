@@ -20,7 +20,7 @@ import msgspec
 
 from gateway.core.decisions import Decision, DecisionKind, Reason
 from gateway.core.events import RoomMode
-from gateway.core.units import DAY_MS, Duration, Instant
+from gateway.core.units import DAY_MS, FOREVER, Duration, Instant
 from gateway.reports.intervals import clopper_pearson
 
 KINDS: Final[tuple[DecisionKind, ...]] = (
@@ -193,7 +193,7 @@ def verdict(bar: Bar, mode: RoomMode, *, exempt: bool, can_prove: bool, held: bo
 
 
 def shadow_records(
-    decisions: Iterable[Decision], since: Instant = 0, until: Instant = 2**62
+    decisions: Iterable[Decision], since: Instant = 0, until: Instant = FOREVER
 ) -> dict[str, RoomRecord]:
     """By room: the releases that shadow decided on from `since` to before `until`, as they were judged.
 

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from gateway.core.decisions import Reason
-from gateway.core.evidence import FOREVER
 from gateway.core.life import Life, Previous
 from gateway.core.occupancy import effective_grace
 from gateway.core.room import LONGEST_GAP_MS, Sign
 from gateway.core.steps.conclusion import Conclusion
 from gateway.core.steps.ending import RETURN_WITHIN_MS
-from gateway.core.units import MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
+from gateway.core.units import FOREVER, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
 from gateway.core.walk_up import HITS_NEEDED
 
 SHOWN_FOR_CHECK_IN_MS: Final[Duration] = 30 * SECOND_MS
