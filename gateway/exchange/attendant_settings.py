@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from gateway.whole_file import keep_json
+from gateway.whole_file import keep_json, kept_json
 
 FORMAT: Final = 1
 """Of the file that `save` writes."""
@@ -452,19 +452,7 @@ def save(path: Path, kept: Kept) -> None:
 
 def load(path: Path) -> Kept | None:
     """What was kept; None where nothing was imported yet. Raises SettingsFileError."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SettingsFileError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        kept = msgspec.json.decode(content, type=Kept)
-    except msgspec.DecodeError as error:
-        raise SettingsFileError(f"{path}: damaged ({error}); import the settings again") from error
-    if kept.format != FORMAT:
-        raise SettingsFileError(f"{path}: written by another version; import the settings again")
-    return kept
+    return kept_json(path, Kept, FORMAT, error=SettingsFileError, remedy="import the settings again")
 
 
 def all_problems(

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gateway.whole_file import keep_json
+from gateway.whole_file import keep_json, kept_json
 
 FORMAT: Final = 1
 MAX_FILE_BYTES: Final = 1024 * 1024
@@ -100,20 +100,9 @@ def save(path: Path, record: Record) -> None:
 
 def load(path: Path) -> Record | None:
     """The kept record; None where there was no rehearsal yet. Raises RecordError."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        record = msgspec.json.decode(content, type=Record)
-    except msgspec.DecodeError as error:
-        raise RecordError(f"{path}: damaged ({error}); rehearse again") from error
-    if record.format != FORMAT:
-        raise RecordError(f"{path}: written by another version; rehearse again")
-    return record
+    return kept_json(
+        path, Record, FORMAT, error=RecordError, remedy="rehearse again", at_most=MAX_FILE_BYTES + 1
+    )
 
 
 def objection(path: Path, tenant_id: str) -> str:
