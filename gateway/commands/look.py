@@ -18,7 +18,14 @@ from gateway.commands.base import (
     present,
     print_json,
 )
-from gateway.commands.moments import SinceOption, UntilOption, midnight, parse_day, parse_period
+from gateway.commands.moments import (
+    SinceOption,
+    UntilOption,
+    midnight,
+    parse_day,
+    parse_period,
+    period_as_typed,
+)
 from gateway.commands.quality import flags_of, quality_of
 from gateway.core.decisions import Decision, DecisionKind
 from gateway.core.policy import whole_rooms
@@ -354,7 +361,7 @@ def report(
     try:
         result = rooms_report(found, start, end, office.zone, rooms)
     except ValueError as error:
-        raise WrongUsage(f"--since {since!r} --until {until!r}: {error}, with something recorded.") from None
+        raise WrongUsage(f"{period_as_typed(since, until)}: {error}, with something recorded.") from None
     if json or form == "json":
         print_json(as_json(result, office.zone) | {"unsupported": unsupported, "findings": quiet})
     elif form == "csv":
