@@ -17,7 +17,7 @@ from gateway.ledger import LedgerReader, OutboxRow
 from gateway.runtime.picture import current_and_next, outlook_of
 from gateway.shown.day import Entry
 from gateway.shown.outcome import outcome_sentence
-from gateway.shown.paint import ELLIPSIS, short_keys
+from gateway.shown.paint import ELLIPSIS, Times, short_keys
 from gateway.shown.timeline import Story
 
 RECENT_MS: Final = 31 * DAY_MS
@@ -35,7 +35,7 @@ Span = tuple[Instant, Instant]
 # -- which booking ------------------------------------------------------------------------------------
 
 
-def find_booking(office: Office, reader: LedgerReader, site: Site, wanted: str, room: str) -> Key:
+def find_booking(times: Times, reader: LedgerReader, site: Site, wanted: str, room: str) -> Key:
     """The one booking whose key is, begins with, or has `wanted` in it. Raises NotFound."""
     wanted = wanted.strip().strip(ELLIPSIS)
     newest = reader.newest_instant() or 0
@@ -45,7 +45,7 @@ def find_booking(office: Office, reader: LedgerReader, site: Site, wanted: str, 
         if len(found) == 1:
             return found[0]
         if found:
-            raise NotFound(_ambiguous(office, reader, site, wanted, found))
+            raise NotFound(_ambiguous(times, reader, site, wanted, found))
     where = f" in {room}" if room else ""
     raise NotFound(
         f"no booking{where} has {wanted!r} in its key; `occupancy-gateway bookings` lists those of a day."
@@ -69,13 +69,13 @@ def _matching(keys: Iterable[Key], wanted: str) -> list[Key]:
     return []
 
 
-def _ambiguous(office: Office, reader: LedgerReader, site: Site, wanted: str, found: Sequence[Key]) -> str:
+def _ambiguous(times: Times, reader: LedgerReader, site: Site, wanted: str, found: Sequence[Key]) -> str:
     shown = []
     short = short_keys(key for _, key in found)
     for room, key in found[:CANDIDATES_SHOWN]:
         decisions = reader.decisions(room=room, booking=key)
         span = spans(site, decisions, reader.outbox(room=room, booking=key)).get((room, key))
-        shown.append(f"{short[key]} in {room}" + (f" ({office.times.span(*span)})" if span else ""))
+        shown.append(f"{short[key]} in {room}" + (f" ({times.span(*span)})" if span else ""))
     more = len(found) - len(shown)
     rest = f" and {more} more" if more > 0 else ""
     return (
@@ -83,7 +83,7 @@ def _ambiguous(office: Office, reader: LedgerReader, site: Site, wanted: str, fo
     )
 
 
-def current_or_last(office: Office, reader: LedgerReader, site: Site, room: str) -> Key:
+def current_or_last(reader: LedgerReader, site: Site, room: str) -> Key:
     """The room's booking that runs, or the last one that ended, or the next. Raises NotFound."""
     current, coming = _of_now(site, room)
     if current is not None:
@@ -93,7 +93,9 @@ def current_or_last(office: Office, reader: LedgerReader, site: Site, room: str)
         return room, last[0].booking
     if coming is not None:
         return room, coming.booking.key
-    raise NotFound(f"the ledger knows of no booking in {office.names.get(room, room)} yet.")
+    known = site.rooms.get(room)
+    name = known.state.config.name if known is not None else ""
+    raise NotFound(f"the ledger knows of no booking in {name or room} yet.")
 
 
 def _of_now(site: Site, room: str) -> tuple[Life | None, Life | None]:
@@ -106,7 +108,7 @@ def key_for_command(office: Office, room: str, wanted: str) -> str:
     if not wanted:
         return ""
     with office.ledger() as reader:
-        return find_booking(office, reader, reader.site(), wanted, room)[1]
+        return find_booking(office.times, reader, reader.site(), wanted, room)[1]
 
 
 # -- when it is ---------------------------------------------------------------------------------------

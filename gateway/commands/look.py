@@ -225,9 +225,9 @@ def explain(
             office.room(room, reader)
         site = reader.site()
         key = (
-            find.find_booking(office, reader, site, booking, room)
+            find.find_booking(office.times, reader, site, booking, room)
             if booking
-            else find.current_or_last(office, reader, site, room)
+            else find.current_or_last(reader, site, room)
         )
         story = find.story_of(office, reader, site, key)
         office.note_if_stale(reader)
@@ -307,7 +307,7 @@ def decisions(
         if room:
             office.room(room, reader)
         if booking:
-            room, booking = find.find_booking(office, reader, reader.site(), booking, room)
+            room, booking = find.find_booking(office.times, reader, reader.site(), booking, room)
         # One more than asked for tells whether there are more.
         found = reader.decisions(
             room=room, booking=booking, kind=kind, since=start, until=end, limit=limit + 1 if limit else -1
