@@ -14,6 +14,7 @@ from gateway.core.life import Life
 from gateway.core.site import Site
 from gateway.core.units import DAY_MS, Instant
 from gateway.ledger import LedgerReader, OutboxRow
+from gateway.reports import as_known, says_kept
 from gateway.runtime.picture import current_and_next, outlook_of
 from gateway.shown.day import Entry
 from gateway.shown.outcome import outcome_sentence
@@ -146,6 +147,15 @@ def _worked_out(decisions: Iterable[Decision]) -> Iterable[tuple[Key, Span]]:
                 yield key, (min(possible), min(possible) + tally.booked_ms)
 
 
+# -- what is known of them ----------------------------------------------------------------------------
+
+
+def known_decisions(reader: LedgerReader, recorded: Sequence[Decision]) -> list[Decision]:
+    """What was recorded, with what the outbox knows of bookings that ended with their release unclear."""
+    rooms = sorted({decision.room for decision in recorded if says_kept(decision)})
+    return as_known(recorded, [row for room in rooms for row in reader.outbox(room=room)])
+
+
 # -- a day and a story --------------------------------------------------------------------------------
 
 
@@ -153,8 +163,10 @@ def day_entries(
     office: Office, reader: LedgerReader, site: Site, rooms: Sequence[str], since: Instant, until: Instant
 ) -> dict[str, list[Entry]]:
     """The bookings of each room that overlap the time between, by start."""
-    decisions = [d for d in reader.decisions(since=since - DAY_MS, until=until + DAY_MS) if d.booking]
-    known = spans(site, decisions, reader.outbox())
+    recorded = [d for d in reader.decisions(since=since - DAY_MS, until=until + DAY_MS) if d.booking]
+    rows = reader.outbox()
+    decisions = as_known(recorded, rows)
+    known = spans(site, decisions, rows)
     concluded = {(d.room, d.booking): d for d in decisions if d.kind == "concluded"}
     found: dict[str, list[tuple[Instant, Entry]]] = {room: [] for room in rooms}
     for key, decision in concluded.items():
@@ -193,8 +205,8 @@ def _living(
 def story_of(office: Office, reader: LedgerReader, site: Site, key: Key) -> Story:
     """Everything that the ledger knows of one booking."""
     room, booking = key
-    decisions = reader.decisions(room=room, booking=booking)
     rows = reader.outbox(room=room, booking=booking)
+    decisions = as_known(reader.decisions(room=room, booking=booking), rows)
     start, end = spans(site, decisions, rows).get(key, (None, None))
     known = site.rooms.get(room)
     life = known.state.lives.get(booking) if known else None

@@ -309,9 +309,10 @@ def decisions(
         if booking:
             room, booking = find.find_booking(office.times, reader, reader.site(), booking, room)
         # One more than asked for tells whether there are more.
-        found = reader.decisions(
+        recorded = reader.decisions(
             room=room, booking=booking, kind=kind, since=start, until=end, limit=limit + 1 if limit else -1
         )
+        found = find.known_decisions(reader, recorded)
     more = bool(limit) and len(found) > limit
     found = found[-limit:] if limit else found
     if json:
@@ -352,7 +353,7 @@ def report(
     start, end = parse_period(since, until, present(), office.zone)
     with office.ledger() as reader:
         rooms = [office.room(room, reader)] if room else [own.id for own in office.settings.rooms]
-        found = _for_report(reader, rooms, room, start, end)
+        found = find.known_decisions(reader, _for_report(reader, rooms, room, start, end))
         flags = flags_of(office, quality_of(office, reader, catch_up=False))
         unsupported = {name: flags[name] for name in rooms if flags.get(name)}
         office.note_if_stale(reader)
