@@ -181,8 +181,12 @@ class Life(msgspec.Struct, omit_defaults=True):
 
     @property
     def is_undecided(self) -> bool:
-        """Each sign may bring a conclusion about it at once."""
-        return self.state == "releasing" or self.may_be_released
+        """Each sign may bring a conclusion about it at once.
+
+        Not where people are checked in and it may only be ended early: a sign puts that off, which is seen
+        when it would be due. A warning is taken back at once.
+        """
+        return self.state in ("open", "seen", "releasing") or self.warned_at != NEVER
 
     @property
     def ends_early(self) -> bool:

@@ -198,7 +198,7 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     dirty: bool = True
     """Facts wait for a tick."""
     attentive: bool = True
-    """A booking has begun and nobody is checked in: every sign may bring a conclusion at once."""
+    """A booking has begun and is undecided: every sign may bring a conclusion at once."""
     writes: int = 0
 
 
