@@ -172,7 +172,7 @@ class Life(msgspec.Struct, omit_defaults=True):
     @property
     def may_be_released(self) -> bool:
         """In a state that a release can start from (end early included, where the policy has it)."""
-        return self.state in ("open", "seen") or self.may_end_early
+        return self.awaits_check_in or self.may_end_early
 
     @property
     def may_end_early(self) -> bool:
@@ -180,13 +180,9 @@ class Life(msgspec.Struct, omit_defaults=True):
         return self.state == "checked_in" and self.policy.end_early
 
     @property
-    def is_undecided(self) -> bool:
-        """Each sign may bring a conclusion about it at once.
-
-        Not where people are checked in and it may only be ended early: a sign puts that off, which is seen
-        when it would be due. A warning is taken back at once.
-        """
-        return self.state in ("open", "seen", "releasing") or self.warned_at != NEVER
+    def awaits_check_in(self) -> bool:
+        """Nobody is checked in for it yet: each sign may bring that at once."""
+        return self.state in ("open", "seen")
 
     @property
     def ends_early(self) -> bool:

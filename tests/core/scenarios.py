@@ -165,8 +165,8 @@ SCRIPTS: Final[st.SearchStrategy[Script]] = st.builds(
     st.lists(st.sampled_from(("applied", "applied", "superseded", "expired")), min_size=1, max_size=3).map(
         tuple
     ),
+    st.just(Policy()),
 )
-
 
 _COMES: Final = st.builds(
     Act,
