@@ -21,7 +21,7 @@ def health_deadline(room: Room, after: Instant) -> Instant:
     After `FOREVER` if none can.
     """
     first = FOREVER
-    for _, sensor, _, _ in room.sensors.values():
+    for sensor in room.heard:
         if after <= sensor.well_until < first:
             first = sensor.well_until
     return first + 1
@@ -32,12 +32,19 @@ def firm_deadline(room: Room, after: Instant, proof: Proof | None = None) -> Ins
 
     `proof` of the room under its present policy, if it is known already.
     """
-    return min([at for at in _candidates(room, after, proof) if at > after], default=FOREVER)
+    first = FOREVER
+    for at in _candidates(room, after, proof):
+        if after < at < first:
+            first = at
+    return first
 
 
 def has_fallen_due(room: Room, after: Instant, now: Instant) -> bool:
     """Whether a firm deadline lies after `after` and not after `now`; cheaper than the next one."""
-    return any(after < at <= now for at in _candidates(room, after))
+    for at in _candidates(room, after):  # a plain loop: this is asked very often
+        if after < at <= now:
+            return True
+    return False
 
 
 def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Iterator[Instant]:

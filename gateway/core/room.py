@@ -213,6 +213,8 @@ class Room:
         self.name = state.config.id
         self.profiles = state.config.sensors
         self.sensors: dict[str, Sensor] = {}
+        self.heard: tuple[SensorState, ...] = ()
+        """What its sensors have told, in their order."""
         self.grace_ms: Duration = 0
         """The effective grace of the room's present policy."""
         self._panels: dict[Duration, Panel] = {}
@@ -237,6 +239,7 @@ class Room:
             p.id: Sensor(p, state.sensors[p.id], p.bridge not in state.offline_bridges, covered_hold_of(p))
             for p in self.profiles
         }
+        self.heard = tuple(sensor.state for sensor in self.sensors.values())
 
     def panel(self, grace_ms: Duration) -> Panel:
         """Who proves this room's vacancy under a grace; worked out once per configuration."""

@@ -159,7 +159,7 @@ class Site:
         if type(event) is Tick:
             self.state.now = now
             return self._conclude(now)
-        touched = self._record(event, now)
+        touched = self._read_calendar(event, now) if type(event) is CalendarRead else self._record(event, now)
         self.state.now = now
         for room in touched:
             if room.state.dirty:
@@ -171,13 +171,14 @@ class Site:
         self._dirty[room.name] = room
         self.quiet_until = NEVER
 
+    def _read_calendar(self, event: CalendarRead, now: Instant) -> Iterable[Room]:
+        room = self._room(event.room)
+        room.read_calendar(event, now)
+        return (room,)
+
     def _record(self, event: AnyEvent, now: Instant) -> Iterable[Room]:
         """Hand a fact to the rooms that it concerns, and name them."""
         match event:
-            case CalendarRead():
-                room = self._room(event.room)
-                room.read_calendar(event, now)
-                return (room,)
             case Availability():
                 rooms_with = self._rooms_with(event.sensor)
                 for room in rooms_with:

@@ -119,9 +119,15 @@ def relive(
 ) -> None:
     """Lead every run through these events, in order; `note_word` hears of each "we were here"."""
     for at, event in events:
-        if isinstance(event, Reading):  # by far the most frequent
+        kind = type(event)
+        if kind is Reading:  # by far the most frequent, so this is `Run.give` written out
             for run in runs:
-                run.give(event, at)
+                if run.site.quiet_until < at - 1:
+                    run.conclude(at)
+                run.site.handle(event, at)
+        elif kind is Tick:
+            for run in runs:
+                run.conclude_at(at)
         else:
             _tell(runs, event, at, put_back, note_word)
     for run in runs:
@@ -130,16 +136,14 @@ def relive(
 
 def _tell(runs: Sequence[Run], event: AnyEvent, at: Instant, put_back: PutBack, note_word: NoteWord) -> None:
     """Lead every run through an event as far as it is the world's."""
-    if isinstance(event, ModeSet | WriteOutcome):
-        return
-    if isinstance(event, WereHere):
-        note_word(event, at)
-    elif isinstance(event, CalendarRead):
+    if isinstance(event, CalendarRead):
         event = put_back.read(event, at)
+    elif isinstance(event, WereHere):
+        note_word(event, at)
+    elif isinstance(event, ModeSet | WriteOutcome):
+        return
     for run in runs:
-        if isinstance(event, Tick):
-            run.conclude_at(at)
-        elif isinstance(event, Configured):
+        if isinstance(event, Configured):
             run.configure(event.site, at)
         else:
             run.give(event, at)
