@@ -41,10 +41,7 @@ def firm_deadline(room: Room, after: Instant, proof: Proof | None = None) -> Ins
 
 def has_fallen_due(room: Room, after: Instant, now: Instant) -> bool:
     """Whether a firm deadline lies after `after` and not after `now`; cheaper than the next one."""
-    for at in _candidates(room, after):  # a plain loop: this is asked very often
-        if after < at <= now:
-            return True
-    return False
+    return any(after < at <= now for at in _candidates(room, after))
 
 
 def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Iterator[Instant]:
