@@ -12,6 +12,7 @@ from timeline import at
 from told_evidence import TIMES, bundles_of, stored
 
 from gateway.core.decisions import Reason
+from gateway.core.events import Reading
 from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS
 from gateway.replay import alter
 from gateway.replay.bundle import Bundle, room_config, sealed
@@ -130,6 +131,35 @@ def test_the_grace_that_is_told_is_the_shortest_in_minutes(searched: Searched) -
     assert grace.value is not None
     shorter = alter.with_policy(trial.history, "orion", grace_ms=grace.value - MINUTE_MS)
     assert trial.run(shorter).taken is not None
+
+
+def test_the_grace_that_would_have_given_it_back_is_the_longest_in_minutes(tmp_path: Path) -> None:
+    """They came after eight minutes: a minute more, and the room is left alone."""
+    late = Act(38 * 60, "visit", 0, 600)
+    path = stored(tmp_path / "ledger.db", play(Script(("radar",), (Slot(30, 60),), (late,))).given)
+    (bundle,) = bundles_of(path)
+    (grace,) = (change for change in otherwise(bundle).changes if change.code == "shorter_grace")
+    trial = Trial(bundle)
+
+    def taken_with(grace_ms: int) -> bool:
+        return trial.run(alter.with_policy(trial.history, "orion", grace_ms=grace_ms)).taken is not None
+
+    assert grace.value is not None
+    assert MINUTE_MS < grace.value < 10 * MINUTE_MS
+    assert taken_with(grace.value)
+    assert not taken_with(grace.value + MINUTE_MS)
+
+
+def test_the_words_that_are_lost_are_a_sensors_last() -> None:
+    """Those before the instant; with too few of them nothing is tried."""
+    spoken = [(moment, Reading("radar", "alive", 1)) for moment in range(1, 6)]
+    other = (3, Reading("pir", "alive", 1))
+    history = History(b"", (*spoken[:3], other, *spoken[3:]))
+    assert alter.silent_since(history, "radar", 2, before=5) == (
+        3,
+        History(b"", (*spoken[:2], other, spoken[4])),
+    )
+    assert alter.silent_since(history, "radar", 5, before=5) is None
 
 
 @pytest.mark.parametrize(

@@ -304,11 +304,20 @@ def test_a_kept_snapshot_ends_what_follows_from_a_difference(
     assert with_one.decisions == without.decisions
 
 
-def test_no_time_passes_while_the_gateway_was_away(tmp_path: Path) -> None:
-    """What it would have decided then it could not have decided."""
+@pytest.mark.parametrize("cut", ["restarted", "unplugged", "set"])
+def test_no_time_passes_while_the_gateway_was_away(tmp_path: Path, cut: str) -> None:
+    """What it would have decided then it could not have: until a boot, a lost link, or a clock that is set."""
     day = Timeline(RADAR, PIR)
     day.book(booking("09:00", "10:00"))
-    day.until("09:05").restart(until="09:25")
+    day.until("09:05")
+    if cut == "restarted":
+        day.restart(until="09:25")
+    elif cut == "unplugged":
+        day.now = at("09:25")
+        day.unplug()
+        day.plug_in()
+    else:
+        day.set_clock("09:25")
     store(history_of(day.until("10:10"), OLDER), tmp_path / "ledger.db")
     verdict = run(tmp_path / "ledger.db")
     assert (verdict.differences, verdict.details) == ([], 0)

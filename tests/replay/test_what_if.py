@@ -1,5 +1,7 @@
 """History under other policies: the same policy gives the same releases, whoever works and however it was."""
 
+import math
+import statistics
 from itertools import pairwise
 from pathlib import Path
 
@@ -183,6 +185,26 @@ def test_intervals_are_the_same_each_time_and_hold_the_figure() -> None:
     assert first.wrong == 0 < first.wrong_within[1] < 50
     uneven = [_lived([3] * 9, offset_ms=7)]  # no two sums are alike
     assert estimates(uneven) == estimates(uneven)
+
+
+def test_an_interval_holds_95_percent_of_what_the_days_may_vary() -> None:
+    """Of a hundred days of nought to nine hours: 1.96 standard deviations of their sum to each side."""
+    hours = list(range(10)) * 10
+    [found] = estimates([_lived(hours)])
+    deviation = math.sqrt(len(hours)) * statistics.pstdev(hours)
+    assert found.hours_within is not None
+    low, high = found.hours_within
+    assert found.hours - low == pytest.approx(1.96 * deviation, rel=0.1)
+    assert high - found.hours == pytest.approx(1.96 * deviation, rel=0.1)
+
+
+def test_recovered_are_the_hours_of_ghosts_alone() -> None:
+    """What attended meetings left over is given back as well, and recovers no ghost."""
+    figures = Figures(
+        releases=3, returned_ms=6 * HOUR_MS, ghost_returned_ms=2 * HOUR_MS, ghost_ms=8 * HOUR_MS
+    )
+    [found] = estimates([Lived(AS_CONFIGURED, figures, {1: figures})])
+    assert (found.hours, found.recovered) == (6, 0.25)
 
 
 def test_a_few_days_have_no_interval() -> None:

@@ -289,6 +289,15 @@ def test_a_room_that_went_live_tells_since_when_by_whom_and_what_came_of_it() ->
     assert record(line).live_by == "configuration"
 
 
+def test_a_room_that_went_live_before_the_period_is_live_in_it() -> None:
+    """Since when and by whom is told whatever period is asked for; what it gave back is the period's."""
+    hours = [booking(f"{h:02d}:00", f"{h:02d}:45", f"b{h}") for h in (9, 10, 11)]
+    line = shadow(*hours, policy=Policy(live_after=1)).until("12:00")
+    found = record(line, since=at("11:00"))
+    assert (found.live_since, found.live_by, found.opened_live) == (at("09:45"), "record", True)
+    assert (found.judged, found.released) == (0, 1)
+
+
 def test_rooms_are_kept_apart_and_what_concerns_the_site_is_passed_over() -> None:
     """One room's people tell nothing of another's booking, though both have the same key."""
     verdicts = {
