@@ -39,7 +39,8 @@ COPIED: Final = ("gateway", "simulators", "tests", "docs", "packaging", "pyproje
 PROPERTIES: Final = "tests/core/test_properties.py"
 REPLAY: Final = "tests/replay"
 WHAT_IF: Final = tuple(f"{REPLAY}/test_{name}.py" for name in ("judging", "put_back", "what_if"))
-EVIDENCE: Final = tuple(f"{REPLAY}/test_{name}.py" for name in ("evidence", "otherwise"))
+EVIDENCE: Final = f"{REPLAY}/test_evidence.py"
+OTHERWISE: Final = f"{REPLAY}/test_otherwise.py"
 
 STAGES: Final[dict[str, tuple[str, ...]]] = {
     "core": ("tests/core", f"--ignore={PROPERTIES}"),
@@ -50,8 +51,9 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
     "links": ("tests/links",),
     "reports": ("tests/reports",),
     "what-if": WHAT_IF,
-    "replay": (REPLAY, *(f"--ignore={file}" for file in (*WHAT_IF, *EVIDENCE))),
-    "evidence": EVIDENCE,
+    "replay": (REPLAY, *(f"--ignore={file}" for file in (*WHAT_IF, EVIDENCE, OTHERWISE))),
+    "otherwise": (OTHERWISE,),
+    "evidence": (EVIDENCE,),
     "runtime": ("tests/runtime",),
     "commands": ("tests/commands",),
     "integration": ("tests/integration",),

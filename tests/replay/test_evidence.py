@@ -234,6 +234,14 @@ def test_rooms_that_share_their_space_over_another_one_belong_together() -> None
     assert related(rooms, "altair") == {"altair"}
 
 
+def test_shown_is_how_the_room_was_configured_in_the_end(bundles: Bundles) -> None:
+    """A sensor was added while the booking ran, and the release waited for its word: people find it there."""
+    (bundle,) = bundles("settings/another_sensor")
+    configured = [room for room in _configured(bundle) if room.id == bundle.room]
+    assert configured[0].sensors != configured[-1].sensors
+    assert (bundle.sensors, bundle.policy) == (configured[-1].sensors, configured[-1].policy)
+
+
 # -- how much of it is left ---------------------------------------------------------------------------
 
 
@@ -352,6 +360,13 @@ def test_keys_and_ids_that_may_hold_a_name_are_numbered() -> None:
     said = names.of(facts[1])
     assert isinstance(said, CheckedIn)
     assert names.of(decided).booking == said.booking == "booking-2"
+
+
+def test_keys_keep_their_order_however_many_there_are() -> None:
+    """The core breaks ties by it."""
+    keys = [f"{letter}-booking" for letter in "zcyabfedxwv"]
+    names = Names([booking("09:00", "10:00", key) for key in keys])
+    assert sorted(keys, key=names.key) == sorted(keys)
 
 
 @pytest.mark.parametrize(

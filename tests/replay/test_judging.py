@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from timeline import PIR, RADAR, Timeline, at, booking
 
-from gateway.core.events import AnyEvent, WereHere
+from gateway.core.events import AnyEvent, ModeSet, WereHere
 from gateway.core.policy import Policy, RoomConfig, SiteConfig
 from gateway.core.site import Site
 from gateway.core.units import FOREVER, MINUTE_MS, SECOND_MS, Instant
@@ -178,6 +178,16 @@ def test_a_room_that_history_s_release_paused_goes_on_under_other_policies() -> 
     day.until("12:05")
     assert day.count("release") == 1
     assert total(relived(day.log[done:], site=site)).releases == 1
+
+
+def test_a_room_that_history_set_live_is_tried_in_shadow() -> None:
+    """Nothing is written in a try, so nothing may be waited for."""
+    day = Timeline(RADAR, mode="shadow")
+    day.book(booking("09:00", "10:00"), booking("11:00", "12:00"))
+    day.until("08:30").tell(ModeSet("orion", "live"))
+    day.until("12:05")
+    assert day.count("release") == 2
+    assert total(relived(day.log)).releases == 2
 
 
 def test_a_booking_that_was_open_where_the_ledger_begins_is_not_counted(tmp_path: Path) -> None:

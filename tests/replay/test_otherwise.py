@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from scenarios import SCRIPTS, Act, Script, Slot, play
-from timeline import at
+from timeline import RADAR, Timeline, at
 from told_evidence import TIMES, bundles_of, stored
 
 from gateway.core.decisions import Reason
-from gateway.core.events import Reading
+from gateway.core.events import Configured, Reading, Tick
 from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS
 from gateway.replay import alter
-from gateway.replay.bundle import Bundle, room_config, sealed
+from gateway.replay.bundle import Bundle, key_hash, room_config, sealed
 from gateway.replay.fate import Fate, History, Trial, fate_of
 from gateway.replay.otherwise import SAME_MS, Change, Code, Otherwise, otherwise
 from gateway.replay.otherwise_words import SENTENCES, caveat, headline, none_found, told
@@ -160,6 +160,28 @@ def test_the_words_that_are_lost_are_a_sensors_last() -> None:
         History(b"", (*spoken[:2], other, spoken[4])),
     )
     assert alter.silent_since(history, "radar", 5, before=5) is None
+
+
+def test_a_sensor_that_is_taken_for_well_goes_on_showing_what_it_showed() -> None:
+    """It fell silent while it showed somebody: its missing heartbeats do not tell of an empty room."""
+    day = Timeline(RADAR)
+    day.until("09:00:30").show("radar")
+    history = History(day.site.snapshot(), ((day.now, Tick()),))
+    well = alter.healthy(history, [RADAR], day.now + 4 * MINUTE_MS)
+    said = [fact for _, fact in well.facts if isinstance(fact, Reading)]
+    assert said == [Reading("radar", "presence", 1)] * 3
+
+
+def test_a_policy_that_was_configured_long_before_can_be_another(tmp_path: Path) -> None:
+    """It stands where the facts begin, and in none of them."""
+    slots = (Slot(15, 20), Slot(60, 60))
+    path = stored(tmp_path / "ledger.db", play(Script(("radar",), slots, ())).given, every=20)
+    bundle = next(one for one in bundles_of(path) if one.booking.key_sha256 == key_hash("b1"))
+    assert not any(isinstance(fact, Configured) for _, fact in bundle.facts)
+    found = otherwise(bundle)
+    (grace,) = (change for change in found.changes if change.code == "longer_grace")
+    assert found.as_it_was.taken is not None
+    assert grace.value == 51 * MINUTE_MS  # less is left then than the ten minutes that must be
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,22 @@ def test_a_live_history_is_judged_as_a_shadow_one(tmp_path: Path) -> None:
         assert abs(shadow.returned_ms - live.returned_ms) < MINUTE_MS
 
 
+def test_a_period_that_begins_after_a_release_still_has_its_booking(tmp_path: Path) -> None:
+    """It was given back while nothing counted yet, and would have been over in the period."""
+    write_past(tmp_path / "shadow.db", office(5))
+    write_past(tmp_path / "live.db", office(5), mode="live")
+    with LedgerReader(tmp_path / "live.db") as reader:
+        first = reader.given_back()[0]
+    since = Asked(since=first.at + MINUTE_MS)
+    assert first.write.end > first.at + 2 * MINUTE_MS
+    shadow, live = (
+        what_if(tmp_path / name, [AS_CONFIGURED], since, jobs=1).lived[0].total
+        for name in ("shadow.db", "live.db")
+    )
+    assert shadow.bookings == live.bookings
+    assert (shadow.releases, shadow.wrong) == (live.releases, live.wrong)
+
+
 def test_what_history_s_gateway_had_in_hand_is_let_go(tmp_path: Path) -> None:
     """From the middle of a live history: nothing is released or waited for, every room is in shadow."""
     write_past(tmp_path / "live.db", office(5), mode="live", snapshot_every=2_500)
