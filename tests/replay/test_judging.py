@@ -5,10 +5,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from timeline import PIR, RADAR, Timeline, at, booking
+from timeline import DOOR, PIR, RADAR, Timeline, at, booking
 
 from gateway.core.events import AnyEvent, ModeSet, WereHere
-from gateway.core.policy import Policy, RoomConfig, SiteConfig
+from gateway.core.policy import BreakerPolicy, Policy, RoomConfig, SiteConfig
 from gateway.core.site import Site
 from gateway.core.units import FOREVER, MINUTE_MS, SECOND_MS, Instant
 from gateway.ledger import Batch, GivenBack, Ledger, LedgerReader
@@ -214,16 +214,29 @@ def test_a_booking_that_was_open_where_the_ledger_begins_is_not_counted(tmp_path
 
 def test_a_variant_changes_what_it_names_and_nothing_else() -> None:
     """Holds are those of motion sensors; a warning fits into its grace; every room is in shadow for good."""
-    room = RoomConfig("orion", mode="live", policy=Policy(live_after=3), sensors=(RADAR, PIR))
+    room = RoomConfig("orion", mode="live", policy=Policy(live_after=3), sensors=(RADAR, PIR, DOOR))
     [tried] = grid([2 * MINUTE_MS], [5 * SECOND_MS])
     assert tried.name == "grace 2m, hold 5s"
     [changed] = tried.site(SiteConfig((room,))).rooms
-    assert changed.sensors[0] == RADAR
+    assert (changed.sensors[0], changed.sensors[2]) == (RADAR, DOOR)
     assert changed.sensors[1].hold_ms == PIR.device_hold_ms  # never shorter than the device's own
     assert changed.policy.grace_ms == changed.policy.warn_before_release_ms == 2 * MINUTE_MS
     assert (changed.mode, changed.policy.live_after) == ("shadow", 0)
     [same] = AS_CONFIGURED.site(SiteConfig((room,))).rooms
     assert (same.policy.grace_ms, same.sensors) == (room.policy.grace_ms, room.sensors)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_variant_leaves_the_breaker_as_it_was_or_has_none(on: bool) -> None:
+    """One that history left open when the try begins stays open, or is none either."""
+    tries = (AS_CONFIGURED, Variant("free", breaker=False))
+    config = SiteConfig((RoomConfig("orion"),), breaker=BreakerPolicy(on=on))
+    assert [tried.site(config).breaker.on for tried in tries] == [on, False]
+    day = Timeline(RADAR)
+    day.site.state.breaker.opened_at = day.now
+    snapshot = day.site.snapshot()
+    begun = [begin(Site.restore(snapshot), tried, lambda *_: None).site for tried in tries]
+    assert [site.breaker.objection is None for site in begun] == [False, True]
 
 
 def test_named_policies_replace_those_of_the_same_name() -> None:

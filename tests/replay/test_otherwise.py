@@ -150,6 +150,20 @@ def test_the_grace_that_would_have_given_it_back_is_the_longest_in_minutes(tmp_p
     assert not taken_with(grace.value + MINUTE_MS)
 
 
+def test_no_fewer_lost_words_than_those_told_would_have_done(searched: Searched) -> None:
+    """Of a ghost's only sensor: with one message less lost, the room is given back all the same."""
+    bundle, found = only(searched, "no_show/ghost")
+    (silence,) = (change for change in found.changes if change.code == "silence")
+    trial = Trial(bundle)
+    taken_at = trial.fate.taken_at
+    assert silence.value is not None
+    assert taken_at is not None
+    for words in range(1, silence.value + 1):
+        lost = alter.silent_since(trial.history, "orion-radar", words, taken_at)
+        assert lost is not None
+        assert differs(trial.fate, trial.run(lost[1])) == (words == silence.value)
+
+
 def test_the_words_that_are_lost_are_a_sensors_last() -> None:
     """Those before the instant; with too few of them nothing is tried."""
     spoken = [(moment, Reading("radar", "alive", 1)) for moment in range(1, 6)]

@@ -48,6 +48,13 @@ def test_what_an_organizer_cancels_is_gone() -> None:
     assert put_back(given()).read(gone, DECIDED - 1) == gone
 
 
+def test_a_booking_that_was_moved_since_is_cancelled_there() -> None:
+    """The release was of its old time, and has nothing to do with the new one."""
+    moved = msgspec.structs.replace(GHOST, start=TEN, end=TEN + HOUR_MS)
+    gone = read(removed=("ghost",))
+    assert PutBack([given()], {"orion": {"ghost": moved}}).read(gone, DECIDED + 9_000) == gone
+
+
 def test_a_new_booking_takes_the_place_from_where_it_begins() -> None:
     """The put-back one ends there; its own end is still known, for the hours that were given back."""
     calendar = put_back(given())

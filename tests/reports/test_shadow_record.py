@@ -11,7 +11,15 @@ from gateway.core.events import CheckedIn, ClockTrust, Kept, ModeSet, Reading, W
 from gateway.core.policy import Policy
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.reports.intervals import clopper_pearson
-from gateway.reports.shadow_record import DOUBTFUL, Bar, RoomRecord, ShadowRelease, shadow_records, verdict
+from gateway.reports.shadow_record import (
+    DOUBTFUL,
+    KINDS,
+    Bar,
+    RoomRecord,
+    ShadowRelease,
+    shadow_records,
+    verdict,
+)
 
 HOUR = booking("09:00", "10:00", "a")
 
@@ -24,8 +32,13 @@ def shadow(*bookings: Booking, policy: Policy | None = None) -> Timeline:
 
 
 def record(line: Timeline, since: Instant = 0, until: Instant = 2**62) -> RoomRecord:
-    """What the report says of the room, held to what the core has counted where no period is asked for."""
+    """What the report says of the room, held to what the core has counted where no period is asked for.
+
+    The decisions of the kinds that are said to tell of it are enough.
+    """
     found = shadow_records(line.decisions, since, until).get("orion", RoomRecord("orion"))
+    telling = (decision for decision in line.decisions if decision.kind in KINDS)
+    assert shadow_records(telling, since, until).get("orion", RoomRecord("orion")) == found
     core = line.site.rooms["orion"].state.record
     if not since and until == 2**62:
         assert (found.judged, found.wrong) == (core.judged, core.wrong)
