@@ -52,7 +52,7 @@ def _feed(site: Site, timed: list[tuple[Reading, Instant]]) -> None:
         for reading, now in timed[first : first + BATCH]:
             if not site.is_repeat(reading, now):
                 site.handle(reading, now)
-        deadline = site.next_deadline()
+        deadline = site.next_deadline(now)
         if deadline is not None and deadline <= now:
             site.handle(Tick(), now)
             site.next_deadline()

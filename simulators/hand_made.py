@@ -86,7 +86,7 @@ def morning() -> Iterator[tuple[Instant, AnyEvent]]:
 
     for at, event in _facts():
         while True:
-            deadline = site.next_deadline()
+            deadline = site.next_deadline(at)
             tick_at = at if deadline is None else max(deadline, site.state.now)
             told_at = outcomes[0][0] if outcomes else at
             if min(tick_at, told_at) >= at:

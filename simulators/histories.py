@@ -320,7 +320,7 @@ def of_world(facts: Facts, wanted: Slice) -> History:
 
     def asked_for() -> Iterator[tuple[Instant, AnyEvent]]:
         for at, event in _of_rooms(facts, wanted):
-            deadline = site.next_deadline()
+            deadline = site.next_deadline(at)
             if not isinstance(event, Tick) or (deadline is not None and deadline <= at):
                 yield at, event
 

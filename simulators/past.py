@@ -103,7 +103,7 @@ class _Past:
             return
         self._conclude()
         while True:
-            deadline = self._site.next_deadline()
+            deadline = self._site.next_deadline(to)
             confirmed = self._written[0][0] if self._written else None
             at = min((when for when in (deadline, confirmed) if when is not None), default=to)
             if at >= to:
@@ -121,7 +121,7 @@ class _Past:
 
     def _conclude(self) -> None:
         """The ticks that the core asks for just now."""
-        while (deadline := self._site.next_deadline()) is not None and deadline <= self._now:
+        while (deadline := self._site.next_deadline(self._now)) is not None and deadline <= self._now:
             for decision in self._give(Tick()):
                 self._batch.decisions.append((len(self._batch.events) - 1, decision))
                 if decision.write is not None:

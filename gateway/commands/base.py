@@ -29,6 +29,10 @@ STALE_MS: Final = 5 * MINUTE_MS
 """A running gateway records something at least each minute (calendars); older is worth a word."""
 
 
+ARGUMENTS: Final = "gateway.commands.arguments"
+"""Where a context's `meta` has the arguments that the command was given, as they were typed."""
+
+
 class CommandError(Exception):
     """A command that cannot be followed; each argument is a sentence: what, where and how to mend it."""
 
@@ -59,6 +63,11 @@ CONFIG: Final = DEFAULT_CONFIG
 
 class Commands(TyperGroup):
     """The group of all commands: the one place where errors become a sentence and an exit code."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command, and keep what it was given: an error names an option as it was typed."""
+        ctx.meta[ARGUMENTS] = tuple(args[1:])
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Follow a command; what can go wrong is told on standard error."""

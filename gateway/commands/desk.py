@@ -198,7 +198,7 @@ def _which(office: Office, which: str, room: str) -> dict[str, str]:
     if room:
         office.room(room)
     with office.ledger() as reader:
-        found, booking = find_booking(office, reader, reader.site(), which, room)
+        found, booking = find_booking(office.times, reader, reader.site(), which, room)
     return {"room": found, "booking": booking}
 
 

@@ -11,11 +11,12 @@ from gateway.commands.base import (
     CommandError,
     ConfigOption,
     JsonOption,
-    Office,
     WrongUsage,
     print_json,
+    reading,
     tell,
 )
+from gateway.commands.past import ZoneOption, check_rooms, ledger_and_zone
 from gateway.core.decisions import Decision
 from gateway.replay.bundle import Bundle, BundleError, from_bytes, to_bytes
 from gateway.replay.gather import gather
@@ -55,6 +56,7 @@ def evidence(
             help="Another ledger's file, such as a backup; left out: the one that the configuration names.",
         ),
     ] = None,
+    time_zone: ZoneOption = "",
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -63,28 +65,29 @@ def evidence(
     The file holds every fact that the decisions follow from: what the room's sensors said, their
     profiles, the policy, the calendar reads, the ruleset, and the decisions themselves. It holds no
     names, no subjects and no addresses. Whoever gets it checks it with `verify`, without this ledger.
-    The ledger is only read, and a gateway may be running.
+    The ledger is only read, and a gateway may be running. With --ledger and neither a configuration nor
+    --time-zone, times are UTC, in the file as well.
 
     Examples:
       occupancy-gateway evidence 4f2a90c1d7 --out booking.json
       occupancy-gateway evidence --room orion --out orion.json.gz
+      occupancy-gateway evidence 4f2a --ledger backup.db --out booking.json
     """
     if not booking and not room:
         raise WrongUsage("say which booking: its key, or --room ROOM for the room's current or last one.")
     _check_place(out, force=force)
-    office = Office(config, ledger)
-    times = office.times
-    with office.ledger() as reader, busy("Reading the journal"):
+    path, zone = ledger_and_zone(ledger, config, time_zone)
+    times = Times(zone)
+    with reading(path) as reader, busy("Reading the journal"):
         if room:
-            office.room(room, reader)
+            check_rooms(reader, frozenset({room}))
         site = reader.site()
         where, key = (
-            find.find_booking(office, reader, site, booking, room)
+            find.find_booking(times, reader, site, booking, room)
             if booking
-            else find.current_or_last(office, reader, site, room)
+            else find.current_or_last(reader, site, room)
         )
-        zone = office.settings.site.time_zone
-        bundle = gather(reader, where, key, zone, lambda decision: told_words(decision, times))
+        bundle = gather(reader, where, key, zone.key, lambda decision: told_words(decision, times))
     content = to_bytes(bundle, compressed=out.name.endswith(COMPRESSED))
     try:
         keep_bytes(out, content)

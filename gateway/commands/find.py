@@ -14,10 +14,11 @@ from gateway.core.life import Life
 from gateway.core.site import Site
 from gateway.core.units import DAY_MS, Instant
 from gateway.ledger import LedgerReader, OutboxRow
+from gateway.reports import as_known, says_kept
 from gateway.runtime.picture import current_and_next, outlook_of
 from gateway.shown.day import Entry
 from gateway.shown.outcome import outcome_sentence
-from gateway.shown.paint import ELLIPSIS, short_keys
+from gateway.shown.paint import ELLIPSIS, Times, short_keys
 from gateway.shown.timeline import Story
 
 RECENT_MS: Final = 31 * DAY_MS
@@ -35,7 +36,7 @@ Span = tuple[Instant, Instant]
 # -- which booking ------------------------------------------------------------------------------------
 
 
-def find_booking(office: Office, reader: LedgerReader, site: Site, wanted: str, room: str) -> Key:
+def find_booking(times: Times, reader: LedgerReader, site: Site, wanted: str, room: str) -> Key:
     """The one booking whose key is, begins with, or has `wanted` in it. Raises NotFound."""
     wanted = wanted.strip().strip(ELLIPSIS)
     newest = reader.newest_instant() or 0
@@ -45,7 +46,7 @@ def find_booking(office: Office, reader: LedgerReader, site: Site, wanted: str, 
         if len(found) == 1:
             return found[0]
         if found:
-            raise NotFound(_ambiguous(office, reader, site, wanted, found))
+            raise NotFound(_ambiguous(times, reader, site, wanted, found))
     where = f" in {room}" if room else ""
     raise NotFound(
         f"no booking{where} has {wanted!r} in its key; `occupancy-gateway bookings` lists those of a day."
@@ -69,13 +70,13 @@ def _matching(keys: Iterable[Key], wanted: str) -> list[Key]:
     return []
 
 
-def _ambiguous(office: Office, reader: LedgerReader, site: Site, wanted: str, found: Sequence[Key]) -> str:
+def _ambiguous(times: Times, reader: LedgerReader, site: Site, wanted: str, found: Sequence[Key]) -> str:
     shown = []
     short = short_keys(key for _, key in found)
     for room, key in found[:CANDIDATES_SHOWN]:
         decisions = reader.decisions(room=room, booking=key)
         span = spans(site, decisions, reader.outbox(room=room, booking=key)).get((room, key))
-        shown.append(f"{short[key]} in {room}" + (f" ({office.times.span(*span)})" if span else ""))
+        shown.append(f"{short[key]} in {room}" + (f" ({times.span(*span)})" if span else ""))
     more = len(found) - len(shown)
     rest = f" and {more} more" if more > 0 else ""
     return (
@@ -83,7 +84,7 @@ def _ambiguous(office: Office, reader: LedgerReader, site: Site, wanted: str, fo
     )
 
 
-def current_or_last(office: Office, reader: LedgerReader, site: Site, room: str) -> Key:
+def current_or_last(reader: LedgerReader, site: Site, room: str) -> Key:
     """The room's booking that runs, or the last one that ended, or the next. Raises NotFound."""
     current, coming = _of_now(site, room)
     if current is not None:
@@ -93,7 +94,9 @@ def current_or_last(office: Office, reader: LedgerReader, site: Site, room: str)
         return room, last[0].booking
     if coming is not None:
         return room, coming.booking.key
-    raise NotFound(f"the ledger knows of no booking in {office.names.get(room, room)} yet.")
+    known = site.rooms.get(room)
+    name = known.state.config.name if known is not None else ""
+    raise NotFound(f"the ledger knows of no booking in {name or room} yet.")
 
 
 def _of_now(site: Site, room: str) -> tuple[Life | None, Life | None]:
@@ -106,7 +109,7 @@ def key_for_command(office: Office, room: str, wanted: str) -> str:
     if not wanted:
         return ""
     with office.ledger() as reader:
-        return find_booking(office, reader, reader.site(), wanted, room)[1]
+        return find_booking(office.times, reader, reader.site(), wanted, room)[1]
 
 
 # -- when it is ---------------------------------------------------------------------------------------
@@ -144,6 +147,15 @@ def _worked_out(decisions: Iterable[Decision]) -> Iterable[tuple[Key, Span]]:
                 yield key, (min(possible), min(possible) + tally.booked_ms)
 
 
+# -- what is known of them ----------------------------------------------------------------------------
+
+
+def known_decisions(reader: LedgerReader, recorded: Sequence[Decision]) -> list[Decision]:
+    """What was recorded, with what the outbox knows of bookings that ended with their release unclear."""
+    rooms = sorted({decision.room for decision in recorded if says_kept(decision)})
+    return as_known(recorded, [row for room in rooms for row in reader.outbox(room=room)])
+
+
 # -- a day and a story --------------------------------------------------------------------------------
 
 
@@ -151,8 +163,10 @@ def day_entries(
     office: Office, reader: LedgerReader, site: Site, rooms: Sequence[str], since: Instant, until: Instant
 ) -> dict[str, list[Entry]]:
     """The bookings of each room that overlap the time between, by start."""
-    decisions = [d for d in reader.decisions(since=since - DAY_MS, until=until + DAY_MS) if d.booking]
-    known = spans(site, decisions, reader.outbox())
+    recorded = [d for d in reader.decisions(since=since - DAY_MS, until=until + DAY_MS) if d.booking]
+    rows = reader.outbox()
+    decisions = as_known(recorded, rows)
+    known = spans(site, decisions, rows)
     concluded = {(d.room, d.booking): d for d in decisions if d.kind == "concluded"}
     found: dict[str, list[tuple[Instant, Entry]]] = {room: [] for room in rooms}
     for key, decision in concluded.items():
@@ -191,8 +205,8 @@ def _living(
 def story_of(office: Office, reader: LedgerReader, site: Site, key: Key) -> Story:
     """Everything that the ledger knows of one booking."""
     room, booking = key
-    decisions = reader.decisions(room=room, booking=booking)
     rows = reader.outbox(room=room, booking=booking)
+    decisions = as_known(reader.decisions(room=room, booking=booking), rows)
     start, end = spans(site, decisions, rows).get(key, (None, None))
     known = site.rooms.get(room)
     life = known.state.lives.get(booking) if known else None

@@ -18,7 +18,14 @@ from gateway.commands.base import (
     present,
     print_json,
 )
-from gateway.commands.moments import SinceOption, UntilOption, midnight, parse_day, parse_period
+from gateway.commands.moments import (
+    SinceOption,
+    UntilOption,
+    midnight,
+    parse_day,
+    parse_period,
+    period_as_typed,
+)
 from gateway.commands.quality import flags_of, quality_of
 from gateway.core.decisions import Decision, DecisionKind
 from gateway.core.policy import whole_rooms
@@ -218,9 +225,9 @@ def explain(
             office.room(room, reader)
         site = reader.site()
         key = (
-            find.find_booking(office, reader, site, booking, room)
+            find.find_booking(office.times, reader, site, booking, room)
             if booking
-            else find.current_or_last(office, reader, site, room)
+            else find.current_or_last(reader, site, room)
         )
         story = find.story_of(office, reader, site, key)
         office.note_if_stale(reader)
@@ -300,11 +307,12 @@ def decisions(
         if room:
             office.room(room, reader)
         if booking:
-            room, booking = find.find_booking(office, reader, reader.site(), booking, room)
+            room, booking = find.find_booking(office.times, reader, reader.site(), booking, room)
         # One more than asked for tells whether there are more.
-        found = reader.decisions(
+        recorded = reader.decisions(
             room=room, booking=booking, kind=kind, since=start, until=end, limit=limit + 1 if limit else -1
         )
+        found = find.known_decisions(reader, recorded)
     more = bool(limit) and len(found) > limit
     found = found[-limit:] if limit else found
     if json:
@@ -345,7 +353,7 @@ def report(
     start, end = parse_period(since, until, present(), office.zone)
     with office.ledger() as reader:
         rooms = [office.room(room, reader)] if room else [own.id for own in office.settings.rooms]
-        found = _for_report(reader, rooms, room, start, end)
+        found = find.known_decisions(reader, _for_report(reader, rooms, room, start, end))
         flags = flags_of(office, quality_of(office, reader, catch_up=False))
         unsupported = {name: flags[name] for name in rooms if flags.get(name)}
         office.note_if_stale(reader)
@@ -354,7 +362,7 @@ def report(
     try:
         result = rooms_report(found, start, end, office.zone, rooms)
     except ValueError as error:
-        raise WrongUsage(f"--since {since!r} --until {until!r}: {error}, with something recorded.") from None
+        raise WrongUsage(f"{period_as_typed(since, until)}: {error}, with something recorded.") from None
     if json or form == "json":
         print_json(as_json(result, office.zone) | {"unsupported": unsupported, "findings": quiet})
     elif form == "csv":

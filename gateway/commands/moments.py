@@ -1,11 +1,12 @@
 """Times as people type them: "2h", "yesterday", "09:30", "2026-09-22", "2026-09-22T09:30"."""
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Annotated, Final
 
 import typer
 
-from gateway.commands.base import WrongUsage
+from gateway.commands.base import ARGUMENTS, WrongUsage
 from gateway.core.units import FOREVER, Instant
 from gateway.durations import DurationError, parse_duration
 
@@ -19,11 +20,32 @@ EXPECTED_START: Final = (
     '"2026-09-22T09:30", or how long from now, such as "15m"'
 )
 
+
+class Spelled(str):
+    """An option's value that knows which of the option's names it was given under."""
+
+    __slots__ = ("option",)
+
+    option: str
+
+
+def _as_typed(context: typer.Context, parameter: typer.CallbackParam, value: str) -> Spelled:
+    """The last mention counts, as it does for the value; one that was left out has its first name."""
+    spelled = Spelled(value)
+    spelled.option = parameter.opts[0]
+    for argument, following in pairwise([*context.meta.get(ARGUMENTS, ()), ""]):
+        name, equals, attached = argument.partition("=")
+        if name in parameter.opts and (attached if equals else following) == value:
+            spelled.option = name
+    return spelled
+
+
 SinceOption = Annotated[
     str,
     typer.Option(
         "--since",
         "--from",
+        callback=_as_typed,
         metavar="TIME",
         help='From when on: "7d" (ago), "yesterday", "2026-09-22", "09:30".',
     ),
@@ -31,18 +53,32 @@ SinceOption = Annotated[
 UntilOption = Annotated[
     str,
     typer.Option(
-        "--until", "--to", metavar="TIME", help="Until when, in the same forms; left out: up to the newest."
+        "--until",
+        "--to",
+        callback=_as_typed,
+        metavar="TIME",
+        help="Until when, in the same forms; left out: up to the newest.",
     ),
 ]
 
 
 def parse_period(since: str, until: str, now: Instant, zone: tzinfo) -> tuple[Instant, Instant]:
     """From when on, and until before when; 0 and `FOREVER` where nothing is said. Raises WrongUsage."""
-    start = parse_moment("--since", since, now, zone) if since else 0
-    end = parse_moment("--until", until, now, zone) if until else FOREVER
+    start = parse_moment(_option(since, "--since"), since, now, zone) if since else 0
+    end = parse_moment(_option(until, "--until"), until, now, zone) if until else FOREVER
     if start >= end:
-        raise WrongUsage(f"--since {since!r} --until {until!r}: the period ends before it begins.")
+        raise WrongUsage(f"{period_as_typed(since, until)}: the period ends before it begins.")
     return start, end
+
+
+def period_as_typed(since: str, until: str) -> str:
+    """The period's options with their values, by the names that were typed: how an error begins."""
+    given = [(_option(since, "--since"), since), (_option(until, "--until"), until)]
+    return " ".join(f"{option} {value!r}" for option, value in given if value)
+
+
+def _option(value: str, otherwise: str) -> str:
+    return value.option if isinstance(value, Spelled) else otherwise
 
 
 def parse_moment(option: str, given: str, now: Instant, zone: tzinfo) -> Instant:

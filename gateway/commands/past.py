@@ -1,4 +1,4 @@
-"""What `replay` and `what-if` share: which ledger is meant, on whose clock, and which rooms it knows."""
+"""What `evidence`, `replay` and `what-if` share: which ledger is meant, whose clock, which rooms it knows."""
 
 from pathlib import Path
 from typing import Annotated
@@ -39,17 +39,22 @@ def ledger_and_zone(ledger: Path | None, config: Path, time_zone: str) -> tuple[
         raise NotFound(f"{ledger}: there is no such file.")
     if ledger is not None and zone is not None:
         return ledger, zone
-    if ledger is not None and not config.exists():
+    if ledger is None and _is_missing(config):
+        raise WrongUsage(
+            f"{config}: there is no configuration that names a ledger. Name the ledger's file itself, or "
+            "another configuration with --config."
+        )
+    if ledger is not None and _is_missing(config):
         tell(f"note: there is no configuration at {config}, so times are UTC; --time-zone names another.")
         return ledger, ZoneInfo(UTC)
     office = Office(config, ledger)
     return office.ledger_path, zone or office.zone
 
 
-def _is_missing(ledger: Path) -> bool:
+def _is_missing(file: Path) -> bool:
     try:
-        return not ledger.exists()
-    except PermissionError:  # told as for every ledger, when it is opened
+        return not file.exists()
+    except PermissionError:  # told as always, when it is opened
         return False
 
 

@@ -28,7 +28,7 @@ What `occupancy-gateway --help` and each command's `--help` say. This page is ge
   `sensors quality`) work with and without a running gateway. Those that tell it something (`check-in`,
   `keep`, `end`, `live`, `shadow`, `were-here`, `reviewed`, `close-breaker`, `resume-writing`), and those that
   book (`free`, `book`, `move`, `cancel`), need it, and the right to open its local socket.
-- `what-if` needs a ledger (or a copy of one) and nothing else.
+- `evidence`, `replay` and `what-if` need a ledger (or a copy) and nothing else; `verify` needs only its file.
 - Those about sensors in general (`sensors decode`) need neither a gateway nor a configuration.
 - Times are the site's local time. `--json` prints ISO 8601 with the offset.
 - Exit codes: 0 done, 1 could not be done, 2 wrong usage or configuration. What went wrong is one

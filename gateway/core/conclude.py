@@ -79,11 +79,11 @@ def _run(tick: Conclusion) -> Proof:
     if proof.blocked is None and proof.until < proof.since:
         state.proof_wanted = min(state.proof_wanted, proof.since)
     state.signs = []
-    state.attentive = any(life.is_undecided for life in state.lives.values()) or may_begin(
-        tick.room, tick.now
-    )
+    begun = (life for life in state.lives.values() if life.booking.start <= tick.now)
+    state.attentive = any(life.is_undecided for life in begun) or may_begin(tick.room, tick.now)
     state.settled_at = tick.now
     state.dirty = False
+    tick.room.look_back()
     return proof
 
 

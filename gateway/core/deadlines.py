@@ -20,8 +20,11 @@ def health_deadline(room: Room, after: Instant) -> Instant:
 
     After `FOREVER` if none can.
     """
-    instants = [sensor.well_until for _, sensor, _, _ in room.sensors.values() if sensor.well_until >= after]
-    return min(instants, default=FOREVER) + 1
+    first = FOREVER
+    for _, sensor, _, _ in room.sensors.values():
+        if after <= sensor.well_until < first:
+            first = sensor.well_until
+    return first + 1
 
 
 def firm_deadline(room: Room, after: Instant, proof: Proof | None = None) -> Instant:

@@ -149,6 +149,7 @@ SENTENCES: Final[dict[str, str]] = {
     "write_superseded": "what is in the calendar is no longer what was decided on ({text})",
     "write_withdrawn": "it was withdrawn before it was written",
     "write_expired": "it could not be written in time ({text})",
+    "write_unclear": "nobody came, and Exchange did not show before the end whether the room was given back",
     "moved": "it was moved; before, it was at {at}",
     "over": "the booking is over",
     "no_such_booking": "there is no such booking now",

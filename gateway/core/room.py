@@ -50,6 +50,7 @@ from gateway.core.occupancy import (
     prove,
 )
 from gateway.core.policy import RoomConfig, SensorProfile, lengthened
+from gateway.core.rules import CALENDAR_FRESH_MS
 from gateway.core.units import FOREVER, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
 
 DRAIN_MS: Final[Duration] = 10 * SECOND_MS
@@ -197,7 +198,7 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     dirty: bool = True
     """Facts wait for a tick."""
     attentive: bool = True
-    """A booking is open and not checked in: every sign may bring a conclusion at once."""
+    """A booking has begun and nobody is checked in: every sign may bring a conclusion at once."""
     writes: int = 0
 
 
@@ -206,6 +207,7 @@ class Room:
 
     def __init__(self, state: RoomState) -> None:
         self.state = state
+        self.name = state.config.id
         self.profiles = state.config.sensors
         self.sensors: dict[str, Sensor] = {}
         self.grace_ms: Duration = 0
@@ -217,8 +219,11 @@ class Room:
         """Of the newest read: what ended before it is forgotten."""
         self.next_opening: Instant = FOREVER
         """When the next booking opens."""
+        self.ended_early: list[Life] = []
+        """Those of the bookings that are over which were ended before their time, as of the last tick."""
         self._index()
         self.look_ahead()
+        self.look_back()
 
     def _index(self) -> None:
         state = self.state
@@ -241,6 +246,10 @@ class Room:
         """Work out when the next booking opens; after anything that changes what is upcoming."""
         upcoming = (life.opens_at for life in self.state.lives.values() if life.state == "upcoming")
         self.next_opening = min(upcoming, default=FOREVER)
+
+    def look_back(self) -> None:
+        """Find the bookings that were ended early; at the end of each tick."""
+        self.ended_early = [life for life in self.state.departed.values() if life.ended]
 
     # -- configuration ------------------------------------------------------------------------------
 
@@ -327,7 +336,10 @@ class Room:
         if now > before:
             sensor.proof_before, sensor.last_proof = before, now
         sensor.told_at = now
-        sensor.well_until = well_while_sound(profile, sensor)
+        if sensor.showing or profile.heartbeat_ms is None:
+            sensor.well_until = well_while_sound(profile, sensor)
+        elif now > before:
+            sensor.well_until += now - before  # so much later it would be overdue
         if now >= self.state.proof_wanted > before:
             self.state.dirty = True
         return True
@@ -499,8 +511,12 @@ class Room:
         A read that drops an implausible share of the bookings is believed when it comes again.
         """
         state = self.state
-        if self._is_doubtful(event, now):
+        if event.removed and self._is_doubtful(event, now):
             return
+        # If the last conclusion trusted the calendar, one more look that shows the same changes nothing.
+        mistrusted = (
+            state.doubted_at != NEVER or state.settled_at - state.calendar_read_at > CALENDAR_FRESH_MS
+        )
         state.doubted, state.doubted_at = None, NEVER
         if event.changed:
             state.looked_before = state.calendar_read_at
@@ -516,16 +532,16 @@ class Room:
         if event.changed or event.removed:
             state.pending.append(event)
             state.dirty = True
-        elif any(life.may_be_released for life in state.lives.values()) or self._shows_long_again(now):
-            state.dirty = True
+        else:
+            awaited = mistrusted and any(life.may_be_released for life in state.lives.values())
+            state.dirty |= awaited or self._shows_long_again(now)
 
     def _shows_long_again(self, now: Instant) -> bool:
         """A booking that was ended is shown with a later end: the next read may make that certain."""
-        for key, life in self.state.departed.items():
-            if life.ended:
-                booking = self.state.calendar.get(key)
-                if booking is not None and booking.end > now and life.is_long_again(booking):
-                    return True
+        for life in self.ended_early:
+            booking = self.state.calendar.get(life.booking.key)
+            if life.ended and booking is not None and booking.end > now and life.is_long_again(booking):
+                return True
         return False
 
     def _is_doubtful(self, event: CalendarRead, now: Instant) -> bool:

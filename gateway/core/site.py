@@ -1,7 +1,7 @@
 """The site: all rooms, one memory, one way in. Everything the gateway decides is decided here."""
 
 from collections.abc import Iterable
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final
 
 import msgspec
@@ -39,7 +39,7 @@ from gateway.core.evidence import SensorState
 from gateway.core.occupancy import Proof
 from gateway.core.policy import RoomConfig, SiteConfig, whole_rooms
 from gateway.core.room import Room, RoomState
-from gateway.core.units import FOREVER, NEVER, Instant
+from gateway.core.units import FOREVER, HOUR_MS, NEVER, Instant
 
 RULESET: Final = 2
 """Version of the rules. Recorded decisions stand; replays name the version that made them."""
@@ -93,6 +93,10 @@ class Site:
         """Per room: before this instant nothing can; it may lie early, never late."""
         self._queue: list[tuple[Instant, str]] = []
         """The alarms as a heap, with some that have been set anew since: `_alarms` tells which hold."""
+        self._hour_ends: Instant = FOREVER
+        """Then the breaker learns how silent the hour was."""
+        self.quiet_until: Instant = NEVER
+        """Known for sure: up to this instant no tick is worth giving. Cheaper to ask than `next_deadline`."""
         self._index()
 
     # -- memory ---------------------------------------------------------------------------------------
@@ -119,7 +123,10 @@ class Site:
                 self._rooms_of_bridge.setdefault(bridge, []).append(room)
         self._dirty = {name: room for name, room in self.rooms.items() if room.state.dirty}
         self._firm, self._alarms, self._queue = {}, {}, []
+        self.quiet_until = NEVER
         self.breaker.forget(self.rooms)
+        learned = self.state.breaker.hour * HOUR_MS
+        self._hour_ends = self._end_of_hour(min(self.state.now, learned) if learned >= 0 else self.state.now)
         for name, room in self.rooms.items():
             self._set_alarm(name, room)
             self.breaker.count(room, room.state.settled_at)
@@ -143,13 +150,10 @@ class Site:
         if type(event) is Reading:  # by far the most frequent
             for room in self._rooms_of.get(event.sensor) or self._rooms_with(event.sensor):
                 wake_at = room.hear(event, now)
-                name = room.state.config.id
                 if room.state.dirty:
-                    self._dirty[name] = room
-                elif wake_at < self._firm[name]:
-                    self._firm[name] = wake_at
-                    if wake_at < self._alarms[name]:
-                        self._ring(name, wake_at)
+                    self._mark(room)
+                elif wake_at < FOREVER:
+                    self._wake(room.name, wake_at)
             self.state.now = now
             return []
         if type(event) is Tick:
@@ -159,21 +163,26 @@ class Site:
         self.state.now = now
         for room in touched:
             if room.state.dirty:
-                self._dirty[room.state.config.id] = room
+                self._mark(room)
         return []
+
+    def _mark(self, room: Room) -> None:
+        """Facts of this room wait for a tick."""
+        self._dirty[room.name] = room
+        self.quiet_until = NEVER
 
     def _record(self, event: AnyEvent, now: Instant) -> Iterable[Room]:
         """Hand a fact to the rooms that it concerns, and name them."""
         match event:
+            case CalendarRead():
+                room = self._room(event.room)
+                room.read_calendar(event, now)
+                return (room,)
             case Availability():
                 rooms_with = self._rooms_with(event.sensor)
                 for room in rooms_with:
                     room.set_available(event.sensor, event.online, now)
                 return rooms_with
-            case CalendarRead():
-                room = self._room(event.room)
-                room.read_calendar(event, now)
-                return (room,)
             case CalendarUnreadable():
                 self._room(event.room).fail_calendar(event.why)
                 return ()
@@ -272,11 +281,17 @@ class Site:
         """Conclude for every room that has new facts or whose deadline has passed, in a fixed order."""
         due = set(self._dirty)
         self._dirty = {}
-        due |= {r.state.config.id for name in due for r in self.rooms[name].relatives}
+        self._hour_ends = self._end_of_hour(now)
+        self.quiet_until = NEVER
+        due |= {r.name for name in due for r in self.rooms[name].relatives}
         while self._queue and self._queue[0][0] <= now:
             at, name = heappop(self._queue)
-            if self._alarms[name] == at and name not in due and self._is_due(name, now):
-                due.add(name)
+            if self._alarms[name] == at and name not in due:
+                goes_off = self._alarm_of(name, now)
+                if goes_off <= now:
+                    due.add(name)
+                else:
+                    self._ring(name, goes_off)
         holiday = self.state.config.is_holiday(now)
         decisions = self._watch_for_silence(due, now, holiday=holiday)
         objection = self.breaker.objection
@@ -307,53 +322,73 @@ class Site:
 
     def _look_everywhere(self) -> None:
         """What was withheld for a reason of the whole site may be due now."""
-        for name, room in self.rooms.items():
+        for room in self.rooms.values():
             room.state.dirty = True
-            self._dirty[name] = room
+            self._mark(room)
 
     def _set_alarm(self, name: str, room: Room, proof: Proof | None = None) -> None:
         settled_at = room.state.settled_at
         firm = self._firm[name] = firm_deadline(room, settled_at, proof)
         self._ring(name, min(firm, health_deadline(room, settled_at)))
 
+    def _wake(self, name: str, at: Instant) -> None:
+        """Time alone may bring a conclusion for a room at this instant, perhaps sooner than was known."""
+        if at < self._firm[name]:
+            self._firm[name] = at
+            if at < self._alarms[name]:
+                self._ring(name, at)
+
     def _ring(self, name: str, at: Instant) -> None:
         """Set a room's alarm."""
         self._alarms[name] = at
         if at < FOREVER:
             heappush(self._queue, (at, name))
+            self.quiet_until = min(self.quiet_until, at - 1)
         if len(self._queue) > STALE_ALARMS * len(self._alarms):
             self._queue[:] = [(at, name) for name, at in self._alarms.items() if at < FOREVER]
             heapify(self._queue)
 
-    def _is_due(self, name: str, now: Instant) -> bool:
-        """Whether an alarm that has gone off means it. One that a heartbeat has put off is set anew."""
+    def _end_of_hour(self, now: Instant) -> Instant:
+        return (now // HOUR_MS + 1) * HOUR_MS if self.state.config.breaker.on and now != NEVER else FOREVER
+
+    def _alarm_of(self, name: str, now: Instant) -> Instant:
+        """When a room's alarm goes off, as known at `now`: later than was set if a heartbeat put it off."""
         room = self.rooms[name]
-        if self._firm[name] <= now:
-            if has_fallen_due(room, room.state.settled_at, now):
-                return True
-            self._set_alarm(name, room)
-        else:
-            self._ring(name, min(self._firm[name], health_deadline(room, room.state.settled_at)))
-        return self._alarms[name] <= now
+        settled_at, firm = room.state.settled_at, self._firm[name]
+        if firm <= now:
+            if has_fallen_due(room, settled_at, now):
+                return now
+            firm = self._firm[name] = firm_deadline(room, settled_at)
+        return min(firm, health_deadline(room, settled_at))
 
-    def next_deadline(self) -> Instant | None:
-        """When to ask again: a tick is worth giving once this has been reached; None if never.
+    def next_deadline(self, until: Instant = NEVER) -> Instant | None:
+        """When the next tick is worth giving even if nothing happens; None if never.
 
-        It may lie early (ask again then, and it has moved on), never late.
+        Up to `until` it is exact. A later one may lie early (ask again then, and it has moved on),
+        never late: each heartbeat puts off an alarm, and few of them are looked at.
         """
         now = self.state.now
         if self._dirty:
             return now
-        queue = self._queue
+        found = max(self._next_alarm(until, now), now)
+        self.quiet_until = found - 1
+        return found if found < FOREVER else None
+
+    def _next_alarm(self, until: Instant, now: Instant) -> Instant:
+        queue, alarms, hour = self._queue, self._alarms, self._hour_ends
         while queue:
             at, name = queue[0]
-            if self._alarms[name] != at:
+            if alarms[name] != at:
                 heappop(queue)  # it has been set anew
-            elif at > now:
-                return at
-            elif self._is_due(name, now):
-                return now
-        return None
+            elif hour < at or (at > until and at > now):
+                return min(at, hour)
+            else:
+                goes_off = self._alarm_of(name, max(at, now))
+                if goes_off <= at or goes_off <= now:
+                    return at
+                alarms[name] = goes_off
+                heapreplace(queue, (goes_off, name))
+        return hour
 
     @property
     def has_news(self) -> bool:

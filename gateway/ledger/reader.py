@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from gateway.core.decisions import Decision, Write
-from gateway.core.events import AnyEvent, Tick
+from gateway.core.events import AnyEvent
 from gateway.core.site import CoreError, Site
 from gateway.core.units import FOREVER, Instant
 from gateway.ledger import schema
@@ -20,9 +20,11 @@ from gateway.ledger.batch import Counts, OutboxRow
 from gateway.ledger.errors import LedgerDamaged, LedgerError
 
 _EVENT: Final = msgspec.json.Decoder(AnyEvent)
-_TICK: Final = Tick()
-_TICK_TEXT: Final = msgspec.json.encode(_TICK).decode()
-"""A third of a journal is ticks, all alike."""
+_KNOWN_LINES: Final = 4_096
+"""Most lines of a journal are like one before them (ticks, a sensor's heartbeats, looks into a calendar that
+has not changed): so many of them are understood once."""
+_SHORT: Final = 128
+"""Characters of such a line at most."""
 _DECISION: Final = msgspec.json.Decoder(Decision)
 _WRITE: Final = msgspec.json.Decoder(Write)
 
@@ -73,10 +75,18 @@ def events_after(
 ) -> Iterator[tuple[int, Instant, AnyEvent]]:
     """Every journaled event after a sequence number, in order; with `limit` that many."""
     decode = _EVENT.decode
+    known: dict[str, AnyEvent] = {}
     for number, at, text in connection.execute(
         "SELECT seq, at, event FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
     ):
-        yield number, at, _TICK if text == _TICK_TEXT else decode(text)
+        event = known.get(text)
+        if event is None:
+            event = decode(text)
+            if len(text) <= _SHORT:
+                if len(known) >= _KNOWN_LINES:
+                    known.clear()
+                known[text] = event
+        yield number, at, event
 
 
 def decisions_after(

@@ -12,16 +12,28 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from gateway.core.decisions import Decision
-from gateway.core.events import AnyEvent, CalendarRead, Configured, ModeSet, Tick, WereHere, WriteOutcome
+from gateway.core.events import (
+    AnyEvent,
+    CalendarRead,
+    Configured,
+    ModeSet,
+    Reading,
+    Tick,
+    WereHere,
+    WriteOutcome,
+)
 from gateway.core.life import Life
+from gateway.core.policy import SiteConfig
 from gateway.core.room import RoomState
 from gateway.core.site import Site
-from gateway.core.units import HOUR_MS, NEVER, Instant
+from gateway.core.units import NEVER, Instant
 from gateway.replay.put_back import PutBack
 from gateway.replay.variants import Variant
 
 Take = Callable[[Decision, Site], None]
 """Is told of every decision, with the site as it is right after it."""
+
+NoteWord = Callable[[WereHere, Instant], None]
 
 TICKS_IN_A_ROW: Final = 10_000
 """A core that asks for more of them without an event between is broken."""
@@ -34,45 +46,37 @@ class Run:
         self.site = site
         self.variant = variant
         self._take = take
-        self._hour = -1
 
     def conclude(self, before: Instant) -> None:
         """Every conclusion that is due before this instant."""
         site = self.site
         repeated = 0
-        deadline = site.next_deadline()
-        while deadline is not None and deadline < before:
-            if deadline > site.state.now:
-                # A mere heartbeat may have put it off: asked again at its time, the site knows.
-                site.state.now = deadline
-            else:
-                repeated += 1
-                if repeated > TICKS_IN_A_ROW:
-                    raise RuntimeError(f"the core asks for tick after tick at {deadline}")
-                self._tick(deadline)
-            deadline = site.next_deadline()
+        while (deadline := site.next_deadline(before - 1)) is not None and deadline < before:
+            repeated = repeated + 1 if deadline == site.state.now else 0
+            if repeated > TICKS_IN_A_ROW:
+                raise RuntimeError(f"the core asks for tick after tick at {deadline}")
+            self._tick(deadline)
 
     def conclude_at(self, now: Instant) -> None:
-        """History concluded here: from all news together, as it did. The breaker learns hour by hour."""
-        if self.site.has_news or now // HOUR_MS != self._hour:
+        """History concluded here: from all news together, as it did."""
+        if self.site.has_news:
             self._tick(now)
         self.conclude(now + 1)
 
     def _tick(self, now: Instant) -> None:
-        self._hour = now // HOUR_MS
         for decision in self.site.handle(Tick(), now):
             self._take(decision, self.site)
 
     def give(self, event: AnyEvent, now: Instant) -> None:
         """One fact, after the conclusions that are due before it; what it brings is concluded later."""
         site = self.site
-        if now != site.state.now:
-            deadline = site.next_deadline()
-            if deadline is not None and deadline < now:
-                self.conclude(now)
-        if type(event) is Configured:
-            event = Configured(self.variant.site(event.site))
+        if site.quiet_until < now - 1:
+            self.conclude(now)
         site.handle(event, now)
+
+    def configure(self, site: SiteConfig, now: Instant) -> None:
+        """As `give`: the recorded configuration, with the variant's policy."""
+        self.give(Configured(self.variant.site(site)), now)
 
 
 def begin(site: Site, variant: Variant, take: Take) -> Run:
@@ -83,7 +87,7 @@ def begin(site: Site, variant: Variant, take: Take) -> Run:
         site.state.breaker.opened_at = NEVER
     run = Run(Site(site.state), variant, take)
     if site.state.now != NEVER:  # not before the first event
-        run.give(Configured(site.state.config), site.state.now)
+        run.configure(site.state.config, site.state.now)
     return run
 
 
@@ -111,22 +115,31 @@ def relive(
     events: Iterable[tuple[Instant, AnyEvent]],
     runs: Sequence[Run],
     put_back: PutBack,
-    note_word: Callable[[WereHere, Instant], None] = lambda _event, _now: None,
+    note_word: NoteWord = lambda _event, _now: None,
 ) -> None:
     """Lead every run through these events, in order; `note_word` hears of each "we were here"."""
     for at, event in events:
-        told: AnyEvent | None = event
-        kind = type(event)
-        if kind is Tick or kind is ModeSet or kind is WriteOutcome:
-            told = None
-        elif isinstance(event, CalendarRead):
-            told = put_back.read(event, at)
-        elif isinstance(event, WereHere):
-            note_word(event, at)
-        for run in runs:
-            if told is not None:
-                run.give(told, at)
-            elif kind is Tick:
-                run.conclude_at(at)
+        if isinstance(event, Reading):  # by far the most frequent
+            for run in runs:
+                run.give(event, at)
+        else:
+            _tell(runs, event, at, put_back, note_word)
     for run in runs:
         run.conclude_at(run.site.state.now)
+
+
+def _tell(runs: Sequence[Run], event: AnyEvent, at: Instant, put_back: PutBack, note_word: NoteWord) -> None:
+    """Lead every run through an event as far as it is the world's."""
+    if isinstance(event, ModeSet | WriteOutcome):
+        return
+    if isinstance(event, WereHere):
+        note_word(event, at)
+    elif isinstance(event, CalendarRead):
+        event = put_back.read(event, at)
+    for run in runs:
+        if isinstance(event, Tick):
+            run.conclude_at(at)
+        elif isinstance(event, Configured):
+            run.configure(event.site, at)
+        else:
+            run.give(event, at)

@@ -109,7 +109,7 @@ class Elsewhere:
     def _pass_time(self, until: Instant) -> None:
         """Ticks and answers of our own that come before the next event."""
         while True:
-            tick_at = self._tick_due()
+            tick_at = self._tick_due(until)
             number = min(self._ours, key=lambda one: self._ours[one].answer_at, default=None)
             answer_at = FOREVER if number is None else self._ours[number].answer_at
             if min(tick_at + PATIENCE_MS, answer_at) >= until:
@@ -119,9 +119,9 @@ class Elsewhere:
             else:
                 self._tick(max(tick_at, self.site.state.now))
 
-    def _tick_due(self) -> Instant:
+    def _tick_due(self, until: Instant) -> Instant:
         """When the next tick is due, `FOREVER` if none; what is due already has been so for a while."""
-        deadline, now = self.site.next_deadline(), self.site.state.now
+        deadline, now = self.site.next_deadline(until), self.site.state.now
         if deadline is None:
             return FOREVER
         if deadline <= now:

@@ -126,7 +126,7 @@ class Trial:
     def _pass_time(self, player: Player, until: Instant, decisions: list[Decision]) -> None:
         ticks, last = 0, -1
         while True:
-            deadline = player.site.next_deadline()
+            deadline = player.site.next_deadline(until)
             now = player.site.state.now
             if deadline is None or max(deadline, now) >= until:
                 return

@@ -61,7 +61,7 @@ def _cuts(known: Sequence[Anchor], first: Instant, last: Instant) -> list[Instan
         cut = first + number * length
         point = _point_before(known, cut)
         if point is not None and cut - point.at <= WAITS_MS:
-            cuts.append(cut)
+            cuts.append(point.at + WARM_UP_MS)  # a little earlier: nothing is run only to warm up longer
     return cuts
 
 

@@ -21,7 +21,7 @@ OUTCOMES: Final[dict[Outcome, str]] = {
     "ended_early": "ended early",
     "exempt": "nobody came, exempt",
     "too_short": "nobody came, too short to give back",
-    "unknown": "the sensors could not tell",
+    "unknown": "the sensors, or Exchange, could not tell",
     "cancelled": "cancelled or moved away",
 }
 """Every outcome as the reports call it, in the order in which they list it."""
@@ -83,6 +83,7 @@ CAUSES: Final[dict[str, Cause]] = {
     "calendar_doubted": Cause("calendar", "the calendar had lost most of its bookings at once"),
     "calendar_stale": Cause("calendar", "the calendar could not be read"),
     "write_failed": Cause("calendar", "the release could not be written to Exchange"),
+    "write_unclear": Cause("calendar", "Exchange did not show before the end whether it was given back"),
     "paused": Cause("gateway", "a release had been reported as wrong, and nobody had looked"),
     "breaker_open": Cause("gateway", "many rooms had fallen silent at once, and nobody had looked"),
     "not_hearing": Cause("gateway", "the gateway could not hear the sensors"),

@@ -256,7 +256,7 @@ class Brain:
             return
         try:
             now = self.now()
-            deadline = self.site.next_deadline()
+            deadline = self.site.next_deadline(now)
             if deadline is not None and deadline <= now:
                 self._take(self._give(Tick(), now))
                 deadline = self.site.next_deadline()

@@ -46,7 +46,7 @@ def words_of(entry: Entry) -> tuple[str, str]:
     if entry.tally is None:
         return STATE_WORDS[entry.state], STATE_STYLES.get(entry.state, "")
     words = OUTCOMES[entry.tally.outcome]
-    if entry.tally.outcome in ("no_show_kept", "withheld", "exempt") and entry.tally.cause:
+    if entry.tally.outcome in ("no_show_kept", "withheld", "exempt", "unknown") and entry.tally.cause:
         words = f"{words}: {cause_words(entry.tally.cause)}"
     return words, GOOD if entry.tally.outcome == "attended" else ""
 

@@ -3,6 +3,7 @@
 from gateway.core.decisions import Tally
 from gateway.core.explain import words
 from gateway.reports import cause_words
+from gateway.reports.unsettled import UNCLEAR
 
 
 def outcome_sentence(tally: Tally, *, live: bool) -> str:  # noqa: PLR0911 - one sentence an outcome
@@ -34,6 +35,8 @@ def outcome_sentence(tally: Tally, *, live: bool) -> str:  # noqa: PLR0911 - one
 
 
 def _unattended(tally: Tally) -> str:
+    if tally.cause == UNCLEAR:
+        return "Nobody came, and Exchange did not show before the end whether the room was given back."
     if tally.outcome == "unknown":
         return "Nobody was seen, but the sensors could not tell that the room was empty."
     why = cause_words(tally.cause or "not_proven_in_time")

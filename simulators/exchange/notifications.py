@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -28,9 +28,6 @@ from simulators.exchange.mailboxes import Mailboxes
 from simulators.exchange.render import Json, render
 from simulators.exchange.signing import signed
 from simulators.exchange.times import graph_datetime
-
-if TYPE_CHECKING:
-    from simulators.exchange.subscriptions import Subscription
 
 CHANGE_TRACKING: Final = "0bf30f3b-4a52-48df-9a82-234910c4a086"
 """The application id that validation tokens are issued to (Graph's page on resource data)."""
@@ -71,6 +68,28 @@ class HttpSender:
         return Reply(answer.status_code, answer.headers.get("content-type", ""), answer.content)
 
 
+class Subscription(msgspec.Struct):
+    """One subscription. `mailbox`: the id of the mailbox whose events it is about."""
+
+    id: str
+    resource: str
+    mailbox: str
+    application_id: str
+    creator_id: str
+    changes: frozenset[str]
+    change_type: str
+    url: str
+    lifecycle_url: str | None
+    client_state: str | None
+    expires_ms: Instant
+    immutable: bool
+    rich: bool = False
+    certificate: str | None = None
+    certificate_id: str | None = None
+    paused: bool = False
+    """It waits for the application to reauthorize it."""
+
+
 class Delivery(msgspec.Struct):
     """One notification on its way."""
 
@@ -91,7 +110,7 @@ class Notifier:
     """
 
     def __init__(
-        self, mailboxes: Mailboxes, tenant_id: str, active: "Callable[[], list[Subscription]]"
+        self, mailboxes: Mailboxes, tenant_id: str, active: Callable[[], list[Subscription]]
     ) -> None:
         self._mailboxes = mailboxes
         self._tenant_id = tenant_id
@@ -123,12 +142,12 @@ class Notifier:
                 continue
             self._queue(one, one.url, self._change(one, box, kind, item))
 
-    def tell_lifecycle(self, one: "Subscription", event: str) -> None:
+    def tell_lifecycle(self, one: Subscription, event: str) -> None:
         """Tell the lifecycle address, if there is one."""
         if one.lifecycle_url:
             self._queue(one, one.lifecycle_url, {**self._head(one, "Z"), "lifecycleEvent": event})
 
-    def tell_hub(self, one: "Subscription") -> None:
+    def tell_hub(self, one: Subscription) -> None:
         """An Event Hub gets a message to be ignored, in place of a handshake (Graph's page on Event Hubs)."""
         if one.url.startswith("EventHub:"):
             names = (
@@ -146,7 +165,7 @@ class Notifier:
             told["resourceData"] = dict.fromkeys(("@odata.type", "@odata.id", "id"), "NA")
             self._queue(one, one.url, told)
 
-    def _head(self, one: "Subscription", offset: str) -> Json:
+    def _head(self, one: Subscription, offset: str) -> Json:
         return {
             "subscriptionId": one.id,
             "subscriptionExpirationDateTime": graph_datetime(one.expires_ms) + offset,
@@ -154,7 +173,7 @@ class Notifier:
             "clientState": one.client_state,
         }
 
-    def _change(self, one: "Subscription", box: Mailbox, kind: str, item: CalendarItem) -> Json:
+    def _change(self, one: Subscription, box: Mailbox, kind: str, item: CalendarItem) -> Json:
         event_id = item.id if one.immutable else changeable_id(item.id)
         where = f"Users/{box.id}/Events/{event_id}"
         data = {
@@ -168,7 +187,7 @@ class Notifier:
             told["encryptedContent"] = self._encrypt(one, render(item, "UTC", immutable=one.immutable))
         return told
 
-    def _queue(self, one: "Subscription", url: str, body: Json) -> None:
+    def _queue(self, one: Subscription, url: str, body: Json) -> None:
         now = self._mailboxes.now()
         audience = one.application_id if "encryptedContent" in body else ""
         self.pending.append(Delivery(url, body, now + self.delay_ms, now + RETRIED_FOR_MS, audience=audience))
@@ -243,7 +262,7 @@ class Notifier:
         }
         return signed(claims)
 
-    def _encrypt(self, one: "Subscription", resource: Json) -> Json:
+    def _encrypt(self, one: Subscription, resource: Json) -> Json:
         """AES-CBC under a key of its own, which RSA-OAEP protects, and a signature (Graph's recipe)."""
         found = certificate_key(one.certificate or "")
         if found is None:

@@ -10,14 +10,12 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-import msgspec
-
 from gateway.core.units import MINUTE_MS, Duration, Instant
 from simulators.exchange.calls import Call, Route
 from simulators.exchange.errors import AccessDenied, AlreadyThere, InvalidRequest, NotFound
 from simulators.exchange.ids import guid
 from simulators.exchange.mailboxes import Mailboxes
-from simulators.exchange.notifications import Notifier, Reply, Sender, certificate_key
+from simulators.exchange.notifications import Notifier, Reply, Sender, Subscription, certificate_key
 from simulators.exchange.render import Json
 from simulators.exchange.times import graph_datetime, to_instant
 from simulators.exchange.wire import Answer
@@ -56,28 +54,6 @@ _FIELDS: Final = frozenset(
         "id",
     }
 )
-
-
-class Subscription(msgspec.Struct):
-    """One subscription. `mailbox`: the id of the mailbox whose events it is about."""
-
-    id: str
-    resource: str
-    mailbox: str
-    application_id: str
-    creator_id: str
-    changes: frozenset[str]
-    change_type: str
-    url: str
-    lifecycle_url: str | None
-    client_state: str | None
-    expires_ms: Instant
-    immutable: bool
-    rich: bool = False
-    certificate: str | None = None
-    certificate_id: str | None = None
-    paused: bool = False
-    """It waits for the application to reauthorize it."""
 
 
 class Subscriptions:

@@ -80,7 +80,7 @@ class _Replay:
 
     def _pass_time(self, until: Instant) -> None:
         while True:
-            deadline = self.site.next_deadline()
+            deadline = self.site.next_deadline(until)
             outcome = self.outcomes[0][0] if self.outcomes else until
             now = self.site.state.now
             if deadline is not None and deadline < min(until, outcome):
@@ -92,7 +92,7 @@ class _Replay:
                 return
 
     def _conclude(self, now: Instant) -> None:
-        deadline = self.site.next_deadline()
+        deadline = self.site.next_deadline(now)
         if deadline is not None and deadline <= now:
             self._give(Tick(), now)
 

@@ -86,7 +86,6 @@ class _Driver:
         self._steps: list[_Step] = []
         self._numbers = itertools.count()
         self._withdrawn: set[int] = set()
-        self._deadline: Instant | None = None
         config = msgspec.structs.replace(scene.config, mode="live", policy=policy)
         self._give(Configured(SiteConfig((config,))), scene.start)
         self._give(LinkUp(session_present=False), scene.start)
@@ -107,8 +106,8 @@ class _Driver:
     def _give(self, event: AnyEvent, now: Instant) -> None:
         self._take(self.site.handle(event, now), now)
         for _ in range(TICKS_AT_ONCE):
-            self._deadline = self.site.next_deadline()
-            if self._deadline is None or self._deadline > now:
+            deadline = self.site.next_deadline(now)
+            if deadline is None or deadline > now:
                 return
             self._take(self.site.handle(Tick(), now), now)
         raise AssertionError(f"the core asks for tick after tick at {now}")
@@ -116,7 +115,7 @@ class _Driver:
     def _pass_until(self, until: Instant) -> None:
         while True:
             step = self._steps[0].at
-            deadline = self._deadline
+            deadline = self.site.next_deadline(until)
             if deadline is not None and deadline < step:
                 if deadline > until:
                     return

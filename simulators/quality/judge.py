@@ -45,24 +45,12 @@ class Taken(NamedTuple):
     """`no_show`, `brief_visit`, `end_early`, or `rule` for a baseline."""
 
 
-class Figures(msgspec.Struct):
-    """Sums over bookings. Hours as floats; times in ms."""
+class Counts(msgspec.Struct, kw_only=True):
+    """What was counted, as it is summed and as it is kept (`simulators.quality.results.Line`)."""
 
-    bookings: int = 0
-    ghosts: int = 0
-    hours_booked: float = 0.0
-    hours_ghost: float = 0.0
-    hours_recoverable: float = 0.0
-    hours_recovered: float = 0.0
-    causes: dict[str, float] = {}
-    """Recoverable hours that were not returned, by cause (`simulators.truth.CAUSES_IN_WORDS`)."""
     ghosts_released: int = 0
     brief_visits: int = 0
     """Of them: released although somebody had been seen."""
-    waits: list[Duration] = []
-    """From a ghost's start to its release."""
-    wrong: dict[str, int] = {}
-    """Rooms taken from people, by what the sensors made of them (`Sight`)."""
     came_after: int = 0
     """Released before its people came: a no-show until then."""
     left_for_good: int = 0
@@ -75,6 +63,23 @@ class Figures(msgspec.Struct):
     walk_ups_seen: int = 0
     walk_ups_of_nobody: int = 0
     """Shown as busy when nobody was inside."""
+
+
+class Figures(Counts):
+    """Sums over bookings. Hours as floats; times in ms."""
+
+    bookings: int = 0
+    ghosts: int = 0
+    hours_booked: float = 0.0
+    hours_ghost: float = 0.0
+    hours_recoverable: float = 0.0
+    hours_recovered: float = 0.0
+    causes: dict[str, float] = {}
+    """Recoverable hours that were not returned, by cause (`simulators.truth.CAUSES_IN_WORDS`)."""
+    waits: list[Duration] = []
+    """From a ghost's start to its release."""
+    wrong: dict[str, int] = {}
+    """Rooms taken from people, by what the sensors made of them (`Sight`)."""
 
     def add(self, other: "Figures") -> None:
         """Add the sums of another scene."""

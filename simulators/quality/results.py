@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.core.units import MINUTE_MS, Duration
 from gateway.reports.intervals import clopper_pearson
-from simulators.quality.judge import Figures, Sight
+from simulators.quality.judge import Counts, Figures, Sight
 from simulators.quality.kits import KITS
 from simulators.quality.policies import POLICIES
 from simulators.quality.run import DAYS, DEFAULT, Key, Sums
@@ -18,8 +18,11 @@ EXCUSED: Final[frozenset[Sight]] = frozenset({"arriving", "away"})
 """Where a kit is promised to see people: nobody was inside, or their first message was still on its way."""
 
 
-class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The figures of one set of sensors under one policy or baseline. Hours and minutes as floats."""
+class Line(Counts, omit_defaults=True):
+    """The figures of one set of sensors under one policy or baseline. Hours and minutes as floats.
+
+    The counts come last where it is kept, as all fields do that are given by name only.
+    """
 
     kit: str
     way: str
@@ -32,21 +35,12 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the recoverable hours; None where there are none."""
     wrong_per_1000: tuple[float, float, float]
     """Rooms taken from people, per 1,000 bookings, with the exact 95 % interval."""
-    wrong: dict[str, int] = {}
+    wrong: dict[str, int] = msgspec.field(default_factory=dict)
     """The same, counted, by what the sensors made of the people (`simulators.quality.judge.Sight`)."""
-    causes: dict[str, float] = {}
+    causes: dict[str, float] = msgspec.field(default_factory=dict)
     """Recoverable hours that were not returned, by cause."""
     minutes_until_release: tuple[float, float] | None = None
     """From a ghost's start: the median, and what nine of ten stay below."""
-    ghosts_released: int = 0
-    brief_visits: int = 0
-    came_after: int = 0
-    left_for_good: int = 0
-    ended_early: int = 0
-    ended_early_wrongly: int = 0
-    walk_ups: int = 0
-    walk_ups_seen: int = 0
-    walk_ups_of_nobody: int = 0
 
     @classmethod
     def of(cls, key: Key, figures: Figures) -> Self:
@@ -69,15 +63,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
             {sight: figures.wrong[sight] for sight in sorted(figures.wrong) if figures.wrong[sight]},
             {cause: round(hours, 2) for cause, hours in sorted(figures.causes.items())},
             (_minutes(waits, 0.5), _minutes(waits, 0.9)) if waits else None,
-            figures.ghosts_released,
-            figures.brief_visits,
-            figures.came_after,
-            figures.left_for_good,
-            figures.ended_early,
-            figures.ended_early_wrongly,
-            figures.walk_ups,
-            figures.walk_ups_seen,
-            figures.walk_ups_of_nobody,
+            **{name: getattr(figures, name) for name in Counts.__struct_fields__},
         )
 
     @property

@@ -135,7 +135,7 @@ class Engine:
         self.second_link.watch(
             Sight(Observed(first, {}), clock, self.machine, lambda: self.second.ledger), router
         )
-        self.second = self._host("second", clock, self.second_link, GatewayWitness(self, "peer"))
+        self.second: Host = self._host("second", clock, self.second_link, GatewayWitness(self, "peer"))
         self.air = Airwaves(self.active, self._publish)
         self.air.lose_nth = options.lose_nth_packet
         self.devices: dict[str, tuple[OfficeRoom, Device]] = {

@@ -2,19 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import msgspec
 
 from gateway.core.units import HOUR_MS, SECOND_MS, Duration, Instant
 from simulators import invariants
+from simulators.clock import VirtualClock
 from simulators.invariants.base import FRESH_READ_MS
-from simulators.observed import Effect
+from simulators.observed import Effect, Observed
 from simulators.people import PlannedBooking
 from simulators.truth import balance, causes_by_booking, fate_of
-
-if TYPE_CHECKING:
-    from simulators.world.engine import Engine
+from simulators.world.acting import Players
+from simulators.world.cast import Cast
+from simulators.world.host import Host
+from simulators.world.mischief import Active, StormyWeather
 
 AFTERMATH_MS: Final[Duration] = HOUR_MS
 """For so long after an undetectable fault of a room's sensors a wrong release may follow from it."""
@@ -81,10 +83,39 @@ class Figures(msgspec.Struct):
                 setattr(self, name, mine + theirs)
 
 
+class Size(Protocol):
+    """How much of the world is run."""
+
+    @property
+    def rooms(self) -> int:
+        """How many rooms."""
+
+    @property
+    def days(self) -> int:
+        """How many days."""
+
+
+class Run(Protocol):
+    """What a judge looks at: the run (`simulators.world.engine.Engine`), as far as it bears on it."""
+
+    true: VirtualClock
+    plan: Cast
+    heals_at: Instant
+    observed: Observed
+    players: Players
+    host: Host
+    active: Active
+    weather: StormyWeather
+
+    @property
+    def options(self) -> Size:
+        """How large the run is."""
+
+
 class Judge:
     """Collects what one run comes to."""
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: Run) -> None:
         self._engine = engine
         self._invariants = invariants.Invariants()
         self._misled: list[tuple[str, Instant]] = []

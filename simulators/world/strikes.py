@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from simulators.clock import VirtualClock
+from simulators.exchange import ExchangeSimulator
 from simulators.faults import BY_NAME, Strike
 from simulators.observed import Trouble
 from simulators.office import OfficeRoom
 from simulators.people import stream
 from simulators.sensors import Device
-from simulators.world.host import POINTS
-from simulators.world.mischief import WILL_S, showing
-
-if TYPE_CHECKING:
-    from simulators.world.engine import Engine
+from simulators.world.acting import Players
+from simulators.world.host import POINTS, Host
+from simulators.world.mischief import WILL_S, Active, Airwaves, showing
+from simulators.world.sight import MachineClock, Sight, WatchedLink
 
 CLOCK_STEPS_MS: Final = (900, 5 * SECOND_MS, 90 * SECOND_MS, 20 * MINUTE_MS, 3 * HOUR_MS)
 FLAP_S: Final = 4.0
@@ -23,10 +24,31 @@ NOISE_S: Final = (20.0, 240.0)
 Doing = Awaitable[None] | None
 
 
+class Struck(Protocol):
+    """What strikes hit: the run (`simulators.world.engine.Engine`), as far as they reach."""
+
+    true: VirtualClock
+    machine: MachineClock
+    exchange: ExchangeSimulator
+    players: Players
+    host: Host
+    second: Host
+    link: WatchedLink
+    second_link: WatchedLink
+    broker_up: bool
+    air: Airwaves
+    devices: dict[str, tuple[OfficeRoom, Device]]
+    active: Active
+    sight: Sight
+
+    def revive(self) -> None:
+        """Start the gateway again, as systemd does."""
+
+
 class Strikes:
     """Does what each kind needs done at its begin and at its end."""
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: Struck) -> None:
         self._engine = engine
         self._lasting: dict[int, tuple[Strike, int]] = {}
         self._noises: dict[int, asyncio.Task[None]] = {}

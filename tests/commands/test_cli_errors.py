@@ -128,15 +128,25 @@ def test_an_ambiguous_beginning_lists_a_few_that_it_fits(call: Call) -> None:
     [
         (["explain"], "say which booking"),
         (["decisions", "--kind", "nonsense"], "there are: opened, seen, checked_in"),
-        (["decisions", "--since", "soon"], "--since 'soon': expected a time such as"),
+        (["decisions", "--since", "soon"], ": --since 'soon': expected a time such as"),
+        (["decisions", "--from", "soon"], ": --from 'soon': expected a time such as"),
+        (["decisions", "--from=soon"], ": --from 'soon': expected a time such as"),
+        (["decisions", "--until", "soon"], ": --until 'soon': expected a time such as"),
+        (["decisions", "--to", "soon"], ": --to 'soon': expected a time such as"),
+        (["decisions", "--from", "now", "--since", "soon"], ": --since 'soon': expected a time such as"),
+        (["decisions", "--since", "soon", "--room", "--from"], ": --since 'soon': expected a time such as"),
+        (["shadow-record", "--from", "soon"], ": --from 'soon': expected a time such as"),
         (["bookings", "--day", "someday"], "--day 'someday': expected a day such as"),
         (["report", "--since", "18:01"], "at least one whole hour"),
-        (["report", "--since", "2026-10-01"], "the period ends before it begins"),
+        (["report", "--from", "18:01"], ": --from '18:01' --until 'now': a report covers"),
+        (["report", "--since", "2026-10-01"], ": --since '2026-10-01' --until 'now': the period ends before"),
+        (["report", "--from", "15:00", "--to", "14:00"], ": --from '15:00' --to '14:00': the period ends"),
+        (["decisions", "--to", "1970-01-01"], ": --to '1970-01-01': the period ends before it begins"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_usage_is_told_with_exit_code_2(call: Call, arguments: list[str], what: str) -> None:
-    """What was expected stands in the sentence."""
+    """What was expected stands in the sentence, and an option by the name it was typed under."""
     assert what in complaint(call(*arguments), 2)
 
 

@@ -120,6 +120,89 @@ def test_a_backup_can_be_asked_as_well(file: Path, folder: Path, call: Any) -> N
     assert out.read_bytes() == file.read_bytes()
 
 
+def bare(folder: Path, *arguments: str) -> Result:
+    """`evidence` on a copy of the ledger, where there is no configuration."""
+    (folder / "gateway.toml").unlink(missing_ok=True)
+    copy = ("--ledger", str(folder / "ledger.db"), "--config", str(folder / "gateway.toml"))
+    return CliRunner().invoke(app, ["evidence", *arguments, *copy])
+
+
+def test_a_ledger_alone_is_enough(file: Path, folder: Path) -> None:
+    """With the office's zone named, the very same file comes of a copy on any machine."""
+    out = folder / "bare.json"
+    result = bare(folder, GHOST[-6:], "--out", str(out), "--time-zone", "Europe/Berlin")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert out.read_bytes() == file.read_bytes()
+
+
+def test_the_zone_is_what_a_ledger_does_not_know(file: Path, folder: Path) -> None:
+    """Times are UTC then, in the file as well, and it is said; decisions and facts are the same."""
+    out = folder / "bare.json"
+    result = bare(folder, "--room", "orion", GHOST, "--out", str(out))
+    assert result.exit_code == 0
+    assert "there is no configuration at" in result.stderr
+    assert "so times are UTC; --time-zone names another" in result.stderr
+    ours, known = (from_bytes(path.read_bytes(), path.name) for path in (out, file))
+    assert (ours.time_zone, ours.told[0][:24]) == ("UTC", "Mon 21 Sep 2026 06:50:00")
+    assert (known.time_zone, known.told[0][:24]) == ("Europe/Berlin", "Mon 21 Sep 2026 08:50:00")
+    assert (ours.decisions, ours.facts, ours.start) == (known.decisions, known.facts, known.start)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--room", "vega"), "there is no room 'vega'; the rooms are: lyra, orion."),
+        ((LYRAS,), "b2c3d40008 in lyra (Mon 21 Sep 16:00"),
+        (("--room", "orion", "--time-zone", "Mars"), "--time-zone 'Mars': expected a zone"),
+    ],
+)
+def test_a_ledger_alone_says_what_it_does_not_have(
+    folder: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """Rooms and bookings are those of the ledger; an ambiguous key comes with the times of each."""
+    result = bare(folder, *arguments, "--out", str(folder / "it.json"))
+    assert result.exit_code != 0
+    assert said in result.stderr
+    assert not (folder / "it.json").exists()
+
+
+def test_without_a_ledger_or_a_configuration_both_ways_out_are_named(folder: Path) -> None:
+    """Wrong usage: nothing says which ledger is meant."""
+    (folder / "gateway.toml").unlink()
+    missing = ("--config", str(folder / "gateway.toml"))
+    result = CliRunner().invoke(app, ["evidence", GHOST, "--out", str(folder / "it.json"), *missing])
+    assert result.exit_code == MISCONFIGURED
+    assert "gateway.toml: there is no configuration that names a ledger" in result.stderr
+    assert "Name the ledger's file itself, or another configuration with --config." in result.stderr
+
+
+def test_a_configuration_that_may_not_be_looked_for_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may not look into its folder gets a sentence; with a zone it is not asked for at all."""
+    real = Path.exists
+
+    def exists(path: Path) -> bool:
+        if path.name == "gateway.toml":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    out = ("--out", str(folder / "it.json"))
+    refused = bare(folder, GHOST, *out)
+    assert (refused.exit_code, "gateway.toml: cannot be read" in refused.stderr) == (MISCONFIGURED, True)
+    assert bare(folder, GHOST, *out, "--time-zone", "UTC").exit_code == 0
+
+
+def test_a_file_that_is_no_ledger_is_told(folder: Path) -> None:
+    """A name that is mistyped, and a file that is something else."""
+    out = ("--room", "orion", "--out", str(folder / "it.json"))
+    (folder / "ledger.db").write_text("not a ledger, but long enough to be looked into" * 40)
+    assert "not readable as a ledger" in bare(folder, *out).stderr
+    (folder / "ledger.db").unlink()
+    assert "ledger.db: there is no such file." in bare(folder, *out).stderr
+
+
 @pytest.mark.parametrize(
     ("sql", "why"),
     [

@@ -21,10 +21,10 @@ from scripted_day import (
     WITHHELD,
     ScriptedDay,
 )
-from timeline import at
+from timeline import at, booking
 from typer.testing import Result
 
-from gateway.ledger import LedgerReader
+from gateway.ledger import LedgerReader, OutboxChange
 
 Call = Callable[..., Result]
 
@@ -181,6 +181,37 @@ def test_the_same_meeting_in_two_rooms_asks_which_room(call: Call) -> None:
     assert "in lyra" in asked.stderr
     assert "in orion" in asked.stderr
     assert told(call("explain", RUNNING, "--room", "lyra")).startswith("Lyra Mon 21 Sep 2026")
+
+
+def test_of_a_release_that_stayed_unclear_no_command_says_that_the_room_was_kept(
+    folder: Path, call: Call
+) -> None:
+    """Sent, and Exchange did not answer before the end: each view says that nobody knows."""
+    (folder / "ledger.db").unlink()
+    unclear = ScriptedDay()
+    unclear.applies = False
+    unclear.book(booking("07:00", "08:00", GHOST))
+    unclear.until("09:05")
+    write = unclear.first("release").write
+    assert write is not None
+    unclear.batch.outbox.append(OutboxChange("orion", write.id, "unclear", at("07:12"), attempts=1))
+    unclear.store(folder / "ledger.db")
+    explained = told(call("explain", GHOST))
+    assert "give the room back (decline): was sent, and Exchange does not show it yet" in explained
+    assert explained.endswith(
+        "Nobody came, and Exchange did not show before the end whether the room was given back."
+    )
+    assert data(call("explain", GHOST, "--json"))["tally"]["outcome"] == "unknown"
+    assert (
+        "the sensors, or Exchange, could not tell: Exchange did not show before the end whether it was given "
+        "back"
+    ) in told(call("bookings"))
+    assert "not given back" not in told(call("decisions"))
+    (concluded,) = data(call("decisions", "--kind", "concluded", "--json"))
+    assert [reason["code"] for reason in concluded["reasons"]] == ["write_unclear"]
+    assert concluded["reasons"][0]["words"].startswith("nobody came, and Exchange did not show")
+    total = data(call("report", "--since", "today", "--json"))["total"]
+    assert total["outcomes"] == {"unknown": 1}
 
 
 # -- bookings and decisions ---------------------------------------------------------------------------

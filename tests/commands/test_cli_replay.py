@@ -179,8 +179,8 @@ def test_what_today_decides_otherwise_is_listed_and_no_fault(
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (("--from", "soon"), 2, "--since 'soon': expected a time such as"),
-        (("--from", "12:00", "--to", "11:00"), 2, "the period ends before it begins"),
+        (("--from", "soon"), 2, ": --from 'soon': expected a time such as"),
+        (("--from", "12:00", "--to", "11:00"), 2, ": --from '12:00' --to '11:00': the period ends"),
         (("--to", "2026-09-20"), 1, "history can be run again from Mon 21 Sep 2026 07:00:00 on"),
         (("--from", "2026-09-22"), 1, "nothing is recorded after Mon 21 Sep 2026 18:05:00"),
         (("--room", "vega"), 1, "there is no room 'vega'; the rooms are: "),

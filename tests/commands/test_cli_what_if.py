@@ -107,7 +107,7 @@ def test_a_file_of_policies_is_tried(tries: Try, tmp_path: Path) -> None:
         (("--plot", "risk.png"), "expected a file that ends in .svg"),
         (("--plot", "/nowhere/risk.svg"), "cannot be written"),
         (("--time-zone", "Mars"), "--time-zone 'Mars': expected a zone"),
-        (("--from", "sometime"), "--since 'sometime': expected a time"),
+        (("--from", "sometime"), ": --from 'sometime': expected a time"),
         (("--from", "2026-09-29", "--to", "2026-09-28"), "the period ends before it begins"),
         (("--grace", ",".join(f"{n}m" for n in range(1, 50))), "at most 40 can be compared"),
     ],

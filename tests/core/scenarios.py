@@ -423,7 +423,7 @@ class Player:
         """Ticks and outcomes before the next fact; what was due before a clock was set is not skipped."""
         moment = before_step(event, moment)
         while True:
-            deadline = self.site.next_deadline()
+            deadline = self.site.next_deadline(moment)
             outcome = self.outcomes[0][0] if self.outcomes else moment
             now = self.site.state.now
             if deadline is not None and deadline < min(moment, outcome):
@@ -435,7 +435,7 @@ class Player:
                 return
 
     def _tick(self, moment: Instant) -> None:
-        deadline = self.site.next_deadline()
+        deadline = self.site.next_deadline(moment)
         if deadline is not None and deadline <= moment:
             self._give(Tick(), moment)
 

@@ -1,12 +1,12 @@
 """When the site asks for a tick: as soon as time alone can change what it knows, and not for less."""
 
 import msgspec
-from timeline import PIR, PIR_2, RADAR, Timeline, at, booking
+from timeline import MIDNIGHT, PIR, PIR_2, RADAR, Timeline, at, booking
 
-from gateway.core.events import Configured, LinkUp, Reading, Tick
+from gateway.core.events import CalendarRead, CalendarUnreadable, Configured, LinkUp, Reading, Tick
 from gateway.core.policy import RoomConfig, SensorProfile, SiteConfig
 from gateway.core.site import Site
-from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
 SLOW_PIR = msgspec.structs.replace(PIR, heartbeat_ms=HOUR_MS)
 SLOW_PIR_2 = msgspec.structs.replace(PIR_2, heartbeat_ms=HOUR_MS)
@@ -19,7 +19,7 @@ def occupied_site(*sensors: SensorProfile) -> Site:
     site.handle(LinkUp(session_present=False), at("08:00"))
     for now in (at("08:00"), at("09:00")):
         for sensor in sensors:
-            site.handle(Reading(sensor.id, "motion", 0), now)
+            site.handle(Reading(sensor.id, sensor.senses, 0), now)
         site.handle(Tick(), now)
     return site
 
@@ -71,3 +71,65 @@ def test_the_first_proof_after_due_is_never_folded() -> None:
     line.tell(said)
     assert line.site.is_repeat(said, at("09:09:59"))
     assert not line.site.is_repeat(said, at("09:10:01"))
+
+
+def ticks(line: Timeline, since: str) -> int:
+    """How many ticks the site has asked for."""
+    return sum(isinstance(event, Tick) and now > at(since) for event, now in line.log)
+
+
+def test_heartbeats_in_an_empty_room_bring_a_tick_an_hour() -> None:
+    """Nothing happens, so there is nothing to conclude; but the breaker learns how silent each hour was."""
+    line = Timeline(RADAR)
+    line.until("10:30")
+    assert ticks(line, "08:30") == 2
+    assert at("10:00") in [now for event, now in line.log if isinstance(event, Tick)]
+
+
+def test_silence_is_noticed_at_its_very_moment_and_a_heartbeat_puts_it_off() -> None:
+    """A quarter of a heartbeat overdue: exact as far as is asked, whatever alarm was set before."""
+    line = Timeline(RADAR)
+    line.until("09:00")
+    assert line.site.next_deadline(at("09:30")) == at("09:01:15") + 1
+    line.site.handle(Reading("radar", "presence", 0), at("09:01"))
+    alarm = line.site.next_deadline()
+    assert alarm == at("09:01:15") + 1  # of the heartbeat before: early, which costs a question
+    assert line.site.next_deadline(at("09:30")) == at("09:02:15") + 1
+    assert line.site.quiet_until == at("09:02:15")
+
+
+def test_one_more_look_into_a_calendar_that_is_trusted_brings_no_tick() -> None:
+    """A booking is due, its room not yet proven empty: the calendar shows what it showed."""
+    line = Timeline(RADAR)
+    line.book(booking("09:00", "10:00", "b"))
+    line.show("radar")
+    line.until("09:20")
+    before = ticks(line, "08:00")
+    line.read_calendar()
+    assert ticks(line, "08:00") == before
+
+
+def test_a_look_that_a_release_waits_for_brings_it_at_once() -> None:
+    """The calendar could not be read for too long; the first look that shows it again ends the wait."""
+    line = Timeline(RADAR)
+    line.book(booking("09:00", "10:00", "b"))
+    line.polls = False
+    line.tell(CalendarUnreadable("orion", "time-out"))
+    line.until("09:20")
+    assert [d.kind for d in line.decisions if d.booking == "b"][-1] == "withheld"
+    line.tell(CalendarRead("orion", MIDNIGHT, MIDNIGHT + 2 * DAY_MS))
+    assert [d.kind for d in line.decisions if d.booking == "b"][-1] == "warned"
+
+
+def test_people_who_come_early_bring_no_tick_for_each_of_their_moves() -> None:
+    """Before a booking begins nobody can be checked in: its start is soon enough."""
+    line = Timeline(PIR)
+    line.book(booking("09:00", "10:00", "b"))
+    line.until("08:55").show("pir")
+    before = ticks(line, "08:00")
+    for minute in range(55, 59):
+        line.until(f"08:{minute}:10").clear("pir")
+        line.until(f"08:{minute + 1}").show("pir")
+    assert ticks(line, "08:00") == before
+    line.until("09:00")
+    assert [d.kind for d in line.decisions if d.booking == "b"][-1] in ("seen", "checked_in")

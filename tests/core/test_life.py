@@ -658,6 +658,7 @@ def test_a_booking_that_comes_back_is_restored_checked_in_and_never_released_aga
     assert (write.action, write.event_id) == ("check_in", event_id)
     assert line.count("release") == 1
     assert line.outcome() == "attended"
+    assert not line.has("warning_cancelled")  # what was warned of had come true
 
 
 def test_a_booking_moved_to_the_afternoon_after_its_release_is_not_released_there() -> None:

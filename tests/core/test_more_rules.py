@@ -105,6 +105,16 @@ def test_one_kind_of_sensor_ends_nothing_early() -> None:
     assert not line.has("release")
 
 
+def test_the_warning_of_an_early_end_that_came_true_is_not_taken_back() -> None:
+    """The booking was ended as announced; nobody is told that it will not be."""
+    line = left_at("09:40").until("10:07")
+    (write,) = writes(line, "end_early")
+    line.tell(WriteOutcome("orion", write.id, "applied"))
+    assert line.until("11:00").outcome() == "ended_early"
+    assert line.count("warned") == 1
+    assert not line.has("warning_cancelled")
+
+
 def test_somebody_who_comes_back_before_the_write_keeps_the_booking() -> None:
     """Presence withdraws the write; the booking is checked in as before."""
     line = left_at("09:40").until("10:07")

@@ -110,7 +110,7 @@ class Timeline:
 
     def _tick_if_due(self) -> None:
         for _ in range(5):
-            deadline = self.site.next_deadline()
+            deadline = self.site.next_deadline(self.now)
             if deadline is None or deadline > self.now:
                 return
             self._give(Tick())

@@ -1,16 +1,21 @@
 """Writes to Exchange through every part but the sockets: series, lost answers, throttling, people."""
 
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 
 import msgspec
 import pytest
 from harness import World, at, in_world
 
+from gateway.commands.find import known_decisions
+from gateway.core.decisions import Outcome
 from gateway.core.events import ClockStepped, Ended, Kept, ModeSet
 from gateway.core.units import DAY_MS
 from gateway.exchange.rehearsal.record import Answer, Record, save
 from gateway.exchange.writer import Writer
+from gateway.ledger import LedgerReader
+from gateway.reports import rooms_report
 from simulators.exchange import TENANT_ID, daily
 from simulators.exchange.faults import Drop, Fault, Refuse, Silence
 
@@ -153,6 +158,40 @@ def test_a_release_survives_a_lost_or_refused_answer_exactly_once(tmp_path: Path
         assert world.decisions("released")
 
     in_world(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("after_effect", "state", "outcome"),
+    [(True, "applied", "unknown"), (False, "expired", "no_show_kept")],
+    ids=["done", "not done"],
+)
+def test_a_release_that_cannot_be_read_back_before_its_end_is_not_reported_as_kept(
+    tmp_path: Path, state: str, outcome: str, *, after_effect: bool
+) -> None:
+    """Unknown while nobody could look, and where it was done; kept only once a read has disproved it."""
+
+    async def story(world: World) -> None:
+        world.exchange.faults.silence_s = 30.0
+        world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
+        faults = world.exchange.faults
+        faults.add(Silence(after_effect=after_effect), method="POST", path="/decline", times=None)
+        away = (at("09:10:05"), at("10:20"))
+        faults.add(Refuse(503), method="GET", during=away, times=None)
+        await world.until("10:10")
+        assert world.outbox() == [("release", "unclear", "")]
+        assert outcomes(world) == {"unknown": 1}
+        await world.until("10:40")
+        assert [row[:2] for row in world.outbox()] == [("release", state)]
+        assert outcomes(world) == {outcome: 1}
+
+    in_world(tmp_path, story)
+
+
+def outcomes(world: World) -> dict[Outcome, int]:
+    """What a report of the morning says that bookings came to."""
+    with LedgerReader(world.folder / "ledger.db") as reader:
+        decisions = known_decisions(reader, reader.decisions())
+    return rooms_report(decisions, at("08:00"), at("12:00"), UTC).total.outcomes
 
 
 def test_a_check_in_that_is_refused_for_ever_ends_and_harms_nothing(tmp_path: Path) -> None:

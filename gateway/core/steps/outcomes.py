@@ -40,6 +40,7 @@ def settle_write(tick: Conclusion, event: WriteOutcome) -> None:
 
 
 def _confirm(tick: Conclusion, life: Life) -> None:
+    life.warned_at = NEVER  # it has come true: nobody is told later that it will not
     if life.release_kind == "end_early":
         finish(tick, life, "ended_early")
         return
