@@ -133,7 +133,7 @@ class Office:
         `warm_up_ms`: how long sensors speak on each day before its first booking may begin.
         `transforms`: by a device's name, what is done to its stream.
         """
-        names = _names(rooms)
+        names = room_names(rooms) if isinstance(rooms, int) else tuple(rooms)
         if not names or not sensor_mix or hours <= 0:
             raise ValueError("an office needs a room, a sensor mix and hours above 0")
         if len(set(names)) != len(names):
@@ -281,12 +281,10 @@ async def run_office_publisher(
         return await publish(office, clock or ScaledClock(office.start_ms, speed), send, progress)
 
 
-def _names(rooms: int | Sequence[str]) -> tuple[str, ...]:
-    """`rooms` names: stars and constellations, numbered from the second round on."""
-    if not isinstance(rooms, int):
-        return tuple(rooms)
+def room_names(count: int) -> tuple[str, ...]:
+    """So many names: stars and constellations, numbered from the second round on."""
     return tuple(
         ROOM_NAMES[index % len(ROOM_NAMES)]
         + (f"-{index // len(ROOM_NAMES) + 1}" if index >= len(ROOM_NAMES) else "")
-        for index in range(rooms)
+        for index in range(count)
     )

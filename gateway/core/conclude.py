@@ -80,7 +80,7 @@ def _run(tick: Conclusion) -> Proof:
         state.proof_wanted = min(state.proof_wanted, proof.since)
     state.signs = []
     begun = (life for life in state.lives.values() if life.booking.start <= tick.now)
-    state.attentive = any(life.is_undecided for life in begun) or may_begin(tick.room, tick.now)
+    state.attentive = any(life.awaits_check_in for life in begun) or may_begin(tick.room, tick.now)
     state.settled_at = tick.now
     state.dirty = False
     tick.room.look_back()

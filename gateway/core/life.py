@@ -172,7 +172,7 @@ class Life(msgspec.Struct, omit_defaults=True):
     @property
     def may_be_released(self) -> bool:
         """In a state that a release can start from (end early included, where the policy has it)."""
-        return self.state in ("open", "seen") or self.may_end_early
+        return self.awaits_check_in or self.may_end_early
 
     @property
     def may_end_early(self) -> bool:
@@ -180,9 +180,9 @@ class Life(msgspec.Struct, omit_defaults=True):
         return self.state == "checked_in" and self.policy.end_early
 
     @property
-    def is_undecided(self) -> bool:
-        """Each sign may bring a conclusion about it at once."""
-        return self.state == "releasing" or self.may_be_released
+    def awaits_check_in(self) -> bool:
+        """Nobody is checked in for it yet: each sign may bring that at once."""
+        return self.state in ("open", "seen")
 
     @property
     def ends_early(self) -> bool:

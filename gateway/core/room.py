@@ -198,7 +198,10 @@ class RoomState(msgspec.Struct, omit_defaults=True):
     dirty: bool = True
     """Facts wait for a tick."""
     attentive: bool = True
-    """A booking has begun and nobody is checked in: every sign may bring a conclusion at once."""
+    """A booking that has begun awaits its check-in, or a walk-up is possible: signs bring a tick at once.
+
+    Otherwise only the sign that ends a room's emptiness does, and withdraws what was under way.
+    """
     writes: int = 0
 
 

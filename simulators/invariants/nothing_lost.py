@@ -118,8 +118,8 @@ class AcknowledgedIsJournaled(Checker):
     def _is_durable(self, delivery: Delivery, said: AnyEvent, story: Story) -> bool:
         name = speaker(said)
         durable, used = self._durable(self._facts.get(name, []), delivery), self._used.setdefault(name, set())
-        entries = durable if story.clock_stepped else _around(durable, delivery.delivered_at)
-        same = [fact for fact in entries if fact.seq not in used and _says_the_same(fact.event, said)]
+        around = _since(durable, delivery) if story.clock_stepped else _around(durable, delivery.delivered_at)
+        same = [fact for fact in around if fact.seq not in used and _says_the_same(fact.event, said)]
         nearest = min(same, key=lambda fact: abs(fact.at - delivery.delivered_at), default=None)
         if nearest is not None:
             used.add(nearest.seq)
@@ -171,6 +171,11 @@ def _around(facts: list[Fact], at: Instant) -> list[Fact]:
     """The facts of nearly that instant, where no clock was stepped and so they are in order of time."""
     first = bisect_left(facts, at - SLACK_MS, key=lambda fact: fact.at)
     return facts[first : bisect_right(facts, at + SLACK_MS, key=lambda fact: fact.at)]
+
+
+def _since(facts: list[Fact], delivery: Delivery) -> list[Fact]:
+    """The facts that were written down after the delivery; in order of time they need not be."""
+    return facts[bisect_right(facts, delivery.journal_before, key=lambda fact: fact.seq) :]
 
 
 def speaker(event: AnyEvent) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from simulators import people
 from simulators.faults import LEAP_DAY, SUMMER_TIME
-from simulators.office import ROOM_NAMES, WEEKEND, Fitting, OfficeRoom, fit
+from simulators.office import WEEKEND, Fitting, OfficeRoom, fit, room_names
 from simulators.people import Behaviour, PlannedBooking, RoomDay, Visit, stream
 from simulators.sensors import CounterPeriodic, Device, EsphomeNode, PirZigbee
 from simulators.world.house import House, house
@@ -135,7 +135,7 @@ def cast(seed: int, rooms: int, days: int, begins: Begin) -> Cast:
     holidays = frozenset(day for day in working if rng.random() < 0.06)  # noqa: PLR2004 - a rate of this table
     planned = [
         _room(seed, name, FITTINGS[(offset + index) % len(FITTINGS)], working, holidays)
-        for index, name in enumerate(ROOM_NAMES[:rooms])
+        for index, name in enumerate(room_names(rooms))
     ]
     acts = [act for _, room_acts in planned for act in room_acts]
     poll = rng.choice(("60s", "120s", "180s"))

@@ -13,7 +13,7 @@ import structlog
 
 from gateway.core.decisions import Decision, Write
 from gateway.core.events import AnyEvent
-from gateway.core.units import HOUR_MS, Duration, Instant
+from gateway.core.units import Instant
 from gateway.ledger import Counts, LedgerReader, OutboxRow
 from gateway.links import Message
 from gateway.sensors import Missed, PayloadError, Router, UnknownTopic
@@ -25,9 +25,10 @@ from simulators.observed import Delivery, Observed, Recorded, Trouble
 _EVENT: Final = msgspec.json.Decoder(AnyEvent)
 _DECISION: Final = msgspec.json.Decoder(Decision)
 _WRITE: Final = msgspec.json.Decoder(Write)
-LATELY_MS: Final[Duration] = 12 * HOUR_MS
 LOOKS_AT_ALL: Final = 30
-"""Rows that changed longer ago are only looked at each so many looks, and at the end: most have ended."""
+"""Each so many looks, and at the end, the whole outbox is read; in between the writes that have not ended and
+those that have just been decided."""
+ENDED: Final = frozenset({"applied", "superseded", "expired"})
 
 STATM: Final = Path("/proc/self/statm")
 SLACK_MS: Final = 5
@@ -115,8 +116,8 @@ class Sight:
         self._version = -1
         self._rows: dict[tuple[str, int], OutboxRow] = {}
         self._looks = 0
-        self._changed: Instant = 0
-        """When the newest change of the outbox happened, by the gateway's clock."""
+        self._unended: dict[tuple[str, int], None] = {}
+        """Writes that have not ended, as far as was seen."""
 
     # -- the file -------------------------------------------------------------------------------------
 
@@ -177,23 +178,22 @@ class Sight:
         for number, seq, body in connection.execute(
             "SELECT id, seq, body FROM decisions WHERE id > ? ORDER BY id", (self._decision,)
         ):
-            seen.decisions.append((seq, _DECISION.decode(body)))
+            decision = _DECISION.decode(body)
+            seen.decisions.append((seq, decision))
             self._decision = number
-
-    def _outbox_rows(self, connection: sqlite3.Connection) -> int:
-        return int(connection.execute("SELECT count(*) FROM outbox").fetchone()[0])
+            if decision.write is not None:
+                self._unended[decision.room, decision.write.id] = None
 
     def _read_outbox(self, connection: sqlite3.Connection, *, everything: bool) -> None:
         known, news = self._rows, False
         self._looks += 1
-        everything |= self._looks % LOOKS_AT_ALL == 0 or len(known) != self._outbox_rows(connection)
-        lately = -1 if everything else self._changed - LATELY_MS
-        for room, write, state, changed_at, why, attempts in connection.execute(
-            "SELECT room, write, state, changed_at, why, attempts FROM outbox"
-            " WHERE changed_at > ? ORDER BY created_at, room, write",
-            (lately,),
-        ):
-            self._changed = max(self._changed, changed_at)
+        columns = "SELECT room, write, state, changed_at, why, attempts FROM outbox"
+        if everything or self._looks % LOOKS_AT_ALL == 0:
+            rows = connection.execute(f"{columns} ORDER BY created_at, room, write").fetchall()
+        else:
+            one = f"{columns} WHERE room = ? AND write = ?"
+            rows = [row for key in self._unended for row in connection.execute(one, key)]
+        for room, write, state, changed_at, why, attempts in rows:
             held = known.get((room, write))
             if held is not None and (held.state, held.changed_at) == (state, changed_at):
                 continue
@@ -206,6 +206,10 @@ class Sight:
             known[room, write] = msgspec.structs.replace(
                 held, state=state, why=why, attempts=attempts, changed_at=changed_at
             )
+            if state in ENDED:
+                self._unended.pop((room, write), None)
+            else:
+                self._unended[room, write] = None
         if news:
             self.observed.outbox = list(known.values())
 
@@ -257,7 +261,14 @@ class Sight:
     def delivered(self, message: Message, means: tuple[AnyEvent, ...], sensor: str) -> int:
         """The broker handed a message over; its place in the list."""
         self.observed.deliveries.append(
-            Delivery(message.topic, message.payload, self._true.now(), means=means, sensor=sensor)
+            Delivery(
+                message.topic,
+                message.payload,
+                self._true.now(),
+                means=means,
+                journal_before=self._seq,
+                sensor=sensor,
+            )
         )
         return len(self.observed.deliveries) - 1
 

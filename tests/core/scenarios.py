@@ -31,6 +31,7 @@ from gateway.core.events import (
     LinkUp,
     ModeSet,
     Reading,
+    RoomMode,
     Tick,
     WriteOutcome,
 )
@@ -104,6 +105,7 @@ class Script(NamedTuple):
     acts: tuple[Act, ...]
     live: bool = True
     results: tuple[Literal["applied", "superseded", "expired"], ...] = ("applied",)
+    policy: Policy = Policy()
 
     @property
     def profiles(self) -> tuple[SensorProfile, ...]:
@@ -163,7 +165,25 @@ SCRIPTS: Final[st.SearchStrategy[Script]] = st.builds(
     st.lists(st.sampled_from(("applied", "applied", "superseded", "expired")), min_size=1, max_size=3).map(
         tuple
     ),
+    st.just(Policy()),
 )
+
+_COMES: Final = st.builds(
+    Act,
+    st.integers(0, LENGTH_S // 30).map(lambda n: n * 30),
+    st.sampled_from(("visit", "visit", "pulse")),
+    st.integers(0, 1),
+    st.sampled_from((5, 20, 50, 120, 300, 900)),
+)
+ATTENDED: Final[st.SearchStrategy[Script]] = st.builds(
+    lambda acts, live, result: Script(
+        ("radar", "pir"), (Slot(15, 100),), (Act(900, "visit", 0, 120), *acts), live, (result,)
+    ),
+    st.lists(_COMES, max_size=6),
+    st.booleans(),
+    st.sampled_from(("applied", "superseded", "expired")),
+)
+"""Somebody comes at the start of a long booking; others, or nobody, later."""
 
 
 class Fact(NamedTuple):
@@ -216,7 +236,8 @@ class _Day:
         self.unread = [self._span(a) for a in script.acts if a.what == "unreadable"]
 
     def all(self) -> Iterator[Fact]:
-        config = RoomConfig("orion", mode="live" if self.script.live else "shadow", sensors=self.profiles)
+        mode: RoomMode = "live" if self.script.live else "shadow"
+        config = RoomConfig("orion", mode=mode, policy=self.script.policy, sensors=self.profiles)
         yield self._fact(BEGIN, Configured(SiteConfig((config,), QUEUE_COVERS_MS)))
         yield self._fact(BEGIN, LinkUp(session_present=False))
         for profile in self.profiles:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
 from scenarios import (
+    ATTENDED,
     BEGIN,
     HOT_S,
     LENGTH_S,
@@ -32,6 +33,7 @@ from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent, Reading, Tick
 from gateway.core.evidence import ailment
 from gateway.core.explain import explain
+from gateway.core.policy import Policy
 from gateway.core.site import Site
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
@@ -48,6 +50,7 @@ FIXED = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 RELEASES = ("release", "would_release")
+POLICIES = (Policy(), Policy(end_early=True, end_early_vacate_ms=10 * MINUTE_MS), Policy(walk_up=True))
 
 
 def assert_same(one: list[Decision], other: list[Decision]) -> None:
@@ -206,17 +209,14 @@ def _reversed_within_instants(given_events: tuple[Given, ...]) -> list[tuple[Any
 # -- ticks -----------------------------------------------------------------------------------------
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
-@given(SCRIPTS, st.sampled_from((SECOND_MS, 7 * SECOND_MS, 61 * SECOND_MS)))
-def test_a_tick_at_each_deadline_is_enough_and_more_change_nothing(script: Script, every_ms: int) -> None:
-    """Ticks between the facts, as many as you like, bring the same decisions at the same instants.
+EVERY = st.sampled_from((SECOND_MS, 7 * SECOND_MS, 61 * SECOND_MS))
 
-    So a tick at `next_deadline` alone loses and delays nothing. "Between the facts" means after all the
-    facts of an instant: a conclusion must not rest on half of them.
-    """
-    record = play(script)
+
+def assert_ticks_are_enough(script: Script, every_ms: int) -> None:
+    """The same decisions at the same instants with the ticks that the site asks for, and with many more."""
     site = Site()
     decisions: list[Decision] = []
+    record = play(script)
     events = record.given
     for index, (event, now, _) in enumerate(events):
         decisions += site.handle(event, now)
@@ -224,6 +224,26 @@ def test_a_tick_at_each_deadline_is_enough_and_more_change_nothing(script: Scrip
         for extra in range(now + every_ms, min(upcoming, now + 5 * MINUTE_MS), every_ms):
             decisions += site.handle(Tick(), extra)
     assert_same(record.decisions, decisions)
+
+
+@settings(FIXED, max_examples=50 * FACTOR)
+@given(SCRIPTS, EVERY, st.sampled_from(POLICIES))
+def test_a_tick_at_each_deadline_is_enough_and_more_change_nothing(
+    script: Script, every_ms: int, policy: Policy
+) -> None:
+    """Ticks between the facts, as many as you like, bring the same decisions at the same instants.
+
+    So a tick at `next_deadline` alone loses and delays nothing. "Between the facts" means after all the
+    facts of an instant: a conclusion must not rest on half of them.
+    """
+    assert_ticks_are_enough(script._replace(policy=policy), every_ms)
+
+
+@settings(FIXED, max_examples=50 * FACTOR)
+@given(ATTENDED, EVERY)
+def test_ticks_are_enough_where_bookings_are_ended_early(script: Script, every_ms: int) -> None:
+    """People leave, come back and leave for good: each warning and each early end has its moment."""
+    assert_ticks_are_enough(script._replace(policy=POLICIES[1]), every_ms)
 
 
 @settings(FIXED, max_examples=50 * FACTOR)
