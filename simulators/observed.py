@@ -50,10 +50,10 @@ class Delivery(NamedTuple):
     """The journal's newest durable sequence number at that moment."""
     means: tuple[AnyEvent, ...] = ()
     """What it says, as `gateway.sensors.Router.decode` reads it; empty: nothing that counts (L1)."""
-    journal_before: int = 0
-    """The newest sequence number that was known when it was delivered: no entry up to there stands for it."""
     sensor: str = ""
     """Whose message it is, also where it says nothing that counts; empty: a bridge's or nobody's (L8)."""
+    journal_before: int = 0
+    """The newest sequence number that was known when it was delivered: no entry up to there stands for it."""
 
 
 class Trouble(NamedTuple):

@@ -180,7 +180,7 @@ class Judge:
         options = engine.options
         wrong = [release for release in self.releases if release.inside]
         figures = Figures(
-            room_years=options.rooms * options.days / 365,
+            room_years=len(engine.plan.rooms) * options.days / 365,
             releases=len(self.releases),
             withheld=len({d.booking for _, d in seen.decisions if d.kind == "withheld"}),
             wrongly_released=len(wrong),

@@ -14,7 +14,7 @@ from gateway.core import rules
 from gateway.core.units import DAY_MS
 from simulators.cli import app
 from simulators.faults import IN_WORDS, KINDS, NAMES, Strike, chosen, schedule
-from simulators.world.cast import begin
+from simulators.world.cast import begin, cast
 from simulators.world.engine import Options
 from simulators.world.exhaust import PLACES, exhaust, passes, struck
 from simulators.world.judge import Figures, Violated
@@ -72,6 +72,14 @@ def test_plans_make_up_what_was_asked_for() -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("rooms", [1, 12, 16, 40])
+def test_a_world_has_as_many_rooms_as_it_counts(rooms: int) -> None:
+    """A room-year is of a room that was there: each with a name, devices and bookings of its own."""
+    plan = cast(7, rooms, 7, begin(7, 7, frozenset()))
+    assert len({room.id for room in plan.rooms}) == rooms
+    assert all(room.devices and room.bookings for room in plan.rooms)
+
+
 def test_a_gateway_that_releases_on_half_a_proof_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The world can fail: without the rule that vacancy must be proven for long enough, W1 does not hold."""
     weaker = tuple((w, r) for w, r in rules.RELEASE_RULES if r is not rules.vacant_long_enough)
