@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from gateway.commands import app
 from gateway.commands import replay as command
+from gateway.core import deadlines
 from gateway.core.events import Tick
 from gateway.core.site import RULESET
 from gateway.core.steps import attendance
@@ -159,7 +160,8 @@ def test_what_today_decides_otherwise_is_listed_and_no_fault(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recorded and today, with moments and reasons, booking by booking; exit code 1 only if asked for."""
-    monkeypatch.setattr(attendance, "SHOWN_FOR_CHECK_IN_MS", 5 * MINUTE_MS)
+    for module in (attendance, deadlines):  # what is concluded, and when the next look is due
+        monkeypatch.setattr(module, "SHOWN_FOR_CHECK_IN_MS", 5 * MINUTE_MS)
     told = words(call("replay"))
     assert "recorded 10:02:30 Checked in: radar showed presence for 30 s." in told
     assert "today 10:07:00 Checked in: radar showed presence for 5 min." in told

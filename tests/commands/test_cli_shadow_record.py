@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from gateway.commands import shadow_record as command
 from gateway.core.decisions import Reason
-from gateway.core.events import CheckedIn, Configured, Tick
+from gateway.core.events import CheckedIn, Configured, ModeSet, Tick
 from gateway.core.policy import Policy
 from gateway.core.units import DAY_MS, MINUTE_MS
 from gateway.ledger import Batch, Ledger
@@ -204,6 +204,14 @@ def test_a_room_that_went_live_by_its_record_says_so(folder: Path, call: Call) -
         "Live since Mon 21 Sep 11:45, by its own record: 1 given back, none of them reported as wrong."
         in words
     )
+
+
+def test_a_room_that_somebody_set_to_shadow_waits_for_a_word(folder: Path, call: Call) -> None:
+    """However good its record is: it does not go live by itself, and nothing is told to be missing."""
+    line = in_shadow(live_after=1).until("09:46")
+    line.tell(ModeSet("orion", "shadow"))
+    keep(line.until("11:00"), folder)
+    assert data(call("shadow-record", "--json"))["orion"]["verdict"] == "held"
 
 
 def test_what_the_ledger_has_forgotten_still_counts_for_the_bar(folder: Path, call: Call) -> None:

@@ -37,6 +37,10 @@ PART: Final = re.compile(r"(<!-- mutations -->\n).*?(<!-- end of mutations -->)"
 
 COPIED: Final = ("gateway", "simulators", "tests", "docs", "packaging", "pyproject.toml", "README.md")
 PROPERTIES: Final = "tests/core/test_properties.py"
+REPLAY: Final = "tests/replay"
+WHAT_IF: Final = tuple(f"{REPLAY}/test_{name}.py" for name in ("judging", "put_back", "what_if"))
+EVIDENCE: Final = f"{REPLAY}/test_evidence.py"
+OTHERWISE: Final = f"{REPLAY}/test_otherwise.py"
 
 STAGES: Final[dict[str, tuple[str, ...]]] = {
     "core": ("tests/core", f"--ignore={PROPERTIES}"),
@@ -45,7 +49,13 @@ STAGES: Final[dict[str, tuple[str, ...]]] = {
     "sensors": ("tests/sensors",),
     "exchange": ("tests/exchange",),
     "links": ("tests/links",),
+    "reports": ("tests/reports",),
+    "what-if": WHAT_IF,
+    "replay": (REPLAY, *(f"--ignore={file}" for file in (*WHAT_IF, EVIDENCE, OTHERWISE))),
+    "otherwise": (OTHERWISE,),
+    "evidence": (EVIDENCE,),
     "runtime": ("tests/runtime",),
+    "commands": ("tests/commands",),
     "integration": ("tests/integration",),
     "scenarios": ("tests/scenarios",),
     "world": ("tests/simulators/test_world.py",),
@@ -278,12 +288,7 @@ def table(mutations: Sequence[Mutation], verdicts: Sequence[Verdict]) -> str:
     caught = {verdict.name: verdict.test for verdict in verdicts}
     rows = ["| fault | what is broken | offends | caught by |", "|---|---|---|---|"]
     for mutation in mutations:
-        file, _, test = caught[mutation.name].partition("::")
-        by = (
-            f"`{file}`: {test.partition('[')[0].removeprefix('test_').replace('_', ' ')}"
-            if file
-            else "nothing"
-        )
+        by = _in_words(caught[mutation.name])
         rows.append(f"| {mutation.name} | {mutation.breaks} | {mutation.offends} | {by} |")
     return "\n".join(rows) + "\n"
 

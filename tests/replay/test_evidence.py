@@ -3,9 +3,11 @@
 import gzip
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from timeline import MIDNIGHT, booking
 from told_evidence import bundles_of, stored, worded
 
 from gateway.core.booking import Booking
+from gateway.core.breaker import BreakerState
 from gateway.core.decisions import Decision, Reason, Write
 from gateway.core.events import (
     AnyEvent,
@@ -44,6 +47,7 @@ from gateway.replay.bundle import (
     to_bytes,
 )
 from gateway.replay.gather import NOT_OVER, OPENED_BEFORE, gather
+from gateway.replay.narrow import related
 from gateway.replay.neutral import MASKED, Names
 from gateway.replay.verify import Verdict, verify
 from simulators.scenario.gateway import Gateway
@@ -218,6 +222,26 @@ def _configured(bundle: Bundle) -> Iterator[RoomConfig]:
             yield from fact.site.rooms
 
 
+def test_rooms_that_share_their_space_over_another_one_belong_together() -> None:
+    """Orion and Lyra are the hall, Lyra and Vega the wing: Orion needs Vega, and Altair needs nobody."""
+    rooms = (
+        *(RoomConfig(room) for room in ("orion", "lyra", "vega", "altair")),
+        RoomConfig("hall", parts=("orion", "lyra")),
+        RoomConfig("wing", parts=("lyra", "vega")),
+    )
+    shared = {"orion", "lyra", "vega", "hall", "wing"}
+    assert all(related(rooms, room) == shared for room in shared)
+    assert related(rooms, "altair") == {"altair"}
+
+
+def test_shown_is_how_the_room_was_configured_in_the_end(bundles: Bundles) -> None:
+    """A sensor was added while the booking ran, and the release waited for its word: people find it there."""
+    (bundle,) = bundles("settings/another_sensor")
+    configured = [room for room in _configured(bundle) if room.id == bundle.room]
+    assert configured[0].sensors != configured[-1].sensors
+    assert (bundle.sensors, bundle.policy) == (configured[-1].sensors, configured[-1].policy)
+
+
 # -- how much of it is left ---------------------------------------------------------------------------
 
 
@@ -336,6 +360,22 @@ def test_keys_and_ids_that_may_hold_a_name_are_numbered() -> None:
     said = names.of(facts[1])
     assert isinstance(said, CheckedIn)
     assert names.of(decided).booking == said.booking == "booking-2"
+
+
+def test_keys_keep_their_order_however_many_there_are() -> None:
+    """The core breaks ties by it."""
+    keys = [f"{letter}-booking" for letter in "zcyabfedxwv"]
+    names = Names([booking("09:00", "10:00", key) for key in keys])
+    assert sorted(keys, key=names.key) == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("by", "told"), [(CANARY, "a person"), (f"command of {CANARY}", "command"), ("", "")]
+)
+def test_who_asked_to_close_the_breaker_is_not_told(by: str, told: str) -> None:
+    """Only by what means."""
+    state = BreakerState(asked_to_close=by)
+    assert Names([state]).of(state).asked_to_close == told
 
 
 def test_whoever_has_the_key_can_tell_that_it_is_this_booking(tmp_path: Path) -> None:
@@ -459,6 +499,18 @@ def test_decisions_of_other_rules_are_told_from_wrong_ones(bundles: Bundles) -> 
     assert other.problems == ()
     assert other.difference is not None
     assert other.difference.number == len(decisions)
+
+
+def test_evidence_names_the_rules_that_decided_then(tmp_path: Path) -> None:
+    """Taken out of a ledger that has seen an update since: what other rules decided is not called today's."""
+    path = stored(tmp_path / "ledger.db", play(Script(("radar",), (Slot(30, 60),), ())).given)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE decisions SET ruleset = ruleset - 1 WHERE kind IN ('opened', 'warned')")
+    bundle = of_orion(path)
+    older = {made.decision.kind for made in bundle.decisions if made.ruleset == RULESET - 1}
+    assert older == {"opened", "warned"}
+    assert {made.ruleset for made in bundle.decisions} == {RULESET - 1, RULESET}
+    assert judged(bundle).rules_changed
 
 
 # -- the file -----------------------------------------------------------------------------------------

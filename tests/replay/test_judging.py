@@ -1,32 +1,55 @@
 """A release is weighed by what the sensors show afterwards; other policies change only what they name."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from timeline import PIR, RADAR, Timeline, at, booking
+from timeline import DOOR, PIR, RADAR, Timeline, at, booking
 
-from gateway.core.events import WereHere
-from gateway.core.policy import Policy, RoomConfig, SiteConfig
+from gateway.core.events import AnyEvent, ModeSet, WereHere
+from gateway.core.policy import BreakerPolicy, Policy, RoomConfig, SiteConfig
 from gateway.core.site import Site
-from gateway.core.units import MINUTE_MS, SECOND_MS
+from gateway.core.units import FOREVER, MINUTE_MS, SECOND_MS, Instant
+from gateway.ledger import Batch, GivenBack, Ledger, LedgerReader
 from gateway.replay.counterfactual import begin, relive
 from gateway.replay.judging import Figures, Judge
 from gateway.replay.put_back import PutBack
 from gateway.replay.variants import AS_CONFIGURED, Variant, grid
+from gateway.replay.what_if import what_if
 
 UTC = ZoneInfo("UTC")
+ALWAYS = (0, FOREVER)
+Log = Sequence[tuple[AnyEvent, Instant]]
+
+
+def relived(
+    log: Log,
+    variant: Variant = AS_CONFIGURED,
+    site: Site | None = None,
+    given_back: Sequence[GivenBack] = (),
+    span: tuple[Instant, Instant] = ALWAYS,
+    zone: str = "UTC",
+) -> Judge:
+    """Who has judged these facts under a variant, beginning with `site`."""
+    put_back = PutBack(given_back, {})
+    judge = Judge(ZoneInfo(zone), put_back.ends, span)
+    run = begin(site or Site(), variant, judge.take)
+    relive(((now, event) for event, now in log), [run], put_back, judge.note_word)
+    return judge
+
+
+def total(judge: Judge) -> Figures:
+    """All rooms and days together."""
+    summed = Figures()
+    for figures in judge.cells.values():
+        summed.take(figures)
+    return summed
 
 
 def judged(day: Timeline, variant: Variant = AS_CONFIGURED) -> Figures:
     """What the timeline's facts come to under a variant."""
-    put_back = PutBack((), {})
-    judge = Judge(UTC, put_back.ends, (0, 2**62))
-    run = begin(Site(), variant, judge.take)
-    relive(((now, event) for event, now in day.log), [run], put_back, judge.note_word)
-    total = Figures()
-    for figures in judge.cells.values():
-        total.take(figures)
-    return total
+    return total(relived(day.log, variant))
 
 
 def ghost_day() -> Timeline:
@@ -65,6 +88,15 @@ def test_a_person_s_word_counts_as_being_there() -> None:
     assert (judged(day).wrong, judged(day).returned_ms) == (1, 0)
 
 
+def test_a_word_of_before_the_release_makes_nothing_wrong() -> None:
+    """Somebody came at five past to say something about the meeting before."""
+    day = Timeline(RADAR, mode="shadow")
+    day.book(booking("09:00", "10:00"))
+    day.until("09:05").tell(WereHere("orion"))
+    found = judged(day.until("10:05"))
+    assert (found.releases, found.wrong, found.returned_ms) == (1, 0, 50 * MINUTE_MS)
+
+
 def test_a_shorter_grace_is_wrong_about_those_who_are_late() -> None:
     """They come at 09:08: under ten minutes they are in time, under five they lose their room."""
     day = Timeline(RADAR, mode="shadow")
@@ -101,18 +133,110 @@ def test_a_booking_that_was_cancelled_counts_only_until_then() -> None:
     assert judged(kept).bookings == 0
 
 
+def test_hours_that_another_booking_took_were_given_back_as_well() -> None:
+    """Given back at 09:10, booked anew from 09:30 on: kept, it would have stood empty until ten."""
+    day = Timeline(RADAR)
+    day.book(booking("09:00", "10:00"))
+    day.until("09:11").book(removed=("uid-09:00",))
+    day.until("09:12").book(booking("09:30", "10:00", "other"))
+    day.until("09:31").show("radar")
+    day.until("10:05")
+    release = day.first("release")
+    assert release.write is not None
+    given = GivenBack("orion", release.booking, release.at, release.write)
+    found = total(relived(day.log, given_back=[given]))
+    assert (found.bookings, found.releases, found.wrong) == (2, 1, 0)
+    assert found.returned_ms == at("10:00") - release.at
+
+
+def test_a_booking_counts_in_one_of_two_spans_that_meet() -> None:
+    """Also where history is cut in the very instant in which it is over."""
+    log = ghost_day().until("10:05").log
+    cut = at("10:00")
+    spans = ((0, cut), (cut, FOREVER))
+    assert [total(relived(log, span=span)).bookings for span in spans] == [1, 0]
+    assert [total(relived(log, span=(0, one))).bookings for one in (cut - 1, cut)] == [0, 1]
+
+
+def test_a_booking_counts_in_the_day_of_its_end_on_the_office_s_clock() -> None:
+    """Three to four in the afternoon of Greenwich is the next day's first hour in Tokyo."""
+    day = Timeline(RADAR, mode="shadow")
+    day.book(booking("15:00", "16:00"))
+    log = day.until("16:05").log
+    (here,), (there,) = (relived(log, zone=zone).cells for zone in ("UTC", "Asia/Tokyo"))
+    assert there.day == here.day + 1
+
+
+def test_a_room_that_history_s_release_paused_goes_on_under_other_policies() -> None:
+    """Somebody said that a release was wrong; the policy that is tried has not released anything yet."""
+    day = Timeline(RADAR)
+    day.book(booking("09:00", "10:00"), booking("11:00", "12:00"))
+    day.until("09:11").tell(WereHere("orion"))
+    day.until("10:30")
+    assert day.site.rooms["orion"].state.paused_at >= at("09:11")
+    site, done = Site.restore(day.site.snapshot()), len(day.log)
+    day.until("12:05")
+    assert day.count("release") == 1
+    assert total(relived(day.log[done:], site=site)).releases == 1
+
+
+def test_a_room_that_history_set_live_is_tried_in_shadow() -> None:
+    """Nothing is written in a try, so nothing may be waited for."""
+    day = Timeline(RADAR, mode="shadow")
+    day.book(booking("09:00", "10:00"), booking("11:00", "12:00"))
+    day.until("08:30").tell(ModeSet("orion", "live"))
+    day.until("12:05")
+    assert day.count("release") == 2
+    assert total(relived(day.log)).releases == 2
+
+
+def test_a_booking_that_was_open_where_the_ledger_begins_is_not_counted(tmp_path: Path) -> None:
+    """The gateway of then had opened it, and its grace is that one's; the next is the tried policy's."""
+    day = Timeline(RADAR, mode="shadow")
+    day.book(booking("09:00", "10:00"), booking("11:00", "12:00"))
+    ledger, done = Ledger(tmp_path / "ledger.db"), 0
+    for until in ("08:30", "09:05", "12:05"):
+        day.until(until)
+        events = [(now, event) for event, now in day.log[done:]]
+        ledger.commit(Batch(events=events, snapshot=day.site.snapshot()))
+        done = len(day.log)
+    begins = []
+    for forget_before in (0, at("09:05") + 1):
+        while ledger.prune(forget_before):
+            pass
+        with LedgerReader(ledger.path) as reader:
+            begins.append(reader.extent().first_seq)
+        [lived] = what_if(ledger.path, [AS_CONFIGURED], jobs=1).lived
+        assert lived.total.bookings == (1 if forget_before else 2)
+    ledger.close()
+    assert begins[0] == 1 < begins[1]
+
+
 def test_a_variant_changes_what_it_names_and_nothing_else() -> None:
     """Holds are those of motion sensors; a warning fits into its grace; every room is in shadow for good."""
-    room = RoomConfig("orion", mode="live", policy=Policy(live_after=3), sensors=(RADAR, PIR))
+    room = RoomConfig("orion", mode="live", policy=Policy(live_after=3), sensors=(RADAR, PIR, DOOR))
     [tried] = grid([2 * MINUTE_MS], [5 * SECOND_MS])
     assert tried.name == "grace 2m, hold 5s"
     [changed] = tried.site(SiteConfig((room,))).rooms
-    assert changed.sensors[0] == RADAR
+    assert (changed.sensors[0], changed.sensors[2]) == (RADAR, DOOR)
     assert changed.sensors[1].hold_ms == PIR.device_hold_ms  # never shorter than the device's own
     assert changed.policy.grace_ms == changed.policy.warn_before_release_ms == 2 * MINUTE_MS
     assert (changed.mode, changed.policy.live_after) == ("shadow", 0)
     [same] = AS_CONFIGURED.site(SiteConfig((room,))).rooms
     assert (same.policy.grace_ms, same.sensors) == (room.policy.grace_ms, room.sensors)
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_variant_leaves_the_breaker_as_it_was_or_has_none(on: bool) -> None:
+    """One that history left open when the try begins stays open, or is none either."""
+    tries = (AS_CONFIGURED, Variant("free", breaker=False))
+    config = SiteConfig((RoomConfig("orion"),), breaker=BreakerPolicy(on=on))
+    assert [tried.site(config).breaker.on for tried in tries] == [on, False]
+    day = Timeline(RADAR)
+    day.site.state.breaker.opened_at = day.now
+    snapshot = day.site.snapshot()
+    begun = [begin(Site.restore(snapshot), tried, lambda *_: None).site for tried in tries]
+    assert [site.breaker.objection is None for site in begun] == [False, True]
 
 
 def test_named_policies_replace_those_of_the_same_name() -> None:

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from scenarios import SCRIPTS, Act, Script, Slot, play
-from timeline import at
+from timeline import RADAR, Timeline, at
 from told_evidence import TIMES, bundles_of, stored
 
 from gateway.core.decisions import Reason
+from gateway.core.events import Configured, Reading, Tick
 from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS
 from gateway.replay import alter
-from gateway.replay.bundle import Bundle, room_config, sealed
+from gateway.replay.bundle import Bundle, key_hash, room_config, sealed
 from gateway.replay.fate import Fate, History, Trial, fate_of
 from gateway.replay.otherwise import SAME_MS, Change, Code, Otherwise, otherwise
 from gateway.replay.otherwise_words import SENTENCES, caveat, headline, none_found, told
@@ -130,6 +131,71 @@ def test_the_grace_that_is_told_is_the_shortest_in_minutes(searched: Searched) -
     assert grace.value is not None
     shorter = alter.with_policy(trial.history, "orion", grace_ms=grace.value - MINUTE_MS)
     assert trial.run(shorter).taken is not None
+
+
+def test_the_grace_that_would_have_given_it_back_is_the_longest_in_minutes(tmp_path: Path) -> None:
+    """They came after eight minutes: a minute more, and the room is left alone."""
+    late = Act(38 * 60, "visit", 0, 600)
+    path = stored(tmp_path / "ledger.db", play(Script(("radar",), (Slot(30, 60),), (late,))).given)
+    (bundle,) = bundles_of(path)
+    (grace,) = (change for change in otherwise(bundle).changes if change.code == "shorter_grace")
+    trial = Trial(bundle)
+
+    def taken_with(grace_ms: int) -> bool:
+        return trial.run(alter.with_policy(trial.history, "orion", grace_ms=grace_ms)).taken is not None
+
+    assert grace.value is not None
+    assert MINUTE_MS < grace.value < 10 * MINUTE_MS
+    assert taken_with(grace.value)
+    assert not taken_with(grace.value + MINUTE_MS)
+
+
+def test_no_fewer_lost_words_than_those_told_would_have_done(searched: Searched) -> None:
+    """Of a ghost's only sensor: with one message less lost, the room is given back all the same."""
+    bundle, found = only(searched, "no_show/ghost")
+    (silence,) = (change for change in found.changes if change.code == "silence")
+    trial = Trial(bundle)
+    taken_at = trial.fate.taken_at
+    assert silence.value is not None
+    assert taken_at is not None
+    for words in range(1, silence.value + 1):
+        lost = alter.silent_since(trial.history, "orion-radar", words, taken_at)
+        assert lost is not None
+        assert differs(trial.fate, trial.run(lost[1])) == (words == silence.value)
+
+
+def test_the_words_that_are_lost_are_a_sensors_last() -> None:
+    """Those before the instant; with too few of them nothing is tried."""
+    spoken = [(moment, Reading("radar", "alive", 1)) for moment in range(1, 6)]
+    other = (3, Reading("pir", "alive", 1))
+    history = History(b"", (*spoken[:3], other, *spoken[3:]))
+    assert alter.silent_since(history, "radar", 2, before=5) == (
+        3,
+        History(b"", (*spoken[:2], other, spoken[4])),
+    )
+    assert alter.silent_since(history, "radar", 5, before=5) is None
+
+
+def test_a_sensor_that_is_taken_for_well_goes_on_showing_what_it_showed() -> None:
+    """It fell silent while it showed somebody: its missing heartbeats do not tell of an empty room."""
+    day = Timeline(RADAR)
+    day.until("09:00:30").show("radar")
+    history = History(day.site.snapshot(), ((day.now, Tick()),))
+    well = alter.healthy(history, [RADAR], day.now + 4 * MINUTE_MS)
+    said = [fact for _, fact in well.facts if isinstance(fact, Reading)]
+    assert said == [Reading("radar", "presence", 1)] * 3
+
+
+def test_a_policy_that_was_configured_long_before_can_be_another(tmp_path: Path) -> None:
+    """It stands where the facts begin, and in none of them."""
+    slots = (Slot(15, 20), Slot(60, 60))
+    path = stored(tmp_path / "ledger.db", play(Script(("radar",), slots, ())).given, every=20)
+    bundle = next(one for one in bundles_of(path) if one.booking.key_sha256 == key_hash("b1"))
+    assert not any(isinstance(fact, Configured) for _, fact in bundle.facts)
+    found = otherwise(bundle)
+    (grace,) = (change for change in found.changes if change.code == "longer_grace")
+    assert found.as_it_was.taken is not None
+    assert grace.value == 51 * MINUTE_MS  # less is left then than the ten minutes that must be
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import msgspec
 from gateway.core.booking import Booking
 from gateway.core.decisions import Action, Write
 from gateway.core.events import CalendarRead
+from gateway.core.steps.calendar import STALE_READ_MS
 from gateway.core.units import HOUR_MS, MINUTE_MS
 from gateway.ledger import GivenBack
 from gateway.replay.put_back import PutBack
@@ -47,6 +48,13 @@ def test_what_an_organizer_cancels_is_gone() -> None:
     assert put_back(given()).read(gone, DECIDED - 1) == gone
 
 
+def test_a_booking_that_was_moved_since_is_cancelled_there() -> None:
+    """The release was of its old time, and has nothing to do with the new one."""
+    moved = msgspec.structs.replace(GHOST, start=TEN, end=TEN + HOUR_MS)
+    gone = read(removed=("ghost",))
+    assert PutBack([given()], {"orion": {"ghost": moved}}).read(gone, DECIDED + 9_000) == gone
+
+
 def test_a_new_booking_takes_the_place_from_where_it_begins() -> None:
     """The put-back one ends there; its own end is still known, for the hours that were given back."""
     calendar = put_back(given())
@@ -75,6 +83,28 @@ def test_a_booking_that_comes_back_is_history_s_again() -> None:
     assert calendar.read(read(renewed), DECIDED + 90_000) == read(renewed)
     gone = read(removed=("ghost",))
     assert calendar.read(gone, DECIDED + 99_000) == gone
+
+
+def test_an_item_that_is_shown_for_long_is_back() -> None:
+    """Exchange shows what it has taken away for two minutes at most: after that somebody put it back."""
+    calendar = put_back(given())
+    calendar.read(read(removed=("ghost",)), DECIDED + 2_000)
+    assert calendar.read(read(GHOST), DECIDED + STALE_READ_MS) == read()
+    assert calendar.read(read(GHOST), DECIDED + STALE_READ_MS + 1) == read(GHOST)
+    gone = read(removed=("ghost",))
+    assert calendar.read(gone, DECIDED + STALE_READ_MS + 9_000) == gone
+
+
+def test_a_booking_that_comes_back_shorter_has_the_end_that_it_shows() -> None:
+    """What it lost to another booking does not count as given back any more."""
+    calendar = put_back(given())
+    calendar.read(read(removed=("ghost",)), DECIDED + 2_000)
+    other = Booking("other", "id-other", NINE + 30 * MINUTE_MS, TEN)
+    calendar.read(read(other), DECIDED + 5 * MINUTE_MS)
+    assert calendar.ends
+    shorter = msgspec.structs.replace(GHOST, event_id="id-again", end=other.start)
+    calendar.read(read(shorter), DECIDED + 6 * MINUTE_MS)
+    assert calendar.ends == {}
 
 
 def test_an_early_end_is_undone() -> None:

@@ -304,11 +304,20 @@ def test_a_kept_snapshot_ends_what_follows_from_a_difference(
     assert with_one.decisions == without.decisions
 
 
-def test_no_time_passes_while_the_gateway_was_away(tmp_path: Path) -> None:
-    """What it would have decided then it could not have decided."""
+@pytest.mark.parametrize("cut", ["restarted", "unplugged", "set"])
+def test_no_time_passes_while_the_gateway_was_away(tmp_path: Path, cut: str) -> None:
+    """What it would have decided then it could not have: until a boot, a lost link or a clock that is set."""
     day = Timeline(RADAR, PIR)
     day.book(booking("09:00", "10:00"))
-    day.until("09:05").restart(until="09:25")
+    day.until("09:05")
+    if cut == "restarted":
+        day.restart(until="09:25")
+    elif cut == "unplugged":
+        day.now = at("09:25")
+        day.unplug()
+        day.plug_in()
+    else:
+        day.set_clock("09:25")
     store(history_of(day.until("10:10"), OLDER), tmp_path / "ledger.db")
     verdict = run(tmp_path / "ledger.db")
     assert (verdict.differences, verdict.details) == ([], 0)
@@ -374,6 +383,26 @@ def test_the_recorded_outcome_goes_to_todays_write_of_the_same_booking(
         verdict = run(path)
     assert {one.booking for one in verdict.differences} == {"uid-08:10"}
     assert write.id == 2
+
+
+def test_a_booking_whose_release_was_refused_goes_when_its_organizer_cancels_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its absence did not come of the recorded release: it ends there by today's rules too."""
+    path = tmp_path / "ledger.db"
+    day = Timeline(RADAR, PIR)
+    day.applies = False
+    day.book(booking("09:00", "10:00"))
+    day.until("09:10:20")
+    (write,) = [d.write for d in day.decisions if d.write is not None]
+    day.tell(WriteOutcome("orion", write.id, "expired", "busy"))
+    day.show("radar")
+    day.until("09:30").book(removed=("uid-09:00",))
+    store(history_of(day.until("10:10"), OLDER), path)
+    for _ in never_releasing(monkeypatch):
+        (one,) = run(path).differences
+    assert "release" in {d.kind for d in one.recorded}
+    assert "concluded" not in {d.kind for d in (*one.recorded, *one.today)}
 
 
 def test_a_day_of_two_slots_is_no_empty_example() -> None:

@@ -1,5 +1,7 @@
 """History under other policies: the same policy gives the same releases, whoever works and however it was."""
 
+import math
+import statistics
 from itertools import pairwise
 from pathlib import Path
 
@@ -81,6 +83,22 @@ def test_a_live_history_is_judged_as_a_shadow_one(tmp_path: Path) -> None:
         assert (shadow.bookings, shadow.releases, shadow.wrong) == (live.bookings, live.releases, live.wrong)
         # A read that a write asked for is one more occasion: some are released a second sooner or later.
         assert abs(shadow.returned_ms - live.returned_ms) < MINUTE_MS
+
+
+def test_a_period_that_begins_after_a_release_still_has_its_booking(tmp_path: Path) -> None:
+    """It was given back while nothing counted yet, and would have been over in the period."""
+    write_past(tmp_path / "shadow.db", office(5))
+    write_past(tmp_path / "live.db", office(5), mode="live")
+    with LedgerReader(tmp_path / "live.db") as reader:
+        first = reader.given_back()[0]
+    since = Asked(since=first.at + MINUTE_MS)
+    assert first.write.end > first.at + 2 * MINUTE_MS
+    shadow, live = (
+        what_if(tmp_path / name, [AS_CONFIGURED], since, jobs=1).lived[0].total
+        for name in ("shadow.db", "live.db")
+    )
+    assert shadow.bookings == live.bookings
+    assert (shadow.releases, shadow.wrong) == (live.releases, live.wrong)
 
 
 def test_what_history_s_gateway_had_in_hand_is_let_go(tmp_path: Path) -> None:
@@ -183,6 +201,26 @@ def test_intervals_are_the_same_each_time_and_hold_the_figure() -> None:
     assert first.wrong == 0 < first.wrong_within[1] < 50
     uneven = [_lived([3] * 9, offset_ms=7)]  # no two sums are alike
     assert estimates(uneven) == estimates(uneven)
+
+
+def test_an_interval_holds_95_percent_of_what_the_days_may_vary() -> None:
+    """Of a hundred days of nought to nine hours: 1.96 standard deviations of their sum to each side."""
+    hours = list(range(10)) * 10
+    [found] = estimates([_lived(hours)])
+    deviation = math.sqrt(len(hours)) * statistics.pstdev(hours)
+    assert found.hours_within is not None
+    low, high = found.hours_within
+    assert found.hours - low == pytest.approx(1.96 * deviation, rel=0.1)
+    assert high - found.hours == pytest.approx(1.96 * deviation, rel=0.1)
+
+
+def test_recovered_are_the_hours_of_ghosts_alone() -> None:
+    """What attended meetings left over is given back as well, and recovers no ghost."""
+    figures = Figures(
+        releases=3, returned_ms=6 * HOUR_MS, ghost_returned_ms=2 * HOUR_MS, ghost_ms=8 * HOUR_MS
+    )
+    [found] = estimates([Lived(AS_CONFIGURED, figures, {1: figures})])
+    assert (found.hours, found.recovered) == (6, 0.25)
 
 
 def test_a_few_days_have_no_interval() -> None:

@@ -11,7 +11,15 @@ from gateway.core.events import CheckedIn, ClockTrust, Kept, ModeSet, Reading, W
 from gateway.core.policy import Policy
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 from gateway.reports.intervals import clopper_pearson
-from gateway.reports.shadow_record import DOUBTFUL, Bar, RoomRecord, ShadowRelease, shadow_records, verdict
+from gateway.reports.shadow_record import (
+    DOUBTFUL,
+    KINDS,
+    Bar,
+    RoomRecord,
+    ShadowRelease,
+    shadow_records,
+    verdict,
+)
 
 HOUR = booking("09:00", "10:00", "a")
 
@@ -24,8 +32,13 @@ def shadow(*bookings: Booking, policy: Policy | None = None) -> Timeline:
 
 
 def record(line: Timeline, since: Instant = 0, until: Instant = 2**62) -> RoomRecord:
-    """What the report says of the room, held to what the core has counted where no period is asked for."""
+    """What the report says of the room, held to what the core has counted where no period is asked for.
+
+    The decisions of the kinds that are said to tell of it are enough.
+    """
     found = shadow_records(line.decisions, since, until).get("orion", RoomRecord("orion"))
+    telling = (decision for decision in line.decisions if decision.kind in KINDS)
+    assert shadow_records(telling, since, until).get("orion", RoomRecord("orion")) == found
     core = line.site.rooms["orion"].state.record
     if not since and until == 2**62:
         assert (found.judged, found.wrong) == (core.judged, core.wrong)
@@ -287,6 +300,15 @@ def test_a_room_that_went_live_tells_since_when_by_whom_and_what_came_of_it() ->
     line.reconfigure(mode="shadow")
     line.reconfigure(mode="live")
     assert record(line).live_by == "configuration"
+
+
+def test_a_room_that_went_live_before_the_period_is_live_in_it() -> None:
+    """Since when and by whom is told whatever period is asked for; what it gave back is the period's."""
+    hours = [booking(f"{h:02d}:00", f"{h:02d}:45", f"b{h}") for h in (9, 10, 11)]
+    line = shadow(*hours, policy=Policy(live_after=1)).until("12:00")
+    found = record(line, since=at("11:00"))
+    assert (found.live_since, found.live_by, found.opened_live) == (at("09:45"), "record", True)
+    assert (found.judged, found.released) == (0, 1)
 
 
 def test_rooms_are_kept_apart_and_what_concerns_the_site_is_passed_over() -> None:
