@@ -14,7 +14,7 @@ from gateway.core.decisions import Reason
 from gateway.core.evidence import ailment
 from gateway.core.explain import explain_reason, words
 from gateway.core.life import Life
-from gateway.core.occupancy import Sensor
+from gateway.core.occupancy import Sensor, prove
 from gateway.core.room import Room
 from gateway.core.rules import Case, first_objection
 from gateway.core.site import Site
@@ -94,12 +94,21 @@ def door_picture(room: Room, now: Instant, zone: tzinfo) -> Json:
         "occupancy": {
             "status": state.occupancy.status,
             "since": iso(state.occupancy.since, zone),
-            "proven_until": iso(state.occupancy.until, zone),
+            "proven_until": iso(_proven_until(room, now), zone),
             "why": [explain_reason(reason, clock) for reason in state.occupancy.why],
         },
         "booking": booking_picture(room, current, now, zone) if current else None,
         "next": booking_picture(room, coming, now, zone) if coming else None,
     }
+
+
+def _proven_until(room: Room, now: Instant) -> Instant:
+    """How far vacancy is proven by now: each heartbeat proves more, and brings no conclusion of its own."""
+    concluded = room.state.occupancy
+    if concluded.status != "vacant":
+        return concluded.until
+    proof = prove(room.sensors, room.panel(room.grace_ms), now)
+    return max(concluded.until, proof.until) if proof.vacant else concluded.until
 
 
 COMING_MS: Final[Duration] = 2 * DAY_MS
