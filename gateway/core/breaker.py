@@ -8,8 +8,9 @@ Theory of operation
 * What is usual is learned: the most silent rooms at once in each hour of the week, week by week. The
   hours are those of UTC, so the hours beside it count too and a summer-time change is not an event.
 * It closes by a person's word, or when half of the rooms that had fallen silent show presence again.
-* Released rooms go on counting until their booking's end. Otherwise silence that spreads room by room
-  would never add up.
+* Released rooms go on counting until their booking's end, while nobody shows in them. Otherwise silence
+  that spreads room by room would never add up. A room that shows presence is never silent: it could open
+  the breaker and close it as evidence in the same instant, again and again.
 """
 
 from collections.abc import Iterable
@@ -69,9 +70,11 @@ def census_of(room: Room, now: Instant) -> Census:
         if not life.booking.start <= now < life.booking.end or life.booking.all_day or life.is_ours:
             continue
         busy = True
+        if occupied:
+            continue
         if life.state in ("releasing", "released"):
             silent = True
-        elif life.state in ("open", "seen") and not occupied:
+        elif life.state in ("open", "seen"):
             silent |= now >= life.due or state.occupancy.status == "unknown"
     return Census(busy, silent)
 

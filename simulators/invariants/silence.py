@@ -109,7 +109,8 @@ def _state(room: RoomStory, talks: Iterable[Talk], now: Instant) -> tuple[bool, 
         if not booking.start <= now < booking.end or booking.all_day or talk.is_ours:
             continue
         if talk.released:
-            busy = silent = True
+            busy = True
+            silent |= room.occupancy != "occupied"
         elif talk.in_calendar and talk.opened != NEVER and talk.over_at == NEVER:
             busy = True
             undecided = not (talk.sensors or talk.person) and room.occupancy != "occupied"

@@ -84,6 +84,11 @@ class Talk:
         return max(self.booking.start, self.first_seen, self.moved) + self.grace
 
     @property
+    def was_cancelled(self) -> bool:
+        """It left the calendar, by nobody's release, and was concluded."""
+        return self.over_at != NEVER and not self.in_calendar and not self.released
+
+    @property
     def is_ours(self) -> bool:
         """The gateway itself booked it."""
         return "hold" in self.booking.marks or "walk_up" in self.booking.marks
@@ -296,6 +301,8 @@ class Story:
             elif booking.start != talk.booking.start:
                 talk.moved = now
                 talk.attended = talk.sensors = False
+            elif talk.was_cancelled and booking.is_decided_on:
+                talk.over_at, talk.first_seen = NEVER, now  # it is back, and goes on where it was
             talk.in_calendar, talk.booking = booking.is_decided_on, booking
             talk.event_ids.add(booking.event_id)
 

@@ -25,9 +25,10 @@ from gateway.core.events import (
 )
 from gateway.core.policy import BreakerPolicy, RoomConfig, SiteConfig
 from gateway.core.site import Site
-from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, NEVER, SECOND_MS
 from gateway.ledger import Counts, OutboxRow
 from simulators.invariants import CHECKERS, Invariants, Violation, check, check_end, wrongly_released
+from simulators.invariants.story import Story
 from simulators.observed import Delivery, Effect, Observed, Read, Recorded, Trouble
 from simulators.people import Visit
 
@@ -502,3 +503,27 @@ def test_reasons_of_a_release_are_not_believed() -> None:
         for s, d in world.decisions
     ]
     assert judge("W1", world)
+
+
+@pytest.mark.parametrize(
+    ("back", "goes_on"), [(booking("09:00", "10:00"), True), (GHOST_MOVED, False)], ids=["same-time", "moved"]
+)
+def test_a_booking_that_was_cancelled_and_is_back_goes_on_where_it_was(back: Booking, goes_on: bool) -> None:
+    """The gateway says nothing of it, so the story knows by the calendar. At another time it opens anew."""
+    story = Story()
+    site = SiteConfig((RoomConfig("orion", mode="live"),))
+    told: list[tuple[int, AnyEvent, Decision | None]] = [
+        (at("08:50"), Configured(site), None),
+        (at("08:51"), calendar(booking("09:00", "10:00")), None),
+        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
+        (at("09:03"), calendar(removed=(GHOST,)), None),
+        (at("09:04"), Tick(), Decision("concluded", "orion", at("09:04"), GHOST, tally=Tally("cancelled"))),
+        (at("09:05"), calendar(back), None),
+    ]
+    for seq, (now, event, decision) in enumerate(told, start=1):
+        story.take(Recorded(seq, now, event))
+        if decision is not None:
+            story.note(decision)
+    talk = story.rooms["orion"].talks[GHOST]
+    assert (talk.over_at == NEVER) == goes_on
+    assert talk.due >= at("09:05") + talk.grace  # its grace begins anew
