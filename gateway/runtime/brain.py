@@ -40,6 +40,15 @@ PAUSE_MIN_S: Final = 1.0
 PAUSE_MAX_S: Final = 30.0
 CORE_FAULT_PAUSE_S: Final = 60.0
 
+RESTLESS_AFTER: Final = 20
+"""A core that wants more ticks than this, each at once after the other, would want them for ever."""
+
+RESTLESS_PAUSE_S: Final = 1.0
+"""Such a core is asked again after this, so that it costs neither a processor nor the disk."""
+
+RESTLESS_TOLD_EVERY: Final = 3_600
+"""So many ticks lie between two words about it in the log."""
+
 
 class Paused(Exception):  # noqa: N818 - a state of the gateway, worded for people
     """The gateway cannot record anything just now; the message says why."""
@@ -98,6 +107,8 @@ class Brain:
         self._alarm: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._since_snapshot = 0
+        self._at_once = 0
+        """Ticks in a row after each of which the core wanted another at once."""
         self._pause_s = PAUSE_MIN_S
         self._wall_minus_monotonic = 0
         self._last = 0
@@ -260,6 +271,7 @@ class Brain:
             if deadline is not None and deadline <= now:
                 self._take(self._give(Tick(), now))
                 deadline = self.site.next_deadline()
+                self._at_once = self._at_once + 1 if deadline is not None and deadline <= now else 0
         except Exception as error:  # noqa: BLE001 - a fault must end neither the link nor in a release (W10)
             self.fail(error)
             return
@@ -268,6 +280,10 @@ class Brain:
             self._alarm = None
         if deadline is not None and not self._closing:
             delay = self._clock.seconds_until(deadline)
+            if self._at_once > RESTLESS_AFTER:
+                delay = max(delay, RESTLESS_PAUSE_S)
+                if (self._at_once - RESTLESS_AFTER) % RESTLESS_TOLD_EVERY == 1:
+                    log.critical("the core asks for tick after tick", ticks=self._at_once)
             self._alarm = asyncio.get_running_loop().call_later(delay, self._conclude)
 
     def _take(self, decisions: list[Decision]) -> None:
