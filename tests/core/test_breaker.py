@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 import msgspec
-from timeline import MIDNIGHT, RADAR, at, booking
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from timeline import MIDNIGHT, RADAR, at, booking, clock
 
 from gateway.core.breaker import WEEK_HOURS, Breaker, BreakerState
 from gateway.core.decisions import Decision
@@ -230,3 +232,38 @@ def test_it_remembers_across_a_restart() -> None:
     assert floor.until("09:40").released() == []
     floor.tell(BreakerClosed("facilities"))
     assert sorted(floor.until("09:45").released()) == list("abcdef")
+
+
+HAPPENINGS = st.lists(
+    st.tuples(
+        st.integers(1, 8),
+        st.sampled_from(("show", "show", "book", "clear")),
+        st.sampled_from("abc"),
+    ),
+    min_size=10,
+    max_size=14,
+)
+"""Minutes after the one before, what, and in which room."""
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=100)
+@given(
+    HAPPENINGS, st.sampled_from((BreakerPolicy(), BreakerPolicy(at_least=2), BreakerPolicy(share_percent=20)))
+)
+def test_whatever_happens_the_site_is_content_after_some_ticks(
+    happenings: list[tuple[int, str, str]], policy: BreakerPolicy
+) -> None:
+    """Two rooms were given back, three are in use; ghosts, people who come back, who look in, who leave."""
+    floor = Floor("abcdef", policy)
+    floor.book("08:00", "11:00", "abdef")
+    floor.show("def")
+    floor.until("08:15")
+    for wait_min, what, room in happenings:
+        floor.until(clock(floor.now + wait_min * MINUTE_MS))
+        if what == "book":
+            floor.book(clock(floor.now), clock(floor.now + HOUR_MS), room)
+        if what.startswith("show"):
+            floor.show(room)
+        if what.endswith("clear"):
+            floor.clear(room)
+    floor.until(clock(floor.now + 15 * MINUTE_MS))
