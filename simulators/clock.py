@@ -176,7 +176,9 @@ def _execute(future: asyncio.Future[T], job: Callable[[], T]) -> None:
     """Run a job for whoever awaits it; one that nobody awaits any more runs all the same, as on a thread."""
     try:
         result = job()
-    except Exception as error:  # noqa: BLE001 - handed on whole to whoever awaits the future
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - handed on whole: also that a simulated process was killed
         if not future.done():
             future.set_exception(error)
         return

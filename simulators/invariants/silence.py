@@ -26,6 +26,20 @@ class _Nearby(NamedTuple):
     talks: list[Talk]
 
 
+class _Count(NamedTuple):
+    """Rooms of a moment. A read that drops many bookings at once may not have been believed."""
+
+    silent: int
+    """For sure."""
+    busy: int
+    """With a booking just now, perhaps."""
+    perhaps: int
+    """Silent, for sure or perhaps."""
+
+
+NOBODY: Final = _Count(0, 0, 0)
+
+
 class SilenceStopsReleases(Checker):
     """W7: correlated silence trips the breaker: rooms due, withheld and unknown are counted together.
 
@@ -49,11 +63,11 @@ class SilenceStopsReleases(Checker):
         """No release while it is, or ought to be, open."""
         if decision.kind == "breaker_opened":
             self._open = True
-            self._when_opened = self._count(story)[0]
+            self._when_opened = self._count(story).silent
         elif decision.kind == "breaker_closed":
             self._open = False
             if any(reason.code == "by_person" for reason in decision.reasons):
-                self._accepted = max(self._count(story)[0], self._when_opened)
+                self._accepted = max(self._count(story).silent, self._when_opened)
             self._too_silent_since = NEVER
         if decision.kind not in RELEASES:
             return
@@ -72,21 +86,20 @@ class SilenceStopsReleases(Checker):
         if isinstance(entry.event, Tick):
             policy = story.site.breaker
             watched = policy.on and not story.site.is_holiday(story.now)
-            silent, busy = self._count(story) if watched or self._accepted else (0, 0)
-            share = -(-busy * policy.share_percent // 100)
-            if not watched or silent < max(policy.at_least, share) or silent <= self._accepted:
+            count = self._count(story) if watched or self._accepted else NOBODY
+            share = -(-count.busy * policy.share_percent // 100)
+            if not watched or count.silent < max(policy.at_least, share) or count.silent <= self._accepted:
                 self._too_silent_since = NEVER
-                self._accepted = 0 if silent < policy.at_least else self._accepted
+                self._accepted = 0 if count.perhaps < policy.at_least else self._accepted
             elif self._too_silent_since == NEVER:
                 self._too_silent_since = story.now
         return iter(())
 
-    def _count(self, story: Story) -> tuple[int, int]:
-        """Silent rooms, and rooms with a booking just now."""
+    def _count(self, story: Story) -> _Count:
         now = story.now
         rooms = [room for room in story.rooms.values() if not room.config.exempt]
         states = [_state(room, self._near(room, now), now) for room in rooms]
-        return sum(silent for _, silent in states), sum(busy for busy, _ in states)
+        return _Count(*(sum(each) for each in zip(*states, strict=True))) if states else NOBODY
 
     def _near(self, room: RoomStory, now: Instant) -> list[Talk]:
         """The talks that may run now: of a year there are many, and each tick asks."""
@@ -101,9 +114,9 @@ class SilenceStopsReleases(Checker):
         return known.talks
 
 
-def _state(room: RoomStory, talks: Iterable[Talk], now: Instant) -> tuple[bool, bool]:
-    """Whether it has a booking just now, and whether that one is silent."""
-    busy = silent = False
+def _state(room: RoomStory, talks: Iterable[Talk], now: Instant) -> _Count:
+    """How one room counts, as 0 or 1."""
+    busy = silent = perhaps = False
     for talk in talks:
         booking = talk.booking
         if not booking.start <= now < booking.end or booking.all_day or talk.is_ours:
@@ -111,8 +124,13 @@ def _state(room: RoomStory, talks: Iterable[Talk], now: Instant) -> tuple[bool, 
         if talk.released:
             busy = True
             silent |= room.occupancy != "occupied"
-        elif talk.in_calendar and talk.opened != NEVER and talk.over_at == NEVER:
+        elif talk.letting_go and talk.in_calendar is False:
+            busy = True  # the calendar shows what came of it sooner than the gateway says so
+            perhaps |= room.occupancy != "occupied"
+        elif talk.in_calendar is not False and talk.opened != NEVER and talk.over_at == NEVER:
             busy = True
             undecided = not (talk.sensors or talk.person) and room.occupancy != "occupied"
-            silent |= undecided and (talk.due <= now or room.occupancy == "unknown")
-    return busy, silent
+            quiet = undecided and (talk.due <= now or room.occupancy == "unknown")
+            silent |= quiet and talk.in_calendar is True
+            perhaps |= quiet
+    return _Count(silent, busy, silent or perhaps)

@@ -75,6 +75,8 @@ class Talk:
     attended: bool = False
     heeded: bool = False
     """Something was said about its release: done, withheld, about to come."""
+    letting_go: bool = False
+    """Its release is decided, and nothing was said yet of what came of it."""
     released: bool = False
     over_at: Instant = NEVER
 
@@ -342,6 +344,8 @@ class Story:
 
     def _note_talk(self, room: RoomStory, talk: Talk, decision: Decision) -> None:
         by_person = any(reason.code == "by_person" for reason in decision.reasons)
+        ended = decision.kind in ("released", "not_released", "concluded")
+        talk.letting_go = decision.kind == "release" or (talk.letting_go and not ended)
         match decision.kind:
             case "opened":
                 config = room.config

@@ -421,7 +421,7 @@ def test_a_fault_in_the_core_releases_nothing_and_reloads_its_memory(tmp_path: P
             return handle(event, now)
 
         broken.handle = fails  # type: ignore[method-assign] # a fault that only this memory has
-        await world.until("09:05:45")
+        await world.until("09:07:30")  # the warning is due, so the site has asked for a tick
         assert "a fault of our own" in world.service.brain.paused_because
         assert "a fault of our own" in world.link.dropped[0]
         assert not world.decisions("released")

@@ -7,7 +7,15 @@ import pytest
 
 from gateway.clock import Clock
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS
-from simulators.clock import DeadlockError, ManualClock, ScaledClock, VirtualClock, VirtualLoop, run_virtual
+from simulators.clock import (
+    DeadlockError,
+    ManualClock,
+    ScaledClock,
+    SlowExecutor,
+    VirtualClock,
+    VirtualLoop,
+    run_virtual,
+)
 
 START = 1_767_600_000_000
 
@@ -181,6 +189,27 @@ def test_executors_run_inline() -> None:
         return done
 
     assert run_virtual(main(), START) == [1, 2]
+
+
+class _Killed(BaseException):
+    """Nothing of a process catches that."""
+
+
+@pytest.mark.parametrize("takes_s", [0.0, 3.0], ids=["inline", "slow"])
+@pytest.mark.parametrize("fault", [ValueError, _Killed])
+def test_whatever_ends_a_job_reaches_whoever_awaits_it(takes_s: float, fault: type[BaseException]) -> None:
+    """Also what is no Exception, and also when the job ran later: nobody waits for ever."""
+
+    async def main() -> None:
+        def job() -> None:
+            raise fault
+
+        loop = asyncio.get_running_loop()
+        with pytest.raises(fault):
+            await loop.run_in_executor(SlowExecutor(lambda: takes_s), job)
+        assert loop.time() == takes_s
+
+    run_virtual(main(), 0)
 
 
 def test_another_tasks_event_wakes_without_time_passing() -> None:
