@@ -117,11 +117,11 @@ class Breaker:
         if state.asked_to_close:
             by, state.asked_to_close = state.asked_to_close, ""
             return self._accept(now, by)
+        if self._silent < policy.at_least:
+            state.accepted = 0  # what a person found right is over, also while it is open again
         if not policy.on or holiday or state.opened_at != NEVER:
             return []
         self._learn(now)
-        if self._silent < policy.at_least:
-            state.accepted = 0
         if self._silent <= state.accepted or self._silent < self.limit(policy, now):
             state.most_now = max(state.most_now, self._silent)
             return []

@@ -138,6 +138,19 @@ def test_a_person_closes_it_and_it_stays_closed_for_as_many() -> None:
     assert sum(d.kind == "breaker_opened" for d in floor.decisions) == 1
 
 
+def test_what_a_person_found_right_is_forgotten_when_it_is_over_also_while_it_is_open() -> None:
+    """Four ghosts were found right at nine. Three at ten, of rooms that have been silent since, are not."""
+    floor = Floor("abcdef")
+    floor.book("09:00", "10:00", "abcd")
+    floor.book("09:30", "10:00", "ef")
+    floor.book("10:00", "11:00", "abcdef")
+    floor.until("09:20").tell(BreakerClosed("facilities"))
+    assert sorted(floor.until("09:30").released()) == list("abcd")
+    floor.until("10:20").show("abc")  # six were too many, and half of them show people
+    assert sum(d.kind == "breaker_closed" for d in floor.decisions) == 2
+    assert sorted(floor.until("10:45").released()) == list("abcd")
+
+
 def test_presence_in_half_of_the_silent_rooms_closes_it() -> None:
     """Evidence returns: the sensors can see people after all."""
     floor = Floor("abcd")
