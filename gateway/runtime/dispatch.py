@@ -30,7 +30,7 @@ from gateway.core.booking import Booking
 from gateway.core.decisions import Decision, Write
 from gateway.core.events import WITHDRAWN, WriteOutcome
 from gateway.core.site import CoreError
-from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, Duration, Instant
+from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
 from gateway.exchange.comment import release_comment
 from gateway.exchange.errors import ExchangeError, UnforeseenError
 from gateway.exchange.own import NO_WORDING, Wording
@@ -57,6 +57,10 @@ AT_ONCE: Final = 2
 
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses between attempts, the last one repeating (wall time: Exchange's own pace)."""
+
+ASKED_AT_MOST_S: Final = 300.0
+"""A pause that Exchange asks for is not kept for longer: it is minutes at most, and a date that it names may,
+by a clock that is set wrong, be hours away. If it is meant, it is asked for again."""
 
 SHOWN_AFTER_MS: Final[Duration] = 4 * MINUTE_MS
 """How long after a request its effect may not be seen yet. Exchange's own reads lag behind its writes, and
@@ -222,9 +226,16 @@ class Dispatch:
             if end is not None and await self._finish(row, end, why):
                 return end, why
             log.info("write not done yet", room=row.room, write=row.write.id, why=why)
-            pause_s, progress.asked_pause_s = progress.asked_pause_s, None
-            own_pause_s = next(pauses)
-            await self._sleep(pause_s or own_pause_s)
+            asked_s, progress.asked_pause_s = progress.asked_pause_s, None
+            await self._sleep(self._pause_s(progress, asked_s or 0.0, next(pauses)))
+
+    def _pause_s(self, progress: "_Progress", asked_s: float, own_s: float) -> float:
+        """How long to wait before the next attempt: no longer than the row is wanted, if nothing was sent."""
+        pause_s = min(asked_s, ASKED_AT_MOST_S) or own_s
+        if progress.sent:
+            return pause_s
+        left_s = (progress.row.write.deadline + 1 - self._brain.now()) / SECOND_MS
+        return max(own_s, min(pause_s, left_s))
 
     async def ended(self, room: str, write: int, patience_s: float) -> Ended | None:
         """How a row that is under way ends; None if it has not by then. It goes on all the same."""

@@ -160,6 +160,38 @@ def test_a_release_survives_a_lost_or_refused_answer_exactly_once(tmp_path: Path
     in_world(tmp_path, story)
 
 
+@pytest.mark.parametrize("asked", ["86400", "999999999", "Fri, 31 Dec 2049 23:59:59 GMT"])
+def test_a_pause_of_hours_does_not_hold_a_release_beyond_its_time(tmp_path: Path, asked: str) -> None:
+    """Its evidence grows old, so it ends as it should, is decided anew, and the room is given back."""
+
+    async def story(world: World) -> None:
+        booking = world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
+        world.exchange.faults.add(Refuse(429, retry_after=asked), method="POST", path="/decline")
+        await world.until("09:30")
+        assert [row[:2] for row in world.outbox()] == [("release", "expired"), ("release", "applied")]
+        assert world.exchange.status(booking, ORION).response == "declined"
+        assert len(declined(world)) == 1
+
+    in_world(tmp_path, story)
+
+
+@pytest.mark.parametrize("asked", ["86400", "90"])
+def test_a_check_in_waits_for_minutes_if_asked_to_and_not_for_hours(tmp_path: Path, asked: str) -> None:
+    """The mark in the calendar is worth writing until the booking's end."""
+
+    async def story(world: World) -> None:
+        world.exchange.book(ANA, ORION, at("09:00"), at("10:00"))
+        world.exchange.faults.add(Refuse(429, retry_after=asked), method="PATCH")
+        await world.until("09:01")
+        world.enter()
+        await world.until("09:02")
+        assert world.outbox() == [("check_in", "pending", "")]
+        await world.until("09:08")
+        assert world.outbox() == [("check_in", "applied", "")]
+
+    in_world(tmp_path, story)
+
+
 @pytest.mark.parametrize(
     ("after_effect", "state", "outcome"),
     [(True, "applied", "unknown"), (False, "expired", "no_show_kept")],
