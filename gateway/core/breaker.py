@@ -117,8 +117,7 @@ class Breaker:
         if state.asked_to_close:
             by, state.asked_to_close = state.asked_to_close, ""
             return self._accept(now, by)
-        if self._silent < policy.at_least:
-            state.accepted = 0  # what a person found right is over, also while it is open again
+        self.let_go(policy)
         if not policy.on or holiday or state.opened_at != NEVER:
             return []
         self._learn(now)
@@ -130,6 +129,11 @@ class Breaker:
         state.returned = []
         told = Reason("many_silent", value=self._silent, text=f"{self._busy}")
         return [Decision("breaker_opened", "", now, reasons=(told,))]
+
+    def let_go(self, policy: BreakerPolicy) -> None:
+        """What a person found right is forgotten once it is over, also while the breaker is open again."""
+        if self._silent < policy.at_least:
+            self.state.accepted = 0
 
     def limit(self, policy: BreakerPolicy, now: Instant) -> int:
         """With so many silent rooms it opens."""

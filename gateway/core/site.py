@@ -304,6 +304,7 @@ class Site:
             self.breaker.count(room, now)
             if room.state.occupancy.status == "occupied":
                 decisions += self._note_presence(name, now)
+        self.breaker.let_go(self.state.config.breaker)
         return decisions
 
     def _watch_for_silence(self, due: set[str], now: Instant, *, holiday: bool) -> list[Decision]:

@@ -11,7 +11,7 @@ from simulators.faults import BY_NAME, Strike
 from simulators.observed import Trouble
 from simulators.office import OfficeRoom
 from simulators.people import stream
-from simulators.sensors import Device
+from simulators.sensors import Device, PirZigbee
 from simulators.world.acting import Players
 from simulators.world.host import POINTS, Host
 from simulators.world.mischief import WILL_S, Active, Airwaves, showing
@@ -104,8 +104,9 @@ class Strikes:
         kind = BY_NAME[strike.kind]
         engine = self._engine
         engine.active.begin(strike)
+        detectable = kind.detectable and not self._goes_unnoticed(strike)
         trouble = Trouble(
-            strike.kind, engine.true.now(), None, strike.room, strike.sensor, kind.detectable, kind.blinds
+            strike.kind, engine.true.now(), None, strike.room, strike.sensor, detectable, kind.blinds
         )
         self._lasting[strike.number] = strike, engine.sight.trouble(trouble)
         do = self._begins.get(strike.kind)
@@ -200,6 +201,16 @@ class Strikes:
     def _will(self, strike: Strike) -> None:
         if strike.number in self._lasting:
             self._engine.air.will(self._engine.devices[strike.sensor][1])
+
+    def _goes_unnoticed(self, strike: Strike) -> bool:
+        """A battery sensor that nobody misses: it is back before its next heartbeat is overdue.
+
+        It has no last will and does not tell its state when it is back, so what it saw meanwhile is lost.
+        """
+        if strike.kind not in ("sensor_offline", "sensor_silent"):
+            return False
+        device = self._engine.devices[strike.sensor][1]
+        return isinstance(device, PirZigbee) and strike.until - strike.at <= device.heartbeat_ms * 5 // 4
 
     def _device_comes(self, strike: Strike) -> None:
         room, device = self._engine.devices[strike.sensor]
