@@ -117,12 +117,11 @@ class Breaker:
         if state.asked_to_close:
             by, state.asked_to_close = state.asked_to_close, ""
             return self._accept(now, by)
-        self.let_go(policy)
-        if not policy.on or holiday or state.opened_at != NEVER:
+        self._let_go(policy)
+        if not self._watches(policy, holiday=holiday):
             return []
         self._learn(now)
-        if self._silent <= state.accepted or self._silent < self.limit(policy, now):
-            state.most_now = max(state.most_now, self._silent)
+        if not self._is_too_silent(policy, now):
             return []
         state.opened_at = now
         state.silent = sorted(name for name, census in self._census.items() if census.silent)
@@ -130,7 +129,23 @@ class Breaker:
         told = Reason("many_silent", value=self._silent, text=f"{self._busy}")
         return [Decision("breaker_opened", "", now, reasons=(told,))]
 
-    def let_go(self, policy: BreakerPolicy) -> None:
+    def settle(self, policy: BreakerPolicy, now: Instant, *, holiday: bool) -> None:
+        """Take note of what a tick's conclusions came to, as far as it is usual."""
+        self._let_go(policy)
+        if self._watches(policy, holiday=holiday) and not self._is_too_silent(policy, now):
+            self.state.most_now = max(self.state.most_now, self._silent)
+
+    def wants_to_open(self, policy: BreakerPolicy, now: Instant, *, holiday: bool) -> bool:
+        """Whether it would open if it were judged now."""
+        return self._watches(policy, holiday=holiday) and self._is_too_silent(policy, now)
+
+    def _watches(self, policy: BreakerPolicy, *, holiday: bool) -> bool:
+        return policy.on and not holiday and self.state.opened_at == NEVER
+
+    def _is_too_silent(self, policy: BreakerPolicy, now: Instant) -> bool:
+        return self._silent > self.state.accepted and self._silent >= self.limit(policy, now)
+
+    def _let_go(self, policy: BreakerPolicy) -> None:
         """What a person found right is forgotten once it is over, also while the breaker is open again."""
         if self._silent < policy.at_least:
             self.state.accepted = 0

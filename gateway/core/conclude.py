@@ -22,6 +22,7 @@ from gateway.core.events import (
     WereHere,
     WriteOutcome,
 )
+from gateway.core.life import Life
 from gateway.core.occupancy import Proof
 from gateway.core.room import Pending, Room
 from gateway.core.steps.attendance import attend, count_hits, may_open, open_booking, signs_of
@@ -71,20 +72,34 @@ def _run(tick: Conclusion) -> Proof:
     for life in lives:
         release(tick, life, proof)
     serve_walk_ups(tick, lives, proof)
-    for life in lives:
-        if life.booking.end <= tick.now and life.state != "over":
-            finish(tick, life, "ended")
+    ended = [life for life in lives if life.booking.end <= tick.now and life.state != "over"]
+    for life in ended:
+        finish(tick, life, "ended")
     book_walk_up(tick)
     _announce_doubt(tick)
-    if proof.blocked is None and proof.until < proof.since:
-        state.proof_wanted = min(state.proof_wanted, proof.since)
+    _await_proof(tick, lives, proof)
     state.signs = []
     begun = (life for life in state.lives.values() if life.booking.start <= tick.now)
-    state.attentive = any(life.awaits_check_in for life in begun) or may_begin(tick.room, tick.now)
+    state.attentive = any(life.awaits_people for life in begun) or may_begin(tick.room, tick.now)
     state.settled_at = tick.now
-    state.dirty = False
+    # What a booking came to bears on the next one's release: it is looked at again.
+    state.dirty = bool(ended) and any(life.may_be_released for life in state.lives.values())
     tick.room.look_back()
     return proof
+
+
+def _await_proof(tick: Conclusion, lives: list[Life], proof: Proof) -> None:
+    """The first heartbeat that proves vacancy, or proves it within a booking, brings the next tick."""
+    state = tick.state
+    if proof.blocked is not None:
+        return
+    if proof.until < proof.since:
+        state.proof_wanted = min(state.proof_wanted, proof.since)
+        return
+    for life in lives:
+        start, end = life.booking.start, life.booking.end
+        if not (life.is_attended or life.proved_vacant) and proof.until < start <= tick.now < end:
+            state.proof_wanted = min(state.proof_wanted, start)
 
 
 def _heed(tick: Conclusion, event: Pending) -> None:

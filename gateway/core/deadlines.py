@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gateway.core.life import Life
 from gateway.core.occupancy import Proof, is_covered, prove
 from gateway.core.room import Room
-from gateway.core.rules import VACATE_MOTION_ONLY_MS
+from gateway.core.rules import CALENDAR_FRESH_MS, VACATE_MOTION_ONLY_MS
 from gateway.core.steps.attendance import SHOWN_FOR_CHECK_IN_MS
 from gateway.core.steps.calendar import STALE_READ_MS
 from gateway.core.units import FOREVER, NEVER, Duration, Instant
@@ -55,11 +55,15 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
     for life in begun:
         yield life.booking.start
         yield life.booking.end
+        if life.state == "released" and life.returned_at == NEVER:
+            yield life.released_at + 1  # who shows at the very moment of the release is there after it
         if life.shown_again:
             yield state.released[life.booking.key].at + STALE_READ_MS + 1
     proof = proof or prove(room.sensors, room.panel(room.grace_ms), after)
     if proof.blocked is None:
         yield proof.since
+    if any(life.may_be_released for life in begun):
+        yield state.calendar_read_at + CALENDAR_FRESH_MS + 1
     for life in begun:
         if life.may_be_released:
             same = life.grace_ms == room.grace_ms
@@ -74,7 +78,12 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
 def _sensor_deadlines(room: Room, begun: list[Life], after: Instant, *, covered: bool) -> list[Instant]:
     """The last hold runs out, and with it the room's occupancy; presence has lasted for a check-in."""
     candidates: list[Instant] = []
-    open_starts = [life.booking.start + life.policy.handover_ms for life in begun if life.may_be_released]
+    open_starts = [
+        at
+        for life in begun
+        if life.may_be_released
+        for at in (life.opens_at, life.booking.start + life.policy.handover_ms)
+    ]
     last_hold_ends, shown = NEVER, False
     for profile, sensor, _, covered_hold in room.sensors.values():
         healthy = after <= sensor.well_until

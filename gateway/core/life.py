@@ -181,8 +181,13 @@ class Life(msgspec.Struct, omit_defaults=True):
 
     @property
     def awaits_check_in(self) -> bool:
-        """Nobody is checked in for it yet: each sign may bring that at once."""
+        """Nobody is checked in for it yet."""
         return self.state in ("open", "seen")
+
+    @property
+    def awaits_people(self) -> bool:
+        """Each sign may bring something at once: a check-in, or after its release the offer of the room."""
+        return self.awaits_check_in or (self.state == "released" and self.returned_at == NEVER)
 
     @property
     def ends_early(self) -> bool:

@@ -370,7 +370,8 @@ class Room:
         """Keep a sign for the next tick, which is due at once only if it may change anything now."""
         state = self.state
         state.signs.append(sign)
-        state.dirty |= state.attentive or len(state.signs) > SIGNS_KEPT
+        is_told = not sign.hit and state.occupancy.status == "unknown"  # it may be why nothing is known
+        state.dirty |= state.attentive or is_told or len(state.signs) > SIGNS_KEPT
         return self._put_off_quiet(profile, sign.end) + 1
 
     def _put_off_quiet(self, profile: SensorProfile, now: Instant) -> Instant:

@@ -93,8 +93,9 @@ class Site:
         """Per room: before this instant nothing can; it may lie early, never late."""
         self._queue: list[tuple[Instant, str]] = []
         """The alarms as a heap, with some that have been set anew since: `_alarms` tells which hold."""
-        self._hour_ends: Instant = FOREVER
-        """Then the breaker learns how silent the hour was."""
+        self._breaker_at: Instant = FOREVER
+        """When the breaker has to be asked: at once if too many rooms have fallen silent, at the latest when
+        the hour is over and it learns how silent that was."""
         self.quiet_until: Instant = NEVER
         """Known for sure: up to this instant no tick is worth giving. Cheaper to ask than `next_deadline`."""
         self._index()
@@ -125,11 +126,12 @@ class Site:
         self._firm, self._alarms, self._queue = {}, {}, []
         self.quiet_until = NEVER
         self.breaker.forget(self.rooms)
-        learned = self.state.breaker.hour * HOUR_MS
-        self._hour_ends = self._end_of_hour(min(self.state.now, learned) if learned >= 0 else self.state.now)
         for name, room in self.rooms.items():
             self._set_alarm(name, room)
             self.breaker.count(room, room.state.settled_at)
+        self._breaker_at = self._ask_breaker_at(self.state.now)
+        if 0 <= self.state.breaker.hour < self.state.now // HOUR_MS:
+            self._breaker_at = min(self._breaker_at, self.state.now)  # an hour went by without a tick
 
     def _relatives(self, config: RoomConfig) -> Iterable[Room]:
         """The rooms that share space with this one."""
@@ -229,7 +231,7 @@ class Site:
                     room.hear_again(event, state.config.queue_covers_ms, now)
             case BreakerClosed():
                 state.breaker.asked_to_close = event.by
-                self._look_everywhere()
+                self.look_everywhere()
             case ClockStepped() | ClockTrust():
                 self._hear_of_clock(event, now)
             case _:
@@ -282,7 +284,6 @@ class Site:
         """Conclude for every room that has new facts or whose deadline has passed, in a fixed order."""
         due = set(self._dirty)
         self._dirty = {}
-        self._hour_ends = self._end_of_hour(now)
         self.quiet_until = NEVER
         due |= {r.name for name in due for r in self.rooms[name].relatives}
         while self._queue and self._queue[0][0] <= now:
@@ -298,14 +299,27 @@ class Site:
         objection = self.breaker.objection
         for name in sorted(due):
             room = self.rooms[name]
+            before = _shown_to_relatives(room)
             concluded, proof = conclude(room, now, breaker=objection, holiday=holiday)
             decisions += concluded
             self._set_alarm(name, room, proof)
+            if room.state.dirty:
+                self._mark(room)
+            if before != _shown_to_relatives(room):
+                self._look_at(room.relatives)
             self.breaker.count(room, now)
             if room.state.occupancy.status == "occupied":
                 decisions += self._note_presence(name, now)
-        self.breaker.let_go(self.state.config.breaker)
+        self.breaker.settle(self.state.config.breaker, now, holiday=holiday)
+        self._breaker_at = self._ask_breaker_at(now)
         return decisions
+
+    def _ask_breaker_at(self, now: Instant) -> Instant:
+        config = self.state.config
+        if now == NEVER or not config.breaker.on:
+            return FOREVER
+        at_once = self.breaker.wants_to_open(config.breaker, now, holiday=config.is_holiday(now))
+        return now if at_once else (now // HOUR_MS + 1) * HOUR_MS
 
     def _watch_for_silence(self, due: set[str], now: Instant, *, holiday: bool) -> list[Decision]:
         """Count the rooms before any of them concludes: many may come due in the same instant."""
@@ -319,12 +333,16 @@ class Site:
     def _note_presence(self, name: str, now: Instant) -> list[Decision]:
         closed = self.breaker.note_presence(name, now)
         if closed:
-            self._look_everywhere()
+            self.look_everywhere()
         return closed
 
-    def _look_everywhere(self) -> None:
-        """What was withheld for a reason of the whole site may be due now."""
-        for room in self.rooms.values():
+    def look_everywhere(self) -> None:
+        """Every room concludes on the next tick: what was withheld for the site's sake may be due now."""
+        self._look_at(self.rooms.values())
+
+    def _look_at(self, rooms: Iterable[Room]) -> None:
+        """Conclude for these at once, though nothing was heard of them."""
+        for room in rooms:
             room.state.dirty = True
             self._mark(room)
 
@@ -350,9 +368,6 @@ class Site:
             self._queue[:] = [(at, name) for name, at in self._alarms.items() if at < FOREVER]
             heapify(self._queue)
 
-    def _end_of_hour(self, now: Instant) -> Instant:
-        return (now // HOUR_MS + 1) * HOUR_MS if self.state.config.breaker.on and now != NEVER else FOREVER
-
     def _alarm_of(self, name: str, now: Instant) -> Instant:
         """When a room's alarm goes off, as known at `now`: later than was set if a heartbeat put it off."""
         room = self.rooms[name]
@@ -377,20 +392,20 @@ class Site:
         return found if found < FOREVER else None
 
     def _next_alarm(self, until: Instant, now: Instant) -> Instant:
-        queue, alarms, hour = self._queue, self._alarms, self._hour_ends
+        queue, alarms, asked = self._queue, self._alarms, self._breaker_at
         while queue:
             at, name = queue[0]
             if alarms[name] != at:
                 heappop(queue)  # it has been set anew
-            elif hour < at or (at > until and at > now):
-                return min(at, hour)
+            elif asked < at or (at > until and at > now):
+                return min(at, asked)
             else:
                 goes_off = self._alarm_of(name, max(at, now))
                 if goes_off <= at or goes_off <= now:
                     return at
                 alarms[name] = goes_off
                 heapreplace(queue, (goes_off, name))
-        return hour
+        return asked
 
     @property
     def has_news(self) -> bool:
@@ -428,3 +443,13 @@ class Site:
         if room is None:
             raise UnknownName(f"there is no room {name!r}")
         return room
+
+
+def _shown_to_relatives(room: Room) -> tuple[tuple[object, ...], ...]:
+    """What bears on the rooms that share its space; nothing if none does."""
+    if not room.relatives:
+        return ()
+    return tuple(
+        (key, life.booking.start, life.booking.end, life.state, life.is_attended)
+        for key, life in sorted(room.state.lives.items())
+    )

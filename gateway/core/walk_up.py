@@ -27,9 +27,7 @@ class Wanted(NamedTuple):
 def in_use_since(room: Room, now: Instant) -> Instant:
     """Since when people use the room without a booking, or `NEVER`; until its end it was the last one's."""
     state = room.state
-    if state.occupancy.status != "occupied" or state.hits < HITS_NEEDED:
-        return NEVER
-    if any(life.booking.start <= now < life.booking.end for life in _holding(room)):
+    if state.hits < HITS_NEEDED or not _is_in_use(room, now):
         return NEVER
     ended = state.previous.end if state.previous is not None else NEVER
     return max(state.occupied_since, ended)
@@ -48,8 +46,14 @@ def wanted(room: Room, now: Instant) -> Wanted | None:
 
 
 def may_begin(room: Room, now: Instant) -> bool:
-    """The room is in use without a booking, so any sign may show that its people have stayed long enough."""
-    return room.state.config.policy.walk_up and in_use_since(room, now) != NEVER
+    """The room is in use without a booking, so any sign may show that people are there, and have stayed."""
+    return room.state.config.policy.walk_up and _is_in_use(room, now)
+
+
+def _is_in_use(room: Room, now: Instant) -> bool:
+    """Occupied, and nothing is booked."""
+    booked = any(life.booking.start <= now < life.booking.end for life in _holding(room))
+    return room.state.occupancy.status == "occupied" and not booked
 
 
 def _last_sign(room: Room, now: Instant) -> Instant:
