@@ -85,10 +85,11 @@ class Talk:
         """Never before this."""
         return max(self.booking.start, self.first_seen, self.moved) + self.grace
 
-    @property
-    def was_cancelled(self) -> bool:
-        """It left the calendar, by nobody's release, and was concluded."""
-        return self.over_at != NEVER and not self.in_calendar and not self.released
+    def is_back_as(self, shown: Booking) -> bool:
+        """It was concluded, by nobody's release, and is shown again: it was cancelled, or is longer now."""
+        if self.over_at == NEVER or self.released or not shown.is_decided_on:
+            return False
+        return not self.in_calendar or self.booking.end <= self.over_at < shown.end
 
     @property
     def is_ours(self) -> bool:
@@ -303,7 +304,7 @@ class Story:
             elif booking.start != talk.booking.start:
                 talk.moved = now
                 talk.attended = talk.sensors = False
-            elif talk.was_cancelled and booking.is_decided_on:
+            elif talk.is_back_as(booking):
                 talk.over_at, talk.first_seen = NEVER, now  # it is back, and goes on where it was
             talk.in_calendar, talk.booking = booking.is_decided_on, booking
             talk.event_ids.add(booking.event_id)

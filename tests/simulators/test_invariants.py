@@ -527,3 +527,23 @@ def test_a_booking_that_was_cancelled_and_is_back_goes_on_where_it_was(back: Boo
     talk = story.rooms["orion"].talks[GHOST]
     assert (talk.over_at == NEVER) == goes_on
     assert talk.due >= at("09:05") + talk.grace  # its grace begins anew
+
+
+@pytest.mark.parametrize(("end", "goes_on"), [("10:20", True), ("10:00", False)], ids=["longer", "as-it-was"])
+def test_a_booking_that_is_made_longer_after_its_end_goes_on(end: str, goes_on: bool) -> None:
+    """An organizer's late extension: the gateway says nothing of it either."""
+    story = Story()
+    site = SiteConfig((RoomConfig("orion", mode="live"),))
+    over = Decision("concluded", "orion", at("10:00"), GHOST, tally=Tally("attended"))
+    told: list[tuple[int, AnyEvent, Decision | None]] = [
+        (at("08:50"), Configured(site), None),
+        (at("08:51"), calendar(booking("09:00", "10:00")), None),
+        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
+        (at("10:00"), Tick(), over),
+        (at("10:01"), calendar(msgspec.structs.replace(booking("09:00", "10:00"), end=at(end))), None),
+    ]
+    for seq, (now, event, decision) in enumerate(told, start=1):
+        story.take(Recorded(seq, now, event))
+        if decision is not None:
+            story.note(decision)
+    assert (story.rooms["orion"].talks[GHOST].over_at == NEVER) == goes_on
