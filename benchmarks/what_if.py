@@ -1,7 +1,7 @@
 """A year of 100 rooms under another policy: measured on some days, extrapolated to 365.
 
 The simulated office lives through the days in its usual mix of sensors (`simulators.past`); its journal
-is such as a real gateway writes: about 2,500 readings, 720 looks into the calendar and 60 ticks a
+is such as a real gateway writes: about 2,500 readings, 720 looks into the calendar and 70 ticks a
 room and day. Of eight days from a Monday on six are workdays, a little more than in a year.
 
 Each piece of history is run from a day before it counts. Eight days are two pieces and nine days; a year

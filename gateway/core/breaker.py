@@ -74,7 +74,7 @@ def census_of(room: Room, now: Instant) -> Census:
             continue
         if life.state in ("releasing", "released"):
             silent = True
-        elif life.state in ("open", "seen"):
+        elif life.awaits_check_in:
             silent |= now >= life.due or state.occupancy.status == "unknown"
     return Census(busy, silent)
 

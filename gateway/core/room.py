@@ -342,10 +342,7 @@ class Room:
         if now > before:
             sensor.proof_before, sensor.last_proof = before, now
         sensor.told_at = now
-        if sensor.showing or profile.heartbeat_ms is None:
-            sensor.well_until = well_while_sound(profile, sensor)
-        elif now > before:
-            sensor.well_until += now - before  # so much later it would be overdue
+        sensor.well_until = well_while_sound(profile, sensor)
         if now >= self.state.proof_wanted > before:
             self.state.dirty = True
         return True
@@ -518,7 +515,7 @@ class Room:
         A read that drops an implausible share of the bookings is believed when it comes again.
         """
         state = self.state
-        if event.removed and self._is_doubtful(event, now):
+        if self._is_doubtful(event, now):
             return
         # If the last conclusion trusted the calendar, one more look that shows the same changes nothing.
         mistrusted = (
@@ -547,7 +544,7 @@ class Room:
         """A booking that was ended is shown with a later end: the next read may make that certain."""
         for life in self.ended_early:
             booking = self.state.calendar.get(life.booking.key)
-            if life.ended and booking is not None and booking.end > now and life.is_long_again(booking):
+            if booking is not None and booking.end > now and life.is_long_again(booking):
                 return True
         return False
 

@@ -129,7 +129,9 @@ class Site:
         for name, room in self.rooms.items():
             self._set_alarm(name, room)
             self.breaker.count(room, room.state.settled_at)
-        self._breaker_at = self._ask_breaker_at(self.state.now)
+        self._breaker_at = self._ask_breaker_at(
+            self.state.now, holiday=self.state.config.is_holiday(self.state.now)
+        )
         if 0 <= self.state.breaker.hour < self.state.now // HOUR_MS:
             self._breaker_at = min(self._breaker_at, self.state.now)  # an hour went by without a tick
 
@@ -311,14 +313,14 @@ class Site:
             if room.state.occupancy.status == "occupied":
                 decisions += self._note_presence(name, now)
         self.breaker.settle(self.state.config.breaker, now, holiday=holiday)
-        self._breaker_at = self._ask_breaker_at(now)
+        self._breaker_at = self._ask_breaker_at(now, holiday=holiday)
         return decisions
 
-    def _ask_breaker_at(self, now: Instant) -> Instant:
+    def _ask_breaker_at(self, now: Instant, *, holiday: bool) -> Instant:
         config = self.state.config
         if now == NEVER or not config.breaker.on:
             return FOREVER
-        at_once = self.breaker.wants_to_open(config.breaker, now, holiday=config.is_holiday(now))
+        at_once = self.breaker.wants_to_open(config.breaker, now, holiday=holiday)
         return now if at_once else (now // HOUR_MS + 1) * HOUR_MS
 
     def _watch_for_silence(self, due: set[str], now: Instant, *, holiday: bool) -> list[Decision]:

@@ -7,13 +7,14 @@
   section 3: by 5 to 17).
 """
 
-from gateway.ledger.batch import Batch, Counts, OutboxChange, OutboxRow, OutboxState
+from gateway.ledger.batch import FINAL_STATES, Batch, Counts, OutboxChange, OutboxRow, OutboxState
 from gateway.ledger.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerTooNew, LedgerUnwritable
 from gateway.ledger.reader import Anchor, Extent, GivenBack, LedgerReader, Recorded, Reign, number_on
 from gateway.ledger.store import Ledger
 from gateway.ledger.worker import LedgerWorker
 
 __all__ = [
+    "FINAL_STATES",
     "Anchor",
     "Batch",
     "Counts",

@@ -120,11 +120,9 @@ def relive(
     """Lead every run through these events, in order; `note_word` hears of each "we were here"."""
     for at, event in events:
         kind = type(event)
-        if kind is Reading:  # by far the most frequent, so this is `Run.give` written out
+        if kind is Reading:  # by far the most frequent
             for run in runs:
-                if run.site.quiet_until < at - 1:
-                    run.conclude(at)
-                run.site.handle(event, at)
+                run.give(event, at)
         elif kind is Tick:
             for run in runs:
                 run.conclude_at(at)

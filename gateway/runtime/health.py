@@ -16,8 +16,6 @@ Json = dict[str, Any]
 
 WELL: Final = "nothing"
 """What `why` says without a problem."""
-UNDECIDED: Final = frozenset({"open", "seen"})
-"""States of a booking that a release would end."""
 
 
 def health(site: Site, *, not_recording: bool, writing_halted: bool, calendars: int) -> Json:
@@ -50,7 +48,7 @@ def withheld(site: Site) -> int:
         _is_withheld(room, life, now)
         for room in site.rooms.values()
         for life in room.state.lives.values()
-        if life.state in UNDECIDED and life.due <= now < life.booking.end and life.would_release_at == NEVER
+        if life.awaits_check_in and life.due <= now < life.booking.end and life.would_release_at == NEVER
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from gateway.core.events import AnyEvent, Availability, BridgeState, Reading, Tick, WriteOutcome
 from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
-from gateway.ledger import OutboxRow
+from gateway.ledger import FINAL_STATES, OutboxRow
 from simulators.invariants.base import Checker, EffectChecker, Violation, is_release
 from simulators.invariants.hearsay import PRESENCE
 from simulators.invariants.story import Story, written_at
@@ -37,8 +37,6 @@ FULL: Final = 100
 """Percent: a battery that nothing was said of yet."""
 COUNTS_WAIT_MS: Final[Duration] = 125 * SECOND_MS
 """Counts are written once a minute, with the commit that comes next; later ones die with the process."""
-
-FINAL: Final = ("applied", "superseded", "expired")
 
 
 class Fact(NamedTuple):
@@ -280,7 +278,7 @@ class EveryWriteEnds(Checker):
                 continue
             if before is not None:
                 yield self.broken(seen.now, row.room, f"write {key[1]} was {before} and is {row.state}")
-            if row.state in FINAL:
+            if row.state in FINAL_STATES:
                 self._ended[key] = row.state
                 yield from self._at_its_end(seen, story, row)
 
@@ -299,7 +297,7 @@ class EveryWriteEnds(Checker):
         for row in seen.outbox:
             intended = story.intended.get((row.room, row.write.id))
             had_time = intended is None or intended.true_at <= seen.now - SETTLED_AFTER_MS
-            if row.state not in FINAL and had_time:
+            if row.state not in FINAL_STATES and had_time:
                 what = f"write {row.write.id} ({row.write.action}) is still {row.state}"
                 yield self.broken(seen.now, row.room, what)
 

@@ -87,10 +87,6 @@ class Size(Protocol):
     """How much of the world is run."""
 
     @property
-    def rooms(self) -> int:
-        """How many rooms."""
-
-    @property
     def days(self) -> int:
         """How many days."""
 

@@ -14,7 +14,7 @@ import structlog
 from gateway.core.decisions import Decision, Write
 from gateway.core.events import AnyEvent
 from gateway.core.units import Instant
-from gateway.ledger import Counts, LedgerReader, OutboxRow
+from gateway.ledger import FINAL_STATES, Counts, LedgerReader, OutboxRow
 from gateway.links import Message
 from gateway.sensors import Missed, PayloadError, Router, UnknownTopic
 from simulators.clock import VirtualClock
@@ -28,7 +28,6 @@ _WRITE: Final = msgspec.json.Decoder(Write)
 LOOKS_AT_ALL: Final = 30
 """Each so many looks, and at the end, the whole outbox is read; in between the writes that have not ended and
 those that have just been decided."""
-ENDED: Final = frozenset({"applied", "superseded", "expired"})
 
 STATM: Final = Path("/proc/self/statm")
 SLACK_MS: Final = 5
@@ -206,7 +205,7 @@ class Sight:
             known[room, write] = msgspec.structs.replace(
                 held, state=state, why=why, attempts=attempts, changed_at=changed_at
             )
-            if state in ENDED:
+            if state in FINAL_STATES:
                 self._unended.pop((room, write), None)
             else:
                 self._unended[room, write] = None

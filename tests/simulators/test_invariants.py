@@ -28,7 +28,7 @@ from gateway.core.site import Site
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, NEVER, SECOND_MS
 from gateway.ledger import Counts, OutboxRow
 from simulators.invariants import CHECKERS, Invariants, Violation, check, check_end, wrongly_released
-from simulators.invariants.story import Story
+from simulators.invariants.story import Story, Talk
 from simulators.observed import Delivery, Effect, Observed, Read, Recorded, Trouble
 from simulators.people import Visit
 
@@ -505,12 +505,21 @@ def test_reasons_of_a_release_are_not_believed() -> None:
     assert judge("W1", world)
 
 
+def ghost_after(told: list[tuple[int, AnyEvent, Decision | None]]) -> Talk:
+    """What the checkers' story knows of the ghost after these events and what was decided at them."""
+    story = Story()
+    for seq, (now, event, decision) in enumerate(told, start=1):
+        story.take(Recorded(seq, now, event))
+        if decision is not None:
+            story.note(decision)
+    return story.rooms["orion"].talks[GHOST]
+
+
 @pytest.mark.parametrize(
     ("back", "goes_on"), [(booking("09:00", "10:00"), True), (GHOST_MOVED, False)], ids=["same-time", "moved"]
 )
 def test_a_booking_that_was_cancelled_and_is_back_goes_on_where_it_was(back: Booking, goes_on: bool) -> None:
     """The gateway says nothing of it, so the story knows by the calendar. At another time it opens anew."""
-    story = Story()
     site = SiteConfig((RoomConfig("orion", mode="live"),))
     told: list[tuple[int, AnyEvent, Decision | None]] = [
         (at("08:50"), Configured(site), None),
@@ -520,11 +529,7 @@ def test_a_booking_that_was_cancelled_and_is_back_goes_on_where_it_was(back: Boo
         (at("09:04"), Tick(), Decision("concluded", "orion", at("09:04"), GHOST, tally=Tally("cancelled"))),
         (at("09:05"), calendar(back), None),
     ]
-    for seq, (now, event, decision) in enumerate(told, start=1):
-        story.take(Recorded(seq, now, event))
-        if decision is not None:
-            story.note(decision)
-    talk = story.rooms["orion"].talks[GHOST]
+    talk = ghost_after(told)
     assert (talk.over_at == NEVER) == goes_on
     assert talk.due >= at("09:05") + talk.grace  # its grace begins anew
 
@@ -532,7 +537,6 @@ def test_a_booking_that_was_cancelled_and_is_back_goes_on_where_it_was(back: Boo
 @pytest.mark.parametrize(("end", "goes_on"), [("10:20", True), ("10:00", False)], ids=["longer", "as-it-was"])
 def test_a_booking_that_is_made_longer_after_its_end_goes_on(end: str, goes_on: bool) -> None:
     """An organizer's late extension: the gateway says nothing of it either."""
-    story = Story()
     site = SiteConfig((RoomConfig("orion", mode="live"),))
     over = Decision("concluded", "orion", at("10:00"), GHOST, tally=Tally("attended"))
     told: list[tuple[int, AnyEvent, Decision | None]] = [
@@ -542,8 +546,4 @@ def test_a_booking_that_is_made_longer_after_its_end_goes_on(end: str, goes_on: 
         (at("10:00"), Tick(), over),
         (at("10:01"), calendar(msgspec.structs.replace(booking("09:00", "10:00"), end=at(end))), None),
     ]
-    for seq, (now, event, decision) in enumerate(told, start=1):
-        story.take(Recorded(seq, now, event))
-        if decision is not None:
-            story.note(decision)
-    assert (story.rooms["orion"].talks[GHOST].over_at == NEVER) == goes_on
+    assert (ghost_after(told).over_at == NEVER) == goes_on
