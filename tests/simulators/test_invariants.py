@@ -547,3 +547,21 @@ def test_a_booking_that_is_made_longer_after_its_end_goes_on(end: str, goes_on: 
         (at("10:01"), calendar(msgspec.structs.replace(booking("09:00", "10:00"), end=at(end))), None),
     ]
     assert (ghost_after(told).over_at == NEVER) == goes_on
+
+
+def test_a_released_booking_that_comes_back_after_its_end_goes_on() -> None:
+    """The gateway says that it is restored: made longer when it was over, say."""
+    site = SiteConfig((RoomConfig("orion", mode="live"),))
+    over = Decision("concluded", "orion", at("10:00"), GHOST, tally=Tally("no_show_released"))
+    longer = msgspec.structs.replace(booking("09:00", "10:00"), end=at("10:20"))
+    told: list[tuple[int, AnyEvent, Decision | None]] = [
+        (at("08:50"), Configured(site), None),
+        (at("08:51"), calendar(booking("09:00", "10:00")), None),
+        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
+        (at("09:20"), Tick(), Decision("released", "orion", at("09:20"), GHOST, live=True)),
+        (at("10:00"), Tick(), over),
+        (at("10:01"), calendar(longer), None),
+        (at("10:01"), Tick(), Decision("restored", "orion", at("10:01"), GHOST, live=True)),
+    ]
+    assert ghost_after(told).over_at == NEVER
+    assert not ghost_after(told).released
