@@ -28,6 +28,9 @@ ROUNDING_MS: Final = 0.001
 clock's resolution (a nanosecond) early, so without this a waiter could wake just before its instant."""
 
 
+NANOSECOND: Final = 1e-9
+
+
 class VirtualLoopError(RuntimeError):
     """Base of what a virtual loop cannot do."""
 
@@ -155,6 +158,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _jump(self, seconds: float) -> None:
         self._virtual_s += seconds
+        # A timer is due if it lies before now + resolution. After 97 days a nanosecond, the default, is lost
+        # in rounding, and a timer of this very instant would never be due.
+        self._clock_resolution = max(NANOSECOND, 2 * math.ulp(self._virtual_s))
 
     def run_in_executor(
         self,

@@ -359,8 +359,8 @@ class Story:
             case "checked_in" | "restored":
                 talk.attended = talk.sensors = True
                 talk.person |= by_person or decision.kind == "restored"
-                if decision.kind == "restored":  # it goes on, also after it was taken for over
-                    talk.released, talk.over_at = False, NEVER
+                talk.released &= decision.kind != "restored"
+                talk.over_at = NEVER  # it goes on, also after it was taken for over
             case "check_in_dropped":
                 talk.sensors = False
             case "kept":

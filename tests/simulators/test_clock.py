@@ -14,6 +14,7 @@ from simulators.clock import (
     SlowExecutor,
     VirtualClock,
     VirtualLoop,
+    VirtualLoopError,
     run_virtual,
 )
 
@@ -116,6 +117,34 @@ def test_a_sleep_longer_than_asyncio_waits_at_once_ends_on_time() -> None:
         return clock.now()
 
     assert run_virtual(main, START) == START + 7 * DAY_MS
+
+
+class Impatient(VirtualLoop):
+    """Says so where a virtual loop would go round and round without end."""
+
+    asked = 0
+
+    def time(self) -> float:
+        self.asked += 1
+        if self.asked > 100_000:
+            raise VirtualLoopError("the loop spins: its timer is never due")
+        return super().time()
+
+
+def test_years_pass_on_a_virtual_loop() -> None:
+    """Timers come due also when a float's rounding at that time is coarser than a nanosecond."""
+    year_s = 365 * 24 * 3_600.0
+
+    async def main() -> float:
+        for _ in range(30):
+            await asyncio.sleep(year_s)
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+        return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=Impatient) as runner:
+        passed = runner.run(main())
+    assert passed == pytest.approx(30 * (year_s + 10), abs=0.001)
 
 
 def test_run_virtual_takes_a_coroutine_too() -> None:
