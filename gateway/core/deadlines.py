@@ -15,33 +15,33 @@ from gateway.core.units import FOREVER, NEVER, Duration, Instant
 from gateway.core.walk_up import EXTEND_BEFORE_MS
 
 
-def health_deadline(room: Room, after: Instant) -> Instant:
-    """When the first sensor falls ill if it says nothing more. Each of its messages puts this off.
+def silence_deadline(room: Room, after: Instant) -> Instant:
+    """When silence alone brings a conclusion: the first sensor falls ill, or the calendar is too old.
 
-    After `FOREVER` if none can.
+    Each message and each read puts this off. `FOREVER` or later if nothing can.
     """
     first = FOREVER
     for sensor in room.heard:
         if after <= sensor.well_until < first:
             first = sensor.well_until
+    if room.counts_on_calendar and after <= (fresh := room.state.calendar_read_at + CALENDAR_FRESH_MS) < first:
+        first = fresh
     return first + 1
 
 
-def firm_deadline(room: Room, after: Instant, proof: Proof | None = None) -> Instant:
-    """The next instant after `after` that no mere heartbeat moves; `FOREVER` if there is none.
+def firm_deadline(room: Room, after: Instant, now: Instant = NEVER, proof: Proof | None = None) -> Instant:
+    """The next instant after `after` that no silence moves; `FOREVER` if there is none.
 
-    `proof` of the room under its present policy, if it is known already.
+    Once one is found that is not after `now`, that is enough: something has fallen due, and which is first is
+    not looked for. `proof` of the room under its present policy, if it is known already.
     """
     first = FOREVER
     for at in _candidates(room, after, proof):
         if after < at < first:
             first = at
+            if first <= now:
+                break
     return first
-
-
-def has_fallen_due(room: Room, after: Instant, now: Instant) -> bool:
-    """Whether a firm deadline lies after `after` and not after `now`; cheaper than the next one."""
-    return any(after < at <= now for at in _candidates(room, after))
 
 
 def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Iterator[Instant]:
@@ -62,8 +62,6 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
     proof = proof or prove(room.sensors, room.panel(room.grace_ms), after)
     if proof.blocked is None:
         yield proof.since
-    if any(life.may_be_released for life in begun):
-        yield state.calendar_read_at + CALENDAR_FRESH_MS + 1
     for life in begun:
         if life.may_be_released:
             same = life.grace_ms == room.grace_ms

@@ -224,8 +224,12 @@ class Room:
         """Of the newest read: what ended before it is forgotten."""
         self.next_opening: Instant = FOREVER
         """When the next booking opens."""
+        self.held_until: Instant = FOREVER
+        """The hold of the signs since `Site` last looked is over here, as far as they show presence."""
         self.ended_early: list[Life] = []
         """Those of the bookings that are over which were ended before their time, as of the last tick."""
+        self.counts_on_calendar = False
+        """A release may be under consideration, which a calendar that is too old forbids; as of the last tick."""
         self._index()
         self.look_ahead()
         self.look_back()
@@ -254,8 +258,9 @@ class Room:
         self.next_opening = min(upcoming, default=FOREVER)
 
     def look_back(self) -> None:
-        """Find the bookings that were ended early; at the end of each tick."""
+        """Find out what facts will be compared with; at the end of each tick."""
         self.ended_early = [life for life in self.state.departed.values() if life.ended]
+        self.counts_on_calendar = any(life.may_be_released for life in self.state.lives.values())
 
     # -- configuration ------------------------------------------------------------------------------
 
@@ -283,15 +288,17 @@ class Room:
 
     # -- sensors ------------------------------------------------------------------------------------
 
-    def hear(self, reading: Reading, now: Instant) -> Instant:
+    def hear(self, reading: Reading, now: Instant) -> bool:
         """Record one reading; marks the room dirty where a conclusion may follow at once.
 
-        Returns when time alone may bring one because of this reading, or `FOREVER`.
+        False if it only repeats what was known, so that nothing can follow.
         """
         state = self.state
         profile, sensor, bridge_online, _ = self.sensors[reading.sensor]
-        if not profile.in_service or self._hear_repeat(reading, profile, sensor, now):
-            return FOREVER
+        if not profile.in_service:
+            return False
+        if self._hear_repeat(reading, profile, sensor, now):
+            return state.dirty
         late = now < state.late_until
         proof = proof_instant(sensor, reading, now, state.heard_until if late else now)
         was_well, was_showing = now <= sensor.well_until, sensor.showing
@@ -315,11 +322,11 @@ class Room:
         if returned or (was_well and now > sensor.well_until) or proof >= state.proof_wanted > proof_before:
             state.dirty = True
         if rises:
-            return self._record_rise(reading, now, late)
-        if was_showing and not sensor.showing:
+            self._record_rise(reading, now, late)
+        elif was_showing and not sensor.showing:
             sign = Sign(shown_since, now, profile.id, hit=False, healthy=was_well, late=late)
-            return self._record_sign(sign, profile)
-        return FOREVER
+            self._record_sign(sign, profile)
+        return True
 
     def _hear_repeat(
         self, reading: Reading, profile: SensorProfile, sensor: SensorState, now: Instant
@@ -347,7 +354,7 @@ class Room:
             self.state.dirty = True
         return True
 
-    def _record_rise(self, reading: Reading, now: Instant, late: bool) -> Instant:
+    def _record_rise(self, reading: Reading, now: Instant, late: bool) -> None:
         state = self.state
         profile, sensor, _, _ = self.sensors[reading.sensor]
         healthy = now <= sensor.well_until
@@ -356,20 +363,20 @@ class Room:
         if state.occupancy.status != "occupied":
             state.dirty = True
         if not sensor.showing or reading.kind == "motion":
-            return self._record_sign(
-                Sign(now, now, profile.id, hit=True, healthy=healthy, late=late), profile
-            )
+            self._record_sign(Sign(now, now, profile.id, hit=True, healthy=healthy, late=late), profile)
+            return
         self._put_off_quiet(profile, now)
         state.dirty |= state.attentive
-        return FOREVER
 
-    def _record_sign(self, sign: Sign, profile: SensorProfile) -> Instant:
+    def _record_sign(self, sign: Sign, profile: SensorProfile) -> None:
         """Keep a sign for the next tick, which is due at once only if it may change anything now."""
         state = self.state
         state.signs.append(sign)
         is_told = not sign.hit and state.occupancy.status == "unknown"  # it may be why nothing is known
         state.dirty |= state.attentive or is_told or len(state.signs) > SIGNS_KEPT
-        return self._put_off_quiet(profile, sign.end) + 1
+        over = self._put_off_quiet(profile, sign.end) + 1
+        if self.held_until == FOREVER or (sign.healthy and over > self.held_until):
+            self.held_until = over
 
     def _put_off_quiet(self, profile: SensorProfile, now: Instant) -> Instant:
         """Until when this sign excludes vacancy at the least."""

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.core.breaker import Breaker, BreakerState
 from gateway.core.conclude import conclude
-from gateway.core.deadlines import firm_deadline, has_fallen_due, health_deadline
+from gateway.core.deadlines import firm_deadline, silence_deadline
 from gateway.core.decisions import Decision
 from gateway.core.events import (
     AnyEvent,
@@ -88,7 +88,7 @@ class Site:
         self._rooms_of_bridge: dict[str, list[Room]] = {}
         self._dirty: dict[str, Room] = {}
         self._firm: dict[str, Instant] = {}
-        """Per room: before this instant only a sensor's silence can bring a conclusion."""
+        """Per room: before this instant only silence, or the end of a sign's hold, can bring a conclusion."""
         self._alarms: dict[str, Instant] = {}
         """Per room: before this instant nothing can; it may lie early, never late."""
         self._queue: list[tuple[Instant, str]] = []
@@ -153,11 +153,11 @@ class Site:
             raise TimeRanBackwards(f"{type(event).__name__} at {now}, after {self.state.now}")
         if type(event) is Reading:  # by far the most frequent
             for room in self._rooms_of.get(event.sensor) or self._rooms_with(event.sensor):
-                wake_at = room.hear(event, now)
-                if room.state.dirty:
-                    self._mark(room)
-                elif wake_at < FOREVER:
-                    self._wake(room.name, wake_at)
+                if room.hear(event, now):
+                    if room.state.dirty:
+                        self._mark(room)
+                    elif room.held_until < self._alarms[room.name]:
+                        self._ring(room.name, room.held_until)
             self.state.now = now
             return []
         if type(event) is Tick:
@@ -350,15 +350,9 @@ class Site:
 
     def _set_alarm(self, name: str, room: Room, proof: Proof | None = None) -> None:
         settled_at = room.state.settled_at
-        firm = self._firm[name] = firm_deadline(room, settled_at, proof)
-        self._ring(name, min(firm, health_deadline(room, settled_at)))
-
-    def _wake(self, name: str, at: Instant) -> None:
-        """Time alone may bring a conclusion for a room at this instant, perhaps sooner than was known."""
-        if at < self._firm[name]:
-            self._firm[name] = at
-            if at < self._alarms[name]:
-                self._ring(name, at)
+        firm = self._firm[name] = firm_deadline(room, settled_at, proof=proof)
+        room.held_until = FOREVER
+        self._ring(name, min(firm, silence_deadline(room, settled_at)))
 
     def _ring(self, name: str, at: Instant) -> None:
         """Set a room's alarm."""
@@ -371,14 +365,16 @@ class Site:
             heapify(self._queue)
 
     def _alarm_of(self, name: str, now: Instant) -> Instant:
-        """When a room's alarm goes off, as known at `now`: later than was set if a heartbeat put it off."""
+        """When a room's alarm goes off, as known at `now`: later than was set if facts since have put it off."""
         room = self.rooms[name]
-        settled_at, firm = room.state.settled_at, self._firm[name]
-        if firm <= now:
-            if has_fallen_due(room, settled_at, now):
-                return now
-            firm = self._firm[name] = firm_deadline(room, settled_at)
-        return min(firm, health_deadline(room, settled_at))
+        settled_at = room.state.settled_at
+        firm = self._firm[name]
+        if firm <= now or room.held_until <= now:
+            firm = self._firm[name] = firm_deadline(room, settled_at, now)
+            if firm <= now:
+                return firm
+            room.held_until = FOREVER
+        return min(firm, room.held_until, silence_deadline(room, settled_at))
 
     def next_deadline(self, until: Instant = NEVER) -> Instant | None:
         """When the next tick is worth giving even if nothing happens; None if never.
