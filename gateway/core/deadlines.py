@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gateway.core.life import Life
 from gateway.core.occupancy import Proof, is_covered, prove
 from gateway.core.room import Room
-from gateway.core.rules import CALENDAR_FRESH_MS, VACATE_MOTION_ONLY_MS
+from gateway.core.rules import CALENDAR_FRESH_MS, window_of
 from gateway.core.steps.attendance import SHOWN_FOR_CHECK_IN_MS
 from gateway.core.steps.calendar import STALE_READ_MS
 from gateway.core.units import FOREVER, NEVER, Duration, Instant
@@ -64,6 +64,7 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
         yield proof.since
     for life in begun:
         if life.may_be_released:
+            yield life.booking.start + life.policy.handover_ms
             same = life.grace_ms == room.grace_ms
             own = proof if same else prove(room.sensors, room.panel(life.grace_ms), after)
             yield from _release_deadlines(life, own, room.usual_gap_ms)
@@ -111,18 +112,16 @@ def _walk_up_deadlines(room: Room) -> list[Instant]:
 
 
 def _release_deadlines(life: Life, proof: Proof, usual_gap_ms: Duration) -> list[Instant]:
+    if life.would_release_at != NEVER:
+        return []
     warn_ms = life.policy.warn_before_release_ms
     candidates = [
-        life.booking.start + life.policy.handover_ms,
         life.due,
         life.retry_at,
         life.warned_at + warn_ms,
         life.booking.end - life.policy.min_remaining_ms + 1,
     ]
     if proof.blocked is None:
-        vacate = max(life.policy.vacate_ms, life.grace_ms, usual_gap_ms)
-        early = max(life.policy.end_early_vacate_ms, life.grace_ms, usual_gap_ms)
-        for window in (life.grace_ms, vacate, max(vacate, VACATE_MOTION_ONLY_MS), early):
-            earliest = max(life.due, proof.since + window)
-            candidates += (earliest, earliest - warn_ms)
+        earliest = max(life.due, proof.since + window_of(life, proof, usual_gap_ms))
+        candidates += (earliest, earliest - warn_ms)
     return candidates

@@ -53,20 +53,25 @@ class Case(NamedTuple):
 
     @property
     def window_ms(self) -> Duration:
-        """How long vacancy must be proven. Never shorter for a visited booking than for an unseen one."""
-        if self.life.ends_early:
-            return max(self.life.policy.end_early_vacate_ms, self.usual_gap_ms, self.life.grace_ms)
-        if self.life.seen_at == NEVER:
-            return self.life.grace_ms
-        vacate = max(self.life.policy.vacate_ms, self.usual_gap_ms)
-        if self.proof.motion_only:
-            vacate = max(vacate, VACATE_MOTION_ONLY_MS)
-        return max(vacate, self.life.grace_ms)
+        """How long vacancy must be proven."""
+        return window_of(self.life, self.proof, self.usual_gap_ms)
 
     @property
     def earliest(self) -> Instant:
         """When the release could follow if nothing more is shown: due, and the whole window vacant."""
         return max(self.life.due, self.proof.since + self.window_ms)
+
+
+def window_of(life: Life, proof: Proof, usual_gap_ms: Duration) -> Duration:
+    """How long vacancy must be proven. Never shorter for a visited booking than for an unseen one."""
+    if life.ends_early:
+        return max(life.policy.end_early_vacate_ms, usual_gap_ms, life.grace_ms)
+    if life.seen_at == NEVER:
+        return life.grace_ms
+    vacate = max(life.policy.vacate_ms, usual_gap_ms)
+    if proof.motion_only:
+        vacate = max(vacate, VACATE_MOTION_ONLY_MS)
+    return max(vacate, life.grace_ms)
 
 
 Rule = Callable[[Case], Reason | None]
