@@ -40,6 +40,10 @@ def _overlapped_by(room: Room, life: Life) -> tuple[Instant, Instant] | None:
         overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
         if other is not life and overlaps and other.is_attended:
             return other.booking.start, other.booking.end
+    for other in room.walk_ups_over:
+        end = min(other.booking.end, other.ended_at)
+        if other.booking.start < life.booking.end and life.booking.start < end:
+            return other.booking.start, end
     for relative in room.relatives:
         for _, other in sorted(relative.state.lives.items()):
             overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end

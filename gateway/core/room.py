@@ -228,6 +228,8 @@ class Room:
         """The hold of the signs since `Site` last looked is over here, as far as they show presence."""
         self.ended_early: list[Life] = []
         """Those of the bookings that are over which were ended before their time, as of the last tick."""
+        self.walk_ups_over: list[Life] = []
+        """Those of them that stood for unbooked use, as of the last tick."""
         self.counts_on_calendar = False
         """A release may be under consideration, which a calendar that is too old forbids; as of the last tick."""
         self._index()
@@ -259,7 +261,9 @@ class Room:
 
     def look_back(self) -> None:
         """Find out what facts will be compared with; at the end of each tick."""
-        self.ended_early = [life for life in self.state.departed.values() if life.ended]
+        departed = self.state.departed.values()
+        self.ended_early = [life for life in departed if life.ended]
+        self.walk_ups_over = [life for life in departed if life.is_walk_up and life.is_attended]
         self.counts_on_calendar = any(life.may_be_released for life in self.state.lives.values())
 
     # -- configuration ------------------------------------------------------------------------------

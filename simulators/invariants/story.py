@@ -85,9 +85,9 @@ class Talk:
         """Never before this."""
         return max(self.booking.start, self.first_seen, self.moved) + self.grace
 
-    def is_back_as(self, shown: Booking) -> bool:
+    def is_back_as(self, shown: Booking, now: Instant) -> bool:
         """It was concluded, by nobody's release, and is shown again: it was cancelled, or is longer now."""
-        if self.over_at == NEVER or self.released or not shown.is_decided_on:
+        if self.over_at == NEVER or self.released or not shown.is_decided_on or shown.end <= now:
             return False
         return not self.in_calendar or self.booking.end <= self.over_at < shown.end
 
@@ -115,7 +115,9 @@ class RoomStory:
     talks: dict[str, Talk] = field(default_factory=dict)
     read_at: Instant = NEVER
     unseen: int = 0
-    """Bookings in a row that nobody was seen in, since a sensor that proves the room last showed presence."""
+    """Bookings in a row through which every sensor that proves the room was silent."""
+    spoke_at: Instant = NEVER
+    """When one of them last showed presence."""
     occupancy: str = "unknown"
     """As last announced."""
     shown: list[tuple[int, str]] = field(default_factory=list)
@@ -247,7 +249,7 @@ class Story:
         if event.shows_presence and ear.profile.in_service:
             room.shown.append((self.seq, event.sensor))
         if event.shows_presence and event.kind in PRESENCE and ear.proves and ear.healthy(now):
-            room.unseen = 0
+            room.unseen, room.spoke_at = 0, now
 
     def _set_bridge(self, event: BridgeState, now: Instant) -> None:
         (self._bridges.discard if event.online else self._bridges.add)(event.bridge)
@@ -286,7 +288,7 @@ class Story:
     def _step_clock(self, now: Instant) -> None:
         self.late_until = NEVER
         for room in self.rooms.values():
-            room.read_at = NEVER
+            room.read_at, room.spoke_at = NEVER, min(room.spoke_at, now)
             for ear in room.ears.by_id.values():
                 ear.step_clock(now)
             for talk in room.talks.values():
@@ -304,7 +306,7 @@ class Story:
             elif booking.start != talk.booking.start:
                 talk.moved = now
                 talk.attended = talk.sensors = False
-            elif talk.is_back_as(booking):
+            elif talk.is_back_as(booking, now):
                 talk.over_at, talk.first_seen = NEVER, now  # it is back, and goes on where it was
             talk.in_calendar, talk.booking = booking.is_decided_on, booking
             talk.event_ids.add(booking.event_id)
@@ -377,7 +379,8 @@ class Story:
     def _note_end(self, room: RoomStory, talk: Talk, decision: Decision) -> None:
         talk.over_at = decision.at
         outcome = "" if decision.tally is None else decision.tally.outcome
-        if outcome in UNSEEN and not talk.booking.all_day and not talk.is_ours:
+        silent = outcome in UNSEEN and room.spoke_at < talk.booking.start
+        if silent and not talk.booking.all_day and not talk.is_ours:
             room.unseen += 1
         horizon = decision.at - 24 * 60 * MINUTE_MS
         for key in [k for k, t in room.talks.items() if t.over_at != NEVER and t.booking.end < horizon]:

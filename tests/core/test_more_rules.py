@@ -288,6 +288,17 @@ def test_an_extension_that_does_not_come_is_asked_for_again_and_not_with_every_m
     assert [write.new_end for write in writes(line, "extend")] == [at("10:00"), at("09:40"), at("09:40")]
 
 
+@pytest.mark.parametrize(("start", "kept"), [("09:20", True), ("09:30", False)], ids=["overlaps", "after"])
+def test_a_booking_that_overlaps_a_walk_up_is_not_released(start: str, *, kept: bool) -> None:
+    """Also when that is over: it counts as attended as any other. It ends when its people have left."""
+    line = shown_walk_up().until("09:10")
+    line.clear("radar")
+    line.book(booking(start, "10:30", "b"))
+    line.until("10:20")
+    assert line.has("release", "b") != kept
+    assert line.why("withheld", "b") == (["overlaps_attended"] if kept else [])
+
+
 def test_a_walk_up_is_freed_when_its_people_have_left() -> None:
     """After fifteen minutes of proven emptiness, and it counts as no booking of anybody."""
     line = shown_walk_up().until("09:10")

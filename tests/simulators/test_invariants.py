@@ -505,6 +505,27 @@ def test_reasons_of_a_release_are_not_believed() -> None:
     assert judge("W1", world)
 
 
+@pytest.mark.parametrize(("shown_at", "unseen"), [("08:55", 1), ("09:05", 0)], ids=["before", "within"])
+def test_a_booking_is_unseen_only_if_its_rooms_sensor_was_silent_through_it(
+    shown_at: str, unseen: int
+) -> None:
+    """Who comes right after the release shows that the sensor lives."""
+    story = Story()
+    concluded = Decision("concluded", "orion", at("10:00"), GHOST, tally=Tally("no_show_released"))
+    events: list[tuple[int, AnyEvent]] = [
+        (at("08:50"), Configured(SiteConfig((GOOD.rooms["orion"],)))),
+        (at("08:51"), shown(0)),
+        (at("08:52"), calendar(booking("09:00", "10:00"))),
+        (at(shown_at), shown()),
+        (at(shown_at) + 1, shown(0)),
+        (at("10:00"), Tick()),
+    ]
+    for seq, (now, event) in enumerate(events, start=1):
+        story.take(Recorded(seq, now, event))
+    story.note(concluded)
+    assert story.rooms["orion"].unseen == unseen
+
+
 def ghost_after(told: list[tuple[int, AnyEvent, Decision | None]]) -> Talk:
     """What the checkers' story knows of the ghost after these events and what was decided at them."""
     story = Story()
@@ -534,7 +555,11 @@ def test_a_booking_that_was_cancelled_and_is_back_goes_on_where_it_was(back: Boo
     assert talk.due >= at("09:05") + talk.grace  # its grace begins anew
 
 
-@pytest.mark.parametrize(("end", "goes_on"), [("10:20", True), ("10:00", False)], ids=["longer", "as-it-was"])
+@pytest.mark.parametrize(
+    ("end", "goes_on"),
+    [("10:20", True), ("10:00", False), ("10:01", False)],
+    ids=["longer", "as-it-was", "over-again"],
+)
 def test_a_booking_that_is_made_longer_after_its_end_goes_on(end: str, goes_on: bool) -> None:
     """An organizer's late extension: the gateway says nothing of it either."""
     site = SiteConfig((RoomConfig("orion", mode="live"),))
