@@ -24,8 +24,10 @@ def silence_deadline(room: Room, after: Instant) -> Instant:
     for sensor in room.heard:
         if after <= sensor.well_until < first:
             first = sensor.well_until
-    if room.counts_on_calendar and after <= (fresh := room.state.calendar_read_at + CALENDAR_FRESH_MS) < first:
-        first = fresh
+    if room.counts_on_calendar:
+        fresh_until = room.state.calendar_read_at + CALENDAR_FRESH_MS
+        if after <= fresh_until < first:
+            first = fresh_until
     return first + 1
 
 

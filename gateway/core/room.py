@@ -231,7 +231,7 @@ class Room:
         self.walk_ups_over: list[Life] = []
         """Those of them that stood for unbooked use, as of the last tick."""
         self.counts_on_calendar = False
-        """A release may be under consideration, which a calendar that is too old forbids; as of the last tick."""
+        """A release is possible, which a calendar that is too old forbids; as of the last tick."""
         self._index()
         self.look_ahead()
         self.look_back()

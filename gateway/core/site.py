@@ -365,7 +365,7 @@ class Site:
             heapify(self._queue)
 
     def _alarm_of(self, name: str, now: Instant) -> Instant:
-        """When a room's alarm goes off, as known at `now`: later than was set if facts since have put it off."""
+        """When a room's alarm goes off, as known at `now`: later than was set if facts have put it off."""
         room = self.rooms[name]
         settled_at = room.state.settled_at
         firm = self._firm[name]
