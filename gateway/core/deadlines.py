@@ -15,20 +15,20 @@ from gateway.core.units import FOREVER, NEVER, Duration, Instant
 from gateway.core.walk_up import EXTEND_BEFORE_MS
 
 
-def silence_deadline(room: Room, after: Instant) -> Instant:
+def silence_deadline(room: Room, after: Instant, unless: Instant = FOREVER) -> Instant:
     """When silence alone brings a conclusion: the first sensor falls ill, or the calendar is too old.
 
-    Each message and each read puts this off. `FOREVER` or later if nothing can.
+    Each message and each read puts this off. `unless` if that is sooner.
     """
-    first = FOREVER
+    last = unless - 1
     for sensor in room.heard:
-        if after <= sensor.well_until < first:
-            first = sensor.well_until
+        if after <= sensor.well_until < last:
+            last = sensor.well_until
     if room.counts_on_calendar:
         fresh_until = room.state.calendar_read_at + CALENDAR_FRESH_MS
-        if after <= fresh_until < first:
-            first = fresh_until
-    return first + 1
+        if after <= fresh_until < last:
+            last = fresh_until
+    return last + 1
 
 
 def firm_deadline(room: Room, after: Instant, now: Instant = NEVER, proof: Proof | None = None) -> Instant:

@@ -353,7 +353,10 @@ class Room:
         if now > before:
             sensor.proof_before, sensor.last_proof = before, now
         sensor.told_at = now
-        sensor.well_until = well_while_sound(profile, sensor)
+        if sensor.showing or profile.heartbeat_ms is None:
+            sensor.well_until = well_while_sound(profile, sensor)
+        else:  # the same, for nearly all
+            sensor.well_until = sensor.last_proof + profile.heartbeat_ms + profile.heartbeat_ms // 4
         if now >= self.state.proof_wanted > before:
             self.state.dirty = True
         return True

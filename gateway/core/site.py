@@ -1,14 +1,13 @@
 """The site: all rooms, one memory, one way in. Everything the gateway decides is decided here."""
 
 from collections.abc import Iterable
-from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final
 
 import msgspec
 
+from gateway.core.alarms import Alarms
 from gateway.core.breaker import Breaker, BreakerState
 from gateway.core.conclude import conclude
-from gateway.core.deadlines import firm_deadline, silence_deadline
 from gateway.core.decisions import Decision
 from gateway.core.events import (
     AnyEvent,
@@ -36,16 +35,12 @@ from gateway.core.events import (
     WriteOutcome,
 )
 from gateway.core.evidence import SensorState
-from gateway.core.occupancy import Proof
 from gateway.core.policy import RoomConfig, SiteConfig, whole_rooms
 from gateway.core.room import Room, RoomState
 from gateway.core.units import FOREVER, HOUR_MS, NEVER, Instant
 
 RULESET: Final = 2
 """Version of the rules. Recorded decisions stand; replays name the version that made them."""
-
-STALE_ALARMS: Final = 8
-"""So many alarms a room, and those that were set anew since are thrown out: memory stays bounded."""
 
 
 class CoreError(Exception):
@@ -87,12 +82,7 @@ class Site:
         self._rooms_of: dict[str, tuple[Room, ...]] = {}
         self._rooms_of_bridge: dict[str, list[Room]] = {}
         self._dirty: dict[str, Room] = {}
-        self._firm: dict[str, Instant] = {}
-        """Per room: before this instant only silence, or the end of a sign's hold, can bring a conclusion."""
-        self._alarms: dict[str, Instant] = {}
-        """Per room: before this instant nothing can; it may lie early, never late."""
-        self._queue: list[tuple[Instant, str]] = []
-        """The alarms as a heap, with some that have been set anew since: `_alarms` tells which hold."""
+        self._alarms = Alarms()
         self._breaker_at: Instant = FOREVER
         """When the breaker has to be asked: at once if too many rooms have fallen silent, at the latest when
         the hour is over and it learns how silent that was."""
@@ -123,11 +113,11 @@ class Site:
             for bridge in sorted({p.bridge for p in room.profiles if p.bridge}):
                 self._rooms_of_bridge.setdefault(bridge, []).append(room)
         self._dirty = {name: room for name, room in self.rooms.items() if room.state.dirty}
-        self._firm, self._alarms, self._queue = {}, {}, []
+        self._alarms.clear()
         self.quiet_until = NEVER
         self.breaker.forget(self.rooms)
-        for name, room in self.rooms.items():
-            self._set_alarm(name, room)
+        for room in self.rooms.values():
+            self._alarms.set(room)
             self.breaker.count(room, room.state.settled_at)
         self._breaker_at = self._ask_breaker_at(
             self.state.now, holiday=self.state.config.is_holiday(self.state.now)
@@ -156,8 +146,8 @@ class Site:
                 if room.hear(event, now):
                     if room.state.dirty:
                         self._mark(room)
-                    elif room.held_until < self._alarms[room.name]:
-                        self._ring(room.name, room.held_until)
+                    elif room.held_until < FOREVER:
+                        self.quiet_until = min(self.quiet_until, self._alarms.hasten(room) - 1)
             self.state.now = now
             return []
         if type(event) is Tick:
@@ -288,14 +278,7 @@ class Site:
         self._dirty = {}
         self.quiet_until = NEVER
         due |= {r.name for name in due for r in self.rooms[name].relatives}
-        while self._queue and self._queue[0][0] <= now:
-            at, name = heappop(self._queue)
-            if self._alarms[name] == at and name not in due:
-                goes_off = self._alarm_of(name, now)
-                if goes_off <= now:
-                    due.add(name)
-                else:
-                    self._ring(name, goes_off)
+        due.update(self._alarms.gone_off(now))
         holiday = self.state.config.is_holiday(now)
         decisions = self._watch_for_silence(due, now, holiday=holiday)
         objection = self.breaker.objection
@@ -304,7 +287,7 @@ class Site:
             before = _shown_to_relatives(room)
             concluded, proof = conclude(room, now, breaker=objection, holiday=holiday)
             decisions += concluded
-            self._set_alarm(name, room, proof)
+            self._alarms.set(room, proof)
             if room.state.dirty:
                 self._mark(room)
             if before != _shown_to_relatives(room):
@@ -348,34 +331,6 @@ class Site:
             room.state.dirty = True
             self._mark(room)
 
-    def _set_alarm(self, name: str, room: Room, proof: Proof | None = None) -> None:
-        settled_at = room.state.settled_at
-        firm = self._firm[name] = firm_deadline(room, settled_at, proof=proof)
-        room.held_until = FOREVER
-        self._ring(name, min(firm, silence_deadline(room, settled_at)))
-
-    def _ring(self, name: str, at: Instant) -> None:
-        """Set a room's alarm."""
-        self._alarms[name] = at
-        if at < FOREVER:
-            heappush(self._queue, (at, name))
-            self.quiet_until = min(self.quiet_until, at - 1)
-        if len(self._queue) > STALE_ALARMS * len(self._alarms):
-            self._queue[:] = [(at, name) for name, at in self._alarms.items() if at < FOREVER]
-            heapify(self._queue)
-
-    def _alarm_of(self, name: str, now: Instant) -> Instant:
-        """When a room's alarm goes off, as known at `now`: later than was set if facts have put it off."""
-        room = self.rooms[name]
-        settled_at = room.state.settled_at
-        firm = self._firm[name]
-        if firm <= now or room.held_until <= now:
-            firm = self._firm[name] = firm_deadline(room, settled_at, now)
-            if firm <= now:
-                return firm
-            room.held_until = FOREVER
-        return min(firm, room.held_until, silence_deadline(room, settled_at))
-
     def next_deadline(self, until: Instant = NEVER) -> Instant | None:
         """When the next tick is worth giving even if nothing happens; None if never.
 
@@ -385,25 +340,9 @@ class Site:
         now = self.state.now
         if self._dirty:
             return now
-        found = max(self._next_alarm(until, now), now)
+        found = max(self._alarms.first(until, now, self._breaker_at), now)
         self.quiet_until = found - 1
         return found if found < FOREVER else None
-
-    def _next_alarm(self, until: Instant, now: Instant) -> Instant:
-        queue, alarms, asked = self._queue, self._alarms, self._breaker_at
-        while queue:
-            at, name = queue[0]
-            if alarms[name] != at:
-                heappop(queue)  # it has been set anew
-            elif asked < at or (at > until and at > now):
-                return min(at, asked)
-            else:
-                goes_off = self._alarm_of(name, max(at, now))
-                if goes_off <= at or goes_off <= now:
-                    return at
-                alarms[name] = goes_off
-                heapreplace(queue, (goes_off, name))
-        return asked
 
     @property
     def has_news(self) -> bool:

@@ -2,7 +2,7 @@
 
 from timeline import RADAR, Timeline, booking
 
-from gateway.core.site import STALE_ALARMS
+from gateway.core.alarms import STALE_ALARMS
 
 
 def test_alarms_that_were_set_anew_are_thrown_out() -> None:
@@ -13,7 +13,7 @@ def test_alarms_that_were_set_anew_are_thrown_out() -> None:
     for _ in range(2_000):
         line.show("radar")
         line.clear("radar")
-        most = max(most, len(line.site._queue))
+        most = max(most, len(line.site._alarms))
     assert most <= STALE_ALARMS * len(line.site.rooms) + 1
     line.until("09:12")
     assert line.times("release", "b") == ["09:10"]

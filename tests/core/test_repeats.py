@@ -68,7 +68,7 @@ def test_alarms_that_were_set_anew_do_not_pile_up() -> None:
     timeline = Timeline(*SENSORS)
     timeline.book(booking("09:00", "10:00"))
     timeline.advance(at("13:00"))
-    assert len(timeline.site._queue) < 20
+    assert len(timeline.site._alarms) < 20
 
 
 def test_a_repeat_that_a_conclusion_waits_for_brings_it() -> None:
