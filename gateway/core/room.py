@@ -225,7 +225,7 @@ class Room:
         self.next_opening: Instant = FOREVER
         """When the next booking opens."""
         self.held_until: Instant = FOREVER
-        """The hold of the signs since `Site` last looked is over here, as far as they show presence."""
+        """The hold of the healthy signs since `Alarm` last looked is over here; `FOREVER` without one."""
         self.ended_early: list[Life] = []
         """Those of the bookings that are over which were ended before their time, as of the last tick."""
         self.walk_ups_over: list[Life] = []
@@ -382,7 +382,7 @@ class Room:
         is_told = not sign.hit and state.occupancy.status == "unknown"  # it may be why nothing is known
         state.dirty |= state.attentive or is_told or len(state.signs) > SIGNS_KEPT
         over = self._put_off_quiet(profile, sign.end) + 1
-        if self.held_until == FOREVER or (sign.healthy and over > self.held_until):
+        if sign.healthy and (self.held_until == FOREVER or over > self.held_until):
             self.held_until = over
 
     def _put_off_quiet(self, profile: SensorProfile, now: Instant) -> Instant:

@@ -62,6 +62,18 @@ def test_the_hold_of_one_sensor_is_no_moment_while_another_still_shows_somebody(
     assert changes_until(site, at("10:00")) == [(last + 10 * MINUTE_MS + 1, "unknown")]
 
 
+def test_the_hold_of_an_ill_sensor_puts_nothing_off() -> None:
+    """It shows no presence: occupancy ends with the hold of the healthy one, though that is shorter."""
+    radar = msgspec.structs.replace(RADAR, heartbeat_ms=HOUR_MS)
+    site = occupied_site(radar, SLOW_PIR_2)
+    for event, clock in ((Reading("pir-2", "fault", 1), "09:04"), (Reading("radar", "presence", 1), "09:05")):
+        site.handle(event, at(clock))
+        site.handle(Tick(), at(clock))
+    hit(site, "pir-2", "09:06:30")
+    site.handle(Reading("radar", "presence", 0), at("09:07"))
+    assert changes_until(site, at("09:30"))[0] == (at("09:07") + RADAR.hold_ms + 1, "unknown")
+
+
 def test_the_first_proof_after_due_is_never_folded() -> None:
     """A repeat within seconds adds nothing, unless a release that has just become due waits for it."""
     line = Timeline(RADAR)
