@@ -29,6 +29,7 @@ from gateway.core.events import (
 from gateway.core.evidence import (
     PRESENCE_KINDS,
     SensorState,
+    ailment,
     hear,
     mark_gap,
     overdue_after,
@@ -307,6 +308,7 @@ class Room:
         proof = proof_instant(sensor, reading, now, state.heard_until if late else now)
         was_well, was_showing = now <= sensor.well_until, sensor.showing
         overdue = FOREVER if was_well else overdue_after(profile, sensor)
+        ailed = "" if was_well else ailment(profile, sensor, bridge_online, now)
         shown_since, proof_before = sensor.shown_since, sensor.last_proof
         rises = reading.value > 0 and not was_showing and reading.kind in PRESENCE_KINDS
         if rises:
@@ -325,6 +327,8 @@ class Room:
             state.dirty = True
         if returned or (was_well and now > sensor.well_until) or proof >= state.proof_wanted > proof_before:
             state.dirty = True
+        if ailed and ailment(profile, sensor, bridge_online, now) != ailed:
+            state.dirty = True  # ill as before, and for another reason
         if rises:
             self._record_rise(reading, now, late)
         elif was_showing and not sensor.showing:

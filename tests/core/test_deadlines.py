@@ -145,3 +145,14 @@ def test_people_who_come_early_bring_no_tick_for_each_of_their_moves() -> None:
     assert ticks(line, "08:00") == before
     line.until("09:00")
     assert [d.kind for d in line.decisions if d.booking == "b"][-1] in ("seen", "checked_in")
+
+
+def test_a_sensor_that_is_ill_for_another_reason_is_told_at_once() -> None:
+    """Overdue, and then it says itself that it is broken: people are shown what is wrong now."""
+    line = Timeline(RADAR, SLOW_PIR)
+    line.until("09:00")
+    line.silence("radar")
+    line.until("09:05")
+    assert line.site.rooms["orion"].state.occupancy.why[0].code == "overdue"
+    line.tell(Reading("radar", "fault", 1))
+    assert line.site.rooms["orion"].state.occupancy.why[0].code == "fault"
