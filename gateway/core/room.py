@@ -264,7 +264,8 @@ class Room:
         """Find out what facts will be compared with; at the end of each tick."""
         departed = self.state.departed.values()
         self.ended_early = [life for life in departed if life.ended]
-        self.walk_ups_over = [life for life in departed if life.is_walk_up and life.is_attended]
+        marked = [life for life in departed if life.booking.marks]
+        self.walk_ups_over = [life for life in marked if life.is_walk_up and life.is_attended]
         self.counts_on_calendar = any(life.may_be_released for life in self.state.lives.values())
 
     # -- configuration ------------------------------------------------------------------------------
@@ -533,7 +534,7 @@ class Room:
         A read that drops an implausible share of the bookings is believed when it comes again.
         """
         state = self.state
-        if self._is_doubtful(event, now):
+        if len(event.removed) >= DOUBTED_AT_LEAST and self._is_doubtful(event, now):
             return
         # If the last conclusion trusted the calendar, one more look that shows the same changes nothing.
         mistrusted = (
@@ -556,7 +557,7 @@ class Room:
             state.dirty = True
         else:
             awaited = mistrusted and any(life.may_be_released for life in state.lives.values())
-            state.dirty |= awaited or self._shows_long_again(now)
+            state.dirty |= awaited or (bool(self.ended_early) and self._shows_long_again(now))
 
     def _shows_long_again(self, now: Instant) -> bool:
         """A booking that was ended is shown with a later end: the next read may make that certain."""
@@ -567,8 +568,6 @@ class Room:
         return False
 
     def _is_doubtful(self, event: CalendarRead, now: Instant) -> bool:
-        if len(event.removed) < DOUBTED_AT_LEAST:
-            return False
         state = self.state
         held = [
             b

@@ -120,9 +120,12 @@ def relive(
     """Lead every run through these events, in order; `note_word` hears of each "we were here"."""
     for at, event in events:
         kind = type(event)
-        if kind is Reading:  # by far the most frequent
+        if kind is Reading:  # by far the most frequent, so without a call of `give`
             for run in runs:
-                run.give(event, at)
+                site = run.site
+                if site.quiet_until < at - 1:
+                    run.conclude(at)
+                site.handle(event, at)
         elif kind is Tick:
             for run in runs:
                 run.conclude_at(at)

@@ -14,25 +14,20 @@ from gateway.ledger import LedgerDamaged, LedgerError, LedgerReader
 def unbroken(reader: LedgerReader, after: int) -> Iterator[tuple[int, Instant, AnyEvent]]:
     """The events after this one, in order. Raises LedgerDamaged if one is missing or cannot be read."""
     before = after
-    events = reader.events(after)
-    while True:
-        try:
-            following = next(events, None)
-        except msgspec.MsgspecError as error:
-            raise LedgerDamaged(
-                f"{reader.path}: event {before + 1} of the journal cannot be read ({error}). "
-                "The file has not been changed."
-            ) from error
-        if following is None:
-            return
-        seq, at, event = following
-        if seq != before + 1:
-            raise LedgerDamaged(
-                f"{reader.path}: after event {before} comes event {seq}; what was between them is gone, and "
-                "without it history cannot be run again. Use a backup that still has it."
-            )
-        before = seq
-        yield seq, at, event
+    try:
+        for row in reader.events(after):
+            if row[0] != before + 1:
+                raise LedgerDamaged(
+                    f"{reader.path}: after event {before} comes event {row[0]}; what was between them is "
+                    "gone, and without it history cannot be run again. Use a backup that still has it."
+                )
+            before = row[0]
+            yield row
+    except msgspec.MsgspecError as error:
+        raise LedgerDamaged(
+            f"{reader.path}: event {before + 1} of the journal cannot be read ({error}). "
+            "The file has not been changed."
+        ) from error
 
 
 @contextmanager
