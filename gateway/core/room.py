@@ -297,14 +297,41 @@ class Room:
     def hear(self, reading: Reading, now: Instant) -> bool:
         """Record one reading; marks the room dirty where a conclusion may follow at once.
 
-        False if it only repeats what was known, so that nothing can follow.
+        False if it only repeats what was known, so that nothing can follow. Most of what is recorded is that:
+        a well sensor says once more what it said last, and all that follows is that it lives. The long way
+        comes to the same.
         """
         state = self.state
         profile, sensor, bridge_online, _ = self.sensors[reading.sensor]
         if not profile.in_service:
             return False
-        if self._hear_repeat(reading, profile, sensor, now):
-            return state.dirty
+        if (
+            reading.value != sensor.value
+            or now > sensor.well_until
+            or reading.kind != profile.senses
+            or reading.made_at is not None
+            or sensor.showing != (reading.value > 0)
+            or not (sensor.knows_state and profile.says_clear and reading.device_made)
+            or now < state.late_until
+        ):
+            self._hear_news(reading, profile, sensor, bridge_online, now)
+            return True
+        before = sensor.last_proof
+        if now > before:
+            sensor.proof_before, sensor.last_proof = before, now
+        sensor.told_at = now
+        if sensor.showing or profile.heartbeat_ms is None:
+            sensor.well_until = well_while_sound(profile, sensor)
+        else:  # the same, for nearly all
+            sensor.well_until = sensor.last_proof + profile.heartbeat_ms + profile.heartbeat_ms // 4
+        if now >= state.proof_wanted > before:
+            state.dirty = True
+        return state.dirty
+
+    def _hear_news(
+        self, reading: Reading, profile: SensorProfile, sensor: SensorState, bridge_online: bool, now: Instant
+    ) -> None:
+        state = self.state
         late = now < state.late_until
         proof = proof_instant(sensor, reading, now, state.heard_until if late else now)
         was_well, was_showing = now <= sensor.well_until, sensor.showing
@@ -335,36 +362,6 @@ class Room:
         elif was_showing and not sensor.showing:
             sign = Sign(shown_since, now, profile.id, hit=False, healthy=was_well, late=late)
             self._record_sign(sign, profile)
-        return True
-
-    def _hear_repeat(
-        self, reading: Reading, profile: SensorProfile, sensor: SensorState, now: Instant
-    ) -> bool:
-        """A well sensor says once more what it said last: all that follows is that it lives.
-
-        Most of what is recorded is that; the long way (`hear` without this) comes to the same.
-        """
-        if (
-            reading.value != sensor.value
-            or now > sensor.well_until
-            or reading.kind != profile.senses
-            or reading.made_at is not None
-            or sensor.showing != (reading.value > 0)
-            or not (sensor.knows_state and profile.says_clear and reading.device_made)
-            or now < self.state.late_until
-        ):
-            return False
-        before = sensor.last_proof
-        if now > before:
-            sensor.proof_before, sensor.last_proof = before, now
-        sensor.told_at = now
-        if sensor.showing or profile.heartbeat_ms is None:
-            sensor.well_until = well_while_sound(profile, sensor)
-        else:  # the same, for nearly all
-            sensor.well_until = sensor.last_proof + profile.heartbeat_ms + profile.heartbeat_ms // 4
-        if now >= self.state.proof_wanted > before:
-            self.state.dirty = True
-        return True
 
     def _record_rise(self, reading: Reading, now: Instant, late: bool) -> None:
         state = self.state
