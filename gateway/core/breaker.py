@@ -57,6 +57,8 @@ class Census(NamedTuple):
 
 
 NOBODY: Final = Census(busy=False, silent=False)
+BUSY: Final = Census(busy=True, silent=False)
+SILENT: Final = Census(busy=True, silent=True)
 
 
 def census_of(room: Room, now: Instant) -> Census:
@@ -76,7 +78,9 @@ def census_of(room: Room, now: Instant) -> Census:
             silent = True
         elif life.awaits_check_in:
             silent |= now >= life.due or state.occupancy.status == "unknown"
-    return Census(busy, silent)
+    if silent:
+        return SILENT
+    return BUSY if busy else NOBODY
 
 
 class Breaker:

@@ -218,6 +218,8 @@ class Room:
         """What its sensors have told, in their order."""
         self.grace_ms: Duration = 0
         """The effective grace of the room's present policy."""
+        self.usual_gap_ms: Duration = max(state.gaps, default=0)
+        """The longest quiet that this room has known while people were there."""
         self._panels: dict[Duration, Panel] = {}
         self.relatives: tuple[Room, ...] = ()
         """The rooms that it is part of, or that are part of it: they share its space."""
@@ -420,10 +422,10 @@ class Room:
         sparse = profile.heartbeat_ms // FOLD_SHARE if profile.heartbeat_ms else FOLD_WITHOUT_HEARTBEAT_MS
         return now - sensor.last_proof < sparse
 
-    @property
-    def usual_gap_ms(self) -> Duration:
-        """The longest quiet that this room has known while people were there."""
-        return max(self.state.gaps, default=0)
+    def note_gap(self, gap_ms: Duration) -> None:
+        """Remember the longest quiet within an attended booking."""
+        self.state.gaps = [*self.state.gaps, gap_ms][-GAPS_KEPT:]
+        self.usual_gap_ms = max(self.state.gaps)
 
     def set_available(self, sensor_id: str, online: bool, now: Instant) -> None:
         """Record a sensor's last will or availability topic."""

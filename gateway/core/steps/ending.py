@@ -7,7 +7,7 @@ from gateway.core.decisions import Outcome, Reason
 from gateway.core.events import ModeSet
 from gateway.core.evidence import SILENT_ATTENDED_LIMIT, refresh_health
 from gateway.core.life import Life, Previous
-from gateway.core.room import GAPS_KEPT, SeriesCount
+from gateway.core.room import SeriesCount
 from gateway.core.steps.conclusion import Conclusion
 from gateway.core.tally import tally_of
 from gateway.core.units import DAY_MS, MINUTE_MS, NEVER, Duration
@@ -37,7 +37,7 @@ def finish(tick: Conclusion, life: Life, how: Outcome | str) -> None:
             state.hits = 0  # until here they were this booking's people
         if life.checked_in_at != NEVER and tally.outcome != "cancelled":
             _note_silent_sensors(tick, life)
-            state.gaps = [*state.gaps, life.longest_gap_ms][-GAPS_KEPT:]
+            tick.room.note_gap(life.longest_gap_ms)
     elif not (life.booking.all_day or life.is_ours or life.is_attended or tally.outcome == "cancelled"):
         state.unseen_streak += 1
     if tally.outcome != "cancelled":
