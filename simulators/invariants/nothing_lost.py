@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from gateway.core.events import AnyEvent, Availability, BridgeState, Reading, Tick, WriteOutcome
-from gateway.core.units import HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
+from gateway.core.units import HOUR_MS, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
 from gateway.ledger import FINAL_STATES, OutboxRow
 from simulators.invariants.base import Checker, EffectChecker, Violation, is_release
 from simulators.invariants.hearsay import PRESENCE
@@ -63,6 +63,8 @@ class AcknowledgedIsJournaled(Checker):
         self._facts: dict[str, list[Fact]] = {}
         self._of_kind: dict[tuple[str, str], list[Fact]] = {}
         """By sensor and kind of reading; those that the device itself made also under `DEVICE_MADE`."""
+        self._made_at: dict[str, Instant] = {}
+        """By sensor: the device's own time of what is known of it."""
         self._old: list[int] = []
         """Deliveries that have waited for long."""
         self._steps = 0
@@ -76,10 +78,19 @@ class AcknowledgedIsJournaled(Checker):
             fact = Fact(entry.seq, entry.at, event)
             self._facts.setdefault(name, []).append(fact)
             if isinstance(event, Reading):
-                self._of_kind.setdefault((name, event.kind), []).append(fact)
+                if self._tells_anew(event, written_at(entry)):
+                    self._of_kind.setdefault((name, event.kind), []).append(fact)
                 if event.device_made:
                     self._of_kind.setdefault((name, DEVICE_MADE), []).append(fact)
         return iter(())
+
+    def _tells_anew(self, reading: Reading, now: Instant) -> bool:
+        """Not a clear that was made before what is known already: it says nothing of the present."""
+        made_at, newest = reading.made_at, self._made_at.get(reading.sensor, NEVER)
+        if made_at is not None and made_at <= now and (made_at > newest or reading.shows_presence):
+            self._made_at[reading.sensor] = made_at
+        late = made_at is not None and made_at < newest
+        return not (late and reading.kind in PRESENCE and not reading.shows_presence)
 
     def step(self, seen: Observed, story: Story) -> Iterator[Violation]:
         """Look at what was acknowledged since."""

@@ -156,6 +156,17 @@ def acknowledged_and_lost() -> Observed:
     return but(deliveries=[*GOOD.deliveries, lost])
 
 
+def repeated_after_a_late_clear(made: str) -> Observed:
+    """Presence is shown, a clear comes that was made at another time, presence is repeated and folded."""
+    on, clear = Reading("radar", "presence", 1, made_at=at("10:40")), Reading("radar", "presence", 0)
+    clear = msgspec.structs.replace(clear, made_at=at(made))
+    story = inserted(at("10:40:10"), on, clear)
+    journal = [e._replace(at=at("10:40:30")) if e.event == clear else e for e in story.journal]
+    end = journal[-1].seq
+    said = [Delivery("radar", b"", at(t), at(t), end, (on,), "radar") for t in ("10:40:10", "10:40:50")]
+    return dataclasses.replace(story, journal=journal, deliveries=said)
+
+
 def by_a_wrong_clock() -> Observed:
     """The gateway's clock was five minutes ahead; true instants are what an observer tells."""
     early = 5 * MINUTE_MS
@@ -251,7 +262,11 @@ GHOST_MOVED = msgspec.structs.replace(booking("09:00", "10:00"), start=at("09:02
 NEXT_TO_IT = booking("09:05", "09:45", key="rival")
 
 BROKEN: dict[str, dict[str, Callable[[], Observed]]] = {
-    "L1": {"too early": acknowledged_too_early, "lost": acknowledged_and_lost},
+    "L1": {
+        "too early": acknowledged_too_early,
+        "lost": acknowledged_and_lost,
+        "cleared between": lambda: repeated_after_a_late_clear("10:40:20"),
+    },
     "L2": {
         "no tick": lambda: replaced(RELEASE_SEQ, Reading("radar", "alive", 1)),
         "no entry": lambda: but(journal=GOOD.journal[: RELEASE_SEQ - 1]),
@@ -365,6 +380,7 @@ BROKEN: dict[str, dict[str, Callable[[], Observed]]] = {
     "bounded": {"disk": lambda: but(disk_bytes=2**40)},
 }
 NEARLY: dict[str, dict[str, Callable[[], Observed]]] = {
+    "L1": {"cleared before": lambda: repeated_after_a_late_clear("10:30")},
     "W7": {"one silent room": lambda: silent_site(1)},
     "W8": {"two unseen": lambda: never_seen_before(2), "on for five hours": lambda: stuck(5)},
     "people_inside": {
