@@ -390,6 +390,14 @@ def quality(
     policies: Annotated[
         str, typer.Option(help="all, or names with commas between: default, strict, patient, everything-on.")
     ] = "all",
+    ghost_shares: Annotated[
+        str,
+        typer.Option(
+            metavar="PERCENTS",
+            help="Play the radar sets with these shares of ghosts as well, beside the 40 % of all other "
+            "figures; none: with no other.",
+        ),
+    ] = "10,20,30,50",
     seed: Annotated[int, typer.Option(help="The same seed gives the same people and figures.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many rooms at a time.")] = 2,
     data: Annotated[
@@ -439,7 +447,7 @@ def quality(
         if out is not None and not out.parent.is_dir():  # before minutes are spent on it
             raise typer.BadParameter(f"there is no folder {out.parent}", param_hint=option)
     try:
-        wanted = Wanted.of(sets, policies, seed, bookings_per_set, full=full, data=data)
+        wanted = Wanted.of(sets, policies, ghost_shares, seed, bookings_per_set, full=full, data=data)
         if recording is not None and bookings is not None:
             results = run_recording(wanted, recording, bookings, config)
         else:

@@ -17,15 +17,27 @@ from simulators.quality.page import page
 from simulators.quality.policies import POLICIES
 from simulators.quality.recorded import UCI_FILE, UCI_SETS, scenes_of, uci_scene
 from simulators.quality.results import GOAL, Line, Results, encoded, lines_of
-from simulators.quality.run import DEFAULT, Sums, Work, add, judged, run_many, work_for
-from simulators.quality.tables import Table, tables
+from simulators.quality.run import (
+    DEFAULT,
+    GHOST_SHARE,
+    LARGEST_GHOST_SHARE,
+    Sums,
+    Work,
+    add,
+    ghost_work_for,
+    judged,
+    run_many,
+    work_for,
+)
+from simulators.quality.tables import Table, goal_by_ghost_share, tables
 from simulators.recordings import import_uci
 
 UCI_SEEDS: Final = 12
 """So many times bookings are drawn anew over the one recording."""
 SLICE_DAYS: Final = 4
+PROMISED: Final = tuple(kit.name for kit in KITS.values() if kit.promised)
 LEGEND: Final = (
-    "recovered: of the recoverable hours of ghosts, which come after grace and the last people's hold.",
+    "recovered, withheld: of ghosts' recoverable hours, which come after grace and the last people's hold.",
     "minutes until release: from a ghost's start, the median and what nine of ten stay below.",
     f"wrong: taken from people, {', '.join(f'{sight} ({how})' for sight, how in SIGHT_IN_WORDS.items())}.",
     "came after: people came only after the room had been given back, and are not counted as wrong.",
@@ -40,17 +52,30 @@ class Wanted(NamedTuple):
 
     kits: tuple[str, ...]
     policies: tuple[str, ...]
+    ghost_shares: tuple[float, ...]
+    """Beside that of the main figures."""
     seed: int
     bookings: int
     full: bool
     data: Path
 
     @classmethod
-    def of(cls, kits: str, policies: str, seed: int, bookings: int, *, full: bool, data: Path | None) -> Self:
+    def of(
+        cls,
+        kits: str,
+        policies: str,
+        ghost_shares: str,
+        seed: int,
+        bookings: int,
+        *,
+        full: bool,
+        data: Path | None,
+    ) -> Self:
         """From the words of the command line. Raises ValueError, in words for people."""
         return cls(
             _named(kits, tuple(KITS), "set of sensors"),
             _named(policies, tuple(POLICIES), "policy"),
+            _ghost_shares(ghost_shares),
             seed,
             bookings,
             full,
@@ -66,6 +91,21 @@ def _named(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
     return tuple(name for name in known if name in chosen)
 
 
+def _ghost_shares(text: str) -> tuple[float, ...]:
+    """Percents as shares, without that of the main figures; "none" names none."""
+    if text.strip() == "none":
+        return ()
+    most = round(100 * LARGEST_GHOST_SHARE)
+    percents = [part.strip() for part in text.split(",")]
+    wrong = [part for part in percents if not (part.isdecimal() and 1 <= int(part) <= most)]
+    if wrong:
+        raise ValueError(
+            f"--ghost-shares takes whole percents from 1 to {most} with commas between, such as 10,20,30, "
+            f"or none; found {wrong[0]!r}"
+        )
+    return tuple(sorted({int(part) / 100 for part in percents} - {GHOST_SHARE}))
+
+
 def run_all(wanted: Wanted, console: Console, *, jobs: int) -> Results:
     """The simulated office and, where it lies there, the UCI recording. `console` shows how far it is."""
     results = Results(wanted.seed, wanted.bookings, wanted.full, ruleset=RULESET)
@@ -74,10 +114,16 @@ def run_all(wanted: Wanted, console: Console, *, jobs: int) -> Results:
         task = progress.add_task("simulated rooms", total=len(works))
         results.lines = lines_of(run_many(works, jobs=jobs, tell=lambda _: progress.advance(task)))
         results.slice = slice_of(wanted.kits, wanted.policies, wanted.seed)
+        asked = (wanted.kits, wanted.policies, wanted.ghost_shares, wanted.seed)
+        ghost_works = list(ghost_work_for(*asked, wanted.bookings))
+        if ghost_works:
+            task = progress.add_task("other shares of ghosts", total=len(ghost_works))
+            sums = run_many(ghost_works, jobs=jobs, tell=lambda _: progress.advance(task))
+            results.ghost_lines, results.ghost_slice = lines_of(sums), ghost_slice_of(*asked)
         file = wanted.data / UCI_FILE
         if file.exists():
             task = progress.add_task("the UCI room", total=UCI_SEEDS)
-            sums: Sums = {}
+            sums = {}
             for seed, more in uci_sums(file, UCI_SEEDS):
                 add(sums, more)
                 if seed == 1:
@@ -86,6 +132,11 @@ def run_all(wanted: Wanted, console: Console, *, jobs: int) -> Results:
             results.uci, results.uci_seeds = lines_of(sums), UCI_SEEDS
     if not results.uci:
         console.print(f"The UCI recording is left out: there is no {file}; name its folder with --data.")
+    if wanted.ghost_shares and not results.ghost_lines:
+        console.print(
+            f"Other shares of ghosts are left out: they are played with {' and '.join(PROMISED)} "
+            f"under the policy {DEFAULT} alone."
+        )
     return results
 
 
@@ -96,6 +147,14 @@ def slice_of(kits: Sequence[str], policies: Sequence[str], seed: int) -> list[Li
         for kit in kits
     ]
     return lines_of(run_many([work for work in works if work.policies], jobs=1))
+
+
+def ghost_slice_of(
+    kits: Sequence[str], policies: Sequence[str], ghost_shares: Sequence[float], seed: int
+) -> list[Line]:
+    """The same for other shares of ghosts."""
+    works = ghost_work_for(kits, policies, ghost_shares, seed, 1)
+    return lines_of(run_many([work._replace(days=SLICE_DAYS) for work in works], jobs=1))
 
 
 def uci_sums(file: Path, seeds: int) -> Iterator[tuple[int, Sums]]:
@@ -130,11 +189,14 @@ def show(results: Results, console: Console) -> None:
     console.print()
     for line in results.promised:
         share = line.recovered_share or 0.0
-        verdict = "met" if share >= GOAL else "not met"
+        verdict = "met" if line.recovers_enough else "not met"
         told = f"{line.kit}: {share:.1%} of the recoverable hours come back (goal {GOAL:.0%}): {verdict}"
-        console.print(told, style="green" if share >= GOAL else "yellow")
+        console.print(told, style="green" if line.recovers_enough else "yellow")
+    for kit, words in goal_by_ghost_share(results).items():
+        console.print(f"{kit}: {words}")
     for line in results.taken_in_sight:
-        told = f"{line.kit}, {line.way}: {line.taken_in_sight} rooms were taken from people in sight"
+        ghosts = "" if line.ghost_share is None else f", {line.ghost_share:.0%} ghosts"
+        told = f"{line.kit}, {line.way}{ghosts}: {line.taken_in_sight} rooms were taken from people in sight"
         console.print(told, style="bold red")
 
 

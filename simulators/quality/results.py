@@ -10,7 +10,7 @@ from gateway.reports.intervals import clopper_pearson
 from simulators.quality.judge import Counts, Figures, Sight
 from simulators.quality.kits import KITS
 from simulators.quality.policies import POLICIES
-from simulators.quality.run import DAYS, DEFAULT, Key, Sums
+from simulators.quality.run import DAYS, DEFAULT, GHOST_SHARE, Key, Sums
 
 GOAL: Final = 0.95
 """Of the recoverable ghost hours, where a kit's figures are promised."""
@@ -41,6 +41,8 @@ class Line(Counts, omit_defaults=True):
     """Recoverable hours that were not returned, by cause."""
     minutes_until_release: tuple[float, float] | None = None
     """From a ghost's start: the median, and what nine of ten stay below."""
+    ghost_share: float | None = None
+    """Planned, of the bookings; None where it is that of the main figures, or of a recording."""
 
     @classmethod
     def of(cls, key: Key, figures: Figures) -> Self:
@@ -63,6 +65,7 @@ class Line(Counts, omit_defaults=True):
             {sight: figures.wrong[sight] for sight in sorted(figures.wrong) if figures.wrong[sight]},
             {cause: round(hours, 2) for cause, hours in sorted(figures.causes.items())},
             (_minutes(waits, 0.5), _minutes(waits, 0.9)) if waits else None,
+            key.ghost_share,
             **{name: getattr(figures, name) for name in Counts.__struct_fields__},
         )
 
@@ -72,6 +75,16 @@ class Line(Counts, omit_defaults=True):
         promised = self.kit in KITS and KITS[self.kit].promised
         counted = [n for sight, n in self.wrong.items() if sight not in EXCUSED] if promised else []
         return sum(counted) if promised else self.wrong.get("shown", 0)
+
+    @property
+    def recovers_enough(self) -> bool:
+        """As much comes back as the goal asks for."""
+        return (self.recovered_share or 0.0) >= GOAL
+
+    @property
+    def meets_goal(self) -> bool:
+        """Both parts of it: enough comes back, and nobody in sight loses a room."""
+        return self.recovers_enough and not self.taken_in_sight
 
     @property
     def is_ours(self) -> bool:
@@ -91,6 +104,8 @@ class Results(msgspec.Struct, omit_defaults=True):
     """Version of the rules that decided (`gateway.core.site.RULESET`)."""
     lines: list[Line] = []
     """The simulated office."""
+    ghost_lines: list[Line] = []
+    """The promised sets under the default policy with other shares of ghosts, told in each."""
     uci_seeds: int = 0
     uci: list[Line] = []
     recorded: list[Line] = []
@@ -99,11 +114,13 @@ class Results(msgspec.Struct, omit_defaults=True):
     """A few days, to be played again where the page is checked."""
     uci_slice: list[Line] = []
     """The same for the UCI room: its first draw."""
+    ghost_slice: list[Line] = []
+    """The same for other shares of ghosts."""
 
     @property
     def taken_in_sight(self) -> list[Line]:
         """What must be empty: the gateway's own decisions that took a room from people in sight."""
-        everything = (*self.lines, *self.uci, *self.recorded)
+        everything = (*self.lines, *self.ghost_lines, *self.uci, *self.recorded)
         return [line for line in everything if line.is_ours and line.taken_in_sight]
 
     @property
@@ -114,6 +131,23 @@ class Results(msgspec.Struct, omit_defaults=True):
             for line in self.lines
             if line.kit in KITS and KITS[line.kit].promised and line.way == DEFAULT
         ]
+
+    @property
+    def ghost_shares(self) -> list[float]:
+        """The other shares of ghosts that were played."""
+        return sorted({line.ghost_share for line in self.ghost_lines if line.ghost_share is not None})
+
+    @property
+    def by_ghost_share(self) -> dict[str, dict[float, Line]]:
+        """For each promised set its lines from few ghosts to many, the main one among them.
+
+        Empty where no other share was played.
+        """
+        found: dict[str, dict[float, Line]] = {}
+        for line in (*self.promised, *self.ghost_lines) if self.ghost_lines else ():
+            share = GHOST_SHARE if line.ghost_share is None else line.ghost_share
+            found.setdefault(line.kit, {})[share] = line
+        return {kit: dict(sorted(lines.items())) for kit, lines in found.items()}
 
 
 def lines_of(sums: Sums) -> list[Line]:

@@ -1,6 +1,6 @@
 """The figures as tables of words, for the terminal and for the page alike."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from simulators.quality.baselines import BASELINES
@@ -30,6 +30,7 @@ def tables(results: Results) -> Iterator[Table]:
         ours = [line for line in office if line.way == DEFAULT]
         yield from _if_any("What comes back, and at whose cost", ours)
         yield _causes("Recoverable hours that do not come back, in percent", ours)
+        yield from _ghost_shares(results)
         yield from _policies(office)
         yield from _baselines("The same days under simpler rules", office)
     for name, lines in (("The UCI room", results.uci), ("The recording", results.recorded)):
@@ -58,14 +59,18 @@ _HEADS: Final = (
 
 
 def _main(line: Line) -> tuple[str, ...]:
-    rate, low, high = line.wrong_per_1000
     return (
         _share(line.recovered_share),
         _minutes(line),
-        f"{rate:.2f} ({low:.2f} to {high:.2f})",
+        _wrong(line),
         *(str(line.wrong.get(sight, 0)) for sight in SIGHT_IN_WORDS),
         f"{line.came_after:,}",
     )
+
+
+def _wrong(line: Line) -> str:
+    rate, low, high = line.wrong_per_1000
+    return f"{rate:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _share(share: float | None) -> str:
@@ -88,6 +93,57 @@ def _causes(title: str, lines: Sequence[Line]) -> Table:
 
 def _percent(hours: float, of_hours: float) -> str:
     return f"{hours / of_hours:.1%}" if hours and of_hours else NONE
+
+
+def _ghost_shares(results: Results) -> Iterator[Table]:
+    """The promised sets with few ghosts and with many."""
+    heads = ("sensors", "share of ghosts", "bookings", "ghosts", "recovered", "withheld for a doubt",
+             "wrong per 1,000 (95 %)")  # fmt: skip
+    rows = tuple(
+        (
+            kit,
+            f"{share:.0%}",
+            f"{line.bookings:,}",
+            f"{line.ghosts:,}",
+            _share(line.recovered_share),
+            _percent(line.causes.get("withheld", 0.0), line.hours_recoverable),
+            _wrong(line),
+        )
+        for kit, lines in results.by_ghost_share.items()
+        for share, line in lines.items()
+    )
+    if rows:
+        yield Table("The goal with fewer and with more ghosts", heads, rows)
+
+
+def goal_by_ghost_share(results: Results) -> dict[str, str]:
+    """For each promised set at which of the measured shares of ghosts the goal is met.
+
+    Where nothing could be recovered nothing is said; nor where no other share was played.
+    """
+    told: dict[str, str] = {}
+    for kit, lines in results.by_ghost_share.items():
+        met = {share: line.meets_goal for share, line in lines.items() if line.recovered_share is not None}
+        if met:
+            told[kit] = f"the goal is met {_where(met)}"
+    return told
+
+
+def _where(met: Mapping[float, bool]) -> str:
+    """In words, for shares in their order."""
+    good, bad = ([share for share in met if met[share] is wanted] for wanted in (True, False))
+    if not bad:
+        return f"at every share of ghosts that was measured ({_span(good)})"
+    if not good:
+        return f"at none of the shares of ghosts that were measured ({_span(bad)})"
+    if max(good) < min(bad):
+        return f"where up to {good[-1]:.0%} of the bookings are ghosts, and not at {_span(bad)}"
+    some, others = (", ".join(f"{share:.0%}" for share in shares) for shares in (good, bad))
+    return f"where the share of ghosts is {some}, and not at {others}"
+
+
+def _span(shares: Sequence[float]) -> str:
+    return f"{shares[0]:.0%}" if len(shares) == 1 else f"{shares[0]:.0%} to {shares[-1]:.0%}"
 
 
 def _policies(lines: Sequence[Line], title: str = "The policies") -> Iterator[Table]:

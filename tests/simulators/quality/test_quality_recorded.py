@@ -189,7 +189,7 @@ def test_nothing_to_judge_is_no_perfect_figure(
 def test_a_narrow_terminal_gets_whole_words(tmp_path: Path) -> None:
     """In 80 columns each row is a paragraph with its heads, and no figure is torn apart."""
     drawn = draw_bookings(morning(), 1, hours=(0, 24))
-    wanted = Wanted.of("all", "default", 1, 1, full=False, data=None)
+    wanted = Wanted.of("all", "default", "none", 1, 1, full=False, data=None)
     results = run_recording(wanted, *written(tmp_path, list(to_messages(morning())), *drawn), None)
     narrow, wide = (Console(width=width, file=io.StringIO()) for width in (80, 160))
     for console in (narrow, wide):
