@@ -145,8 +145,8 @@ def _ghost_method(results: Results) -> Iterator[str]:
         yield f"""**Other shares of ghosts.** The sets that the goal is about are played again, under the
 default policy and by as many bookings, with {shares} of the bookings planned as ghosts. Nothing else that
 people do is changed: what is no ghost any more is attended on time, and further ghosts take the place of
-such bookings. The rooms have the same seeds, but their days are drawn anew, so bookings lie at other times. The
-row with {GHOST_SHARE:.0%} is that of the main figures.
+such bookings. The rooms have the same seeds, but their days are drawn anew, so bookings lie at other times.
+The row with {GHOST_SHARE:.0%} is that of the main figures.
 """
 
 

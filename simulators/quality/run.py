@@ -84,14 +84,14 @@ def rooms_for(seed: int, bookings: int, days: int, ghost_share: float | None = N
     """How many rooms have so many bookings that nobody cancels."""
     rooms = counted = 0
     while counted < bookings:
-        planned = _planned(_seed(seed, rooms), days, ghost_share)
-        counted += sum(booking.cancelled_at is None for booking in planned.bookings)
+        days_of_room = planned(_seed(seed, rooms), days, ghost_share)
+        counted += sum(booking.cancelled_at is None for booking in days_of_room.bookings)
         rooms += 1
     return rooms
 
 
-def _planned(seed: int, days: int, ghost_share: float | None) -> Days:
-    """Nothing but the share of ghosts differs: who is no ghost any more comes on time."""
+def planned(seed: int, days: int, ghost_share: float | None) -> Days:
+    """A room's days. Of what people do only the share of ghosts differs: all others come on time instead."""
     share = GHOST_SHARE if ghost_share is None else ghost_share
     return plan(seed, days, msgspec.structs.replace(RATES, ghost=share))
 
@@ -103,7 +103,7 @@ def _seed(seed: int, number: int) -> int:
 def figures_of(work: Work) -> Sums:
     """Play one room: each policy, and the baselines with the default one."""
     seed = _seed(work.seed, work.number)
-    played_room = scene(KITS[work.kit], _planned(seed, work.days, work.ghost_share), seed)
+    played_room = scene(KITS[work.kit], planned(seed, work.days, work.ghost_share), seed)
     return judged(played_room, work.kit, work.policies, seed, work.ghost_share)
 
 

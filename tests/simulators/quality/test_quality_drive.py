@@ -1,6 +1,7 @@
 """Days as they are played to the core: what sensors are made to see, and what Exchange answers."""
 
 import itertools
+from collections import Counter
 
 import msgspec
 import pytest
@@ -9,12 +10,21 @@ from gateway.core.decisions import Write
 from gateway.core.events import Reading
 from gateway.core.policy import Policy, RoomConfig, SensorProfile
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
-from simulators.people import PlannedBooking, Stay, stream
+from simulators.people import Behaviour, PlannedBooking, Stay, stream
 from simulators.quality.drive import play
 from simulators.quality.kits import BLIND_GAPS_PER_HOUR, KITS, DoorBeam, UnsteadyRadar, blind_gap_ms
 from simulators.quality.mailbox import Mailbox
 from simulators.quality.policies import POLICIES
-from simulators.quality.run import Work, figures_of, rooms_for, run_many, work_for
+from simulators.quality.run import (
+    Key,
+    Work,
+    figures_of,
+    ghost_work_for,
+    planned,
+    rooms_for,
+    run_many,
+    work_for,
+)
 from simulators.quality.scene import Fact, Scene, failures, plan, scene
 
 NINE: Instant = 1_790_586_000_000
@@ -175,6 +185,46 @@ def test_rooms_are_added_until_there_are_enough_bookings() -> None:
     assert policies_by_room("failing-radar", full=True) == [1] * 7
 
 
+def test_other_shares_of_ghosts_are_played_where_the_goal_is_about() -> None:
+    """With the promised sets alone, by as many bookings, and only if the default policy is asked for."""
+    kits, shares = ["radar", "pir", "failing-radar"], (0.1, 0.5)
+    works = list(ghost_work_for(kits, tuple(POLICIES), shares, 1, 300))
+    assert {(work.kit, work.policies) for work in works} == {("radar", ("default",))}
+    for share in shares:
+        rooms = [work.number for work in works if work.ghost_share == share]
+        assert rooms == list(range(rooms_for(1, 300, 20, share)))
+        days = [planned(1_000_003 + number, 20, share) for number in rooms]
+        assert sum(b.cancelled_at is None for each in days for b in each.bookings) >= 300
+    assert list(ghost_work_for(kits, ["strict"], shares, 1, 300)) == []
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_with_another_share_of_ghosts_only_those_on_time_are_others(share: float) -> None:
+    """Ghosts are as many as planned, and late, early, lone and long ones as many as ever."""
+    assert planned(7, 2, None) == plan(7, 2)
+    kinds = Counter(
+        booking.kind
+        for seed in range(20)
+        for booking in planned(seed, 20, share).bookings
+        if booking.cancelled_at is None
+    )
+    found = {kind: count / kinds.total() for kind, count in kinds.items()}
+    rates = Behaviour()
+    wanted = {"ghost": share, "late": rates.late, "leaves_early": rates.leaves_early,
+              "lone_quiet": rates.lone_quiet, "overstay": rates.overstay}  # fmt: skip
+    wanted["on_time"] = 1 - sum(wanted.values())
+    assert found == pytest.approx(wanted, abs=0.02)
+
+
+def test_figures_with_another_share_of_ghosts_are_told_apart_and_have_no_baselines() -> None:
+    """They never get into the sums of the main figures."""
+    (key,) = sums = figures_of(Work("counter", 1, 0, ("default",), 2, 0.1))
+    assert key == Key("counter", "default", 0.1)
+    main = figures_of(Work("counter", 1, 0, ("default",), 2))
+    assert key not in main
+    assert sums[key].ghosts < main[Key("counter", "default")].ghosts
+
+
 def test_the_number_of_jobs_changes_nothing() -> None:
     """Two processes give the sums of one."""
     works = [Work("counter", 1, number, ("default",), 1) for number in range(3)]
@@ -186,5 +236,5 @@ def test_a_radar_that_sees_everybody_takes_no_room_from_them() -> None:
     """Under every policy; the sets that promise it are run over ten thousand bookings for the page."""
     sums = figures_of(Work("radar+pir", 2, 0, tuple(POLICIES), 2))
     for name in POLICIES:
-        assert set(sums["radar+pir", name].wrong) <= {"arriving"}  # type: ignore[index] # a Key is a tuple
-    assert sums["radar+pir", "default"].ghosts_released  # type: ignore[index] # as above
+        assert set(sums[Key("radar+pir", name)].wrong) <= {"arriving"}
+    assert sums[Key("radar+pir", "default")].ghosts_released
