@@ -348,8 +348,12 @@ class Room:
         hear(profile, sensor, reading, now, proof=proof, current=current)
         if told:
             sensor.told_at = now
-        unheard_from = overdue if now > overdue else FOREVER
-        returned = recover(profile, sensor, bridge_online, now, was_well, unheard_from)
+        returned = False
+        if was_well and reading.kind in PRESENCE_KINDS and sensor.flapping_until == NEVER:
+            sensor.well_until = well_while_sound(profile, sensor)  # what it shows makes no other difference
+        else:
+            unheard_from = overdue if now > overdue else FOREVER
+            returned = recover(profile, sensor, bridge_online, now, was_well, unheard_from)
         if told and not sensor.knows_state:
             # Until now it may have been showing presence unheard: this first word counts like a clearing.
             sensor.knows_state = True
@@ -540,23 +544,27 @@ class Room:
             state.doubted_at != NEVER or state.settled_at - state.calendar_read_at > CALENDAR_FRESH_MS
         )
         state.doubted, state.doubted_at = None, NEVER
-        if event.changed:
-            state.looked_before = state.calendar_read_at
+        if event.changed or event.removed:
+            self._take_changes(event)
         state.calendar_read_at, state.calendar_why = now, ""
-        for key in event.removed:
-            state.calendar.pop(key, None)
-        for booking in event.changed:
-            state.calendar[booking.key] = booking
         if event.changed or event.window_start != self._window_start:  # most reads bring neither
             self._window_start = event.window_start
             for key in [k for k, b in state.calendar.items() if b.end < event.window_start]:
                 del state.calendar[key]
-        if event.changed or event.removed:
-            state.pending.append(event)
+        awaited = mistrusted and any(life.may_be_released for life in state.lives.values())
+        if awaited or (self.ended_early and self._shows_long_again(now)):
             state.dirty = True
-        else:
-            awaited = mistrusted and any(life.may_be_released for life in state.lives.values())
-            state.dirty |= awaited or (bool(self.ended_early) and self._shows_long_again(now))
+
+    def _take_changes(self, event: CalendarRead) -> None:
+        state = self.state
+        if event.changed:
+            state.looked_before = state.calendar_read_at
+        for key in event.removed:
+            state.calendar.pop(key, None)
+        for booking in event.changed:
+            state.calendar[booking.key] = booking
+        state.pending.append(event)
+        state.dirty = True
 
     def _shows_long_again(self, now: Instant) -> bool:
         """A booking that was ended is shown with a later end: the next read may make that certain."""

@@ -120,26 +120,27 @@ def relive(
     """Lead every run through these events, in order; `note_word` hears of each "we were here"."""
     for at, event in events:
         kind = type(event)
-        if kind is Reading:  # by far the most frequent, so without a call of `give`
-            for run in runs:
-                site = run.site
-                if site.quiet_until < at - 1:
-                    run.conclude(at)
-                site.handle(event, at)
-        elif kind is Tick:
+        if kind is Tick:
             for run in runs:
                 run.conclude_at(at)
-        else:
-            _tell(runs, event, at, put_back, note_word)
+            continue
+        if kind is CalendarRead:
+            event = put_back.read(event, at)  # noqa: PLW2901 - the same read, as it would have been
+        elif kind is not Reading:
+            _tell(runs, event, at, note_word)
+            continue
+        for run in runs:  # nearly all of history; so without a call of `give`
+            site = run.site
+            if site.quiet_until < at - 1:
+                run.conclude(at)
+            site.handle(event, at)
     for run in runs:
         run.conclude_at(run.site.state.now)
 
 
-def _tell(runs: Sequence[Run], event: AnyEvent, at: Instant, put_back: PutBack, note_word: NoteWord) -> None:
+def _tell(runs: Sequence[Run], event: AnyEvent, at: Instant, note_word: NoteWord) -> None:
     """Lead every run through an event as far as it is the world's."""
-    if isinstance(event, CalendarRead):
-        event = put_back.read(event, at)
-    elif isinstance(event, WereHere):
+    if isinstance(event, WereHere):
         note_word(event, at)
     elif isinstance(event, ModeSet | WriteOutcome):
         return
