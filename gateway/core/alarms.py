@@ -32,14 +32,13 @@ class Alarm:
         self.at: Instant = FOREVER
         self.firm: Instant = FOREVER
 
-    def set(self, proof: Proof | None) -> Instant:
-        """After a conclusion, whose proof it is; when it goes off."""
+    def set(self, proof: Proof | None) -> None:
+        """After a conclusion, whose proof it is."""
         room = self.room
         after = room.state.settled_at
         room.held_until = FOREVER
         self.firm = firm_deadline(room, after, proof=proof)
         self.at = silence_deadline(room, after, unless=self.firm)
-        return self.at
 
     def goes_off(self, now: Instant) -> Instant:
         """When it does, as far as is known at `now`. Not after `now`: something has fallen due."""
@@ -68,14 +67,13 @@ class Alarms:
         """How many are kept, those included that were set anew since."""
         return len(self._queue)
 
-    def set(self, room: Room, proof: Proof | None = None) -> Instant:
-        """Set a room's alarm, after a conclusion; when it goes off."""
+    def set(self, room: Room, proof: Proof | None = None) -> None:
+        """Set a room's alarm, after a conclusion, whose proof may be known."""
         alarm = self._alarms.get(room.name)
-        if alarm is None or alarm.room is not room:
+        if alarm is None:
             alarm = self._alarms[room.name] = Alarm(room)
-        at = alarm.set(proof)
+        alarm.set(proof)
         self._ring(alarm)
-        return at
 
     def hasten(self, room: Room) -> Instant:
         """A sign was heard, and its hold may be over sooner than anything else; when the alarm goes off."""

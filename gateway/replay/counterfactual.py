@@ -124,16 +124,15 @@ def relive(
             for run in runs:
                 run.conclude_at(at)
             continue
-        if kind is CalendarRead:
-            event = put_back.read(event, at)  # noqa: PLW2901 - the same read, as it would have been
-        elif kind is not Reading:
+        if kind is not Reading and not isinstance(event, CalendarRead):
             _tell(runs, event, at, note_word)
             continue
+        given = put_back.read(event, at) if isinstance(event, CalendarRead) else event
         for run in runs:  # nearly all of history; so without a call of `give`
             site = run.site
             if site.quiet_until < at - 1:
                 run.conclude(at)
-            site.handle(event, at)
+            site.handle(given, at)
     for run in runs:
         run.conclude_at(run.site.state.now)
 

@@ -33,6 +33,7 @@ from gateway.replay.journal import unbroken
 from gateway.replay.narrow import concerning, forget_strangers, narrow_state, related
 from gateway.replay.neutral import Names, may_be_shown
 from gateway.replay.start import Start, start
+from gateway.reports import as_known
 
 BEFORE_MS: Final[Duration] = 20 * MINUTE_MS
 """The facts begin so long before the booking opened: what was shown then may still be counted."""
@@ -54,6 +55,11 @@ BREAKER_BORE: Final = (
     "Other rooms bore on it by the breaker; of them it holds only how many were silent, and when."
 )
 NOT_OVER: Final = "The booking was not over when this was written."
+
+STAYED_UNCLEAR: Final = (
+    "Whether its release took place could not be told before its end: the request had been sent, and no read "
+    'of Exchange confirmed or disproved it. "Kept" is what the rules make of that; really it is unknown.'
+)
 
 
 class _Window(NamedTuple):
@@ -96,8 +102,14 @@ def gather(
     others = sorted(rooms - {room})
     notes += [ROOM_WAS_SHARED.format(", ".join(others))] * bool(others)
     notes += [BREAKER_BORE] * (bool(moves) or site.breaker.objection is not None)
+    notes += [STAYED_UNCLEAR] * _stayed_unclear(reader, room, booking, window)
     made = tuple(Made(one.ruleset, one.decision) for one in window.decisions)
     return _neutral(state, facts, made, room, booking, time_zone, worded, notes)
+
+
+def _stayed_unclear(reader: LedgerReader, room: str, booking: str, window: _Window) -> bool:
+    last = [window.decisions[-1].decision]
+    return as_known(last, reader.outbox(room=room, booking=booking)) != last
 
 
 def _has_opened(site: Site, room: str, booking: str) -> bool:

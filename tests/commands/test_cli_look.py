@@ -212,6 +212,8 @@ def test_of_a_release_that_stayed_unclear_no_command_says_that_the_room_was_kept
     assert concluded["reasons"][0]["words"].startswith("nobody came, and Exchange did not show")
     total = data(call("report", "--since", "today", "--json"))["total"]
     assert total["outcomes"] == {"unknown": 1}
+    written = told(call("evidence", GHOST, "--out", str(folder / "evidence.json")))
+    assert '"Kept" is what the rules make of that; really it is unknown.' in written
 
 
 # -- bookings and decisions ---------------------------------------------------------------------------
