@@ -73,6 +73,7 @@ def _run(tick: Conclusion) -> Proof:
         release(tick, life, proof)
     serve_walk_ups(tick, lives, proof)
     ended = [life for life in lives if life.booking.end <= tick.now and life.state != "over"]
+    believed = [sensor.well_until for sensor in tick.room.heard] if ended else []
     for life in ended:
         finish(tick, life, "ended")
     book_walk_up(tick)
@@ -82,8 +83,11 @@ def _run(tick: Conclusion) -> Proof:
     begun = (life for life in state.lives.values() if life.booking.start <= tick.now)
     state.attentive = any(life.awaits_people for life in begun) or may_begin(tick.room, tick.now)
     state.settled_at = tick.now
-    # What a booking came to bears on the next one's release: it is looked at again.
-    state.dirty = bool(ended) and any(life.may_be_released for life in state.lives.values())
+    # What a booking came to bears on the next one's release, and on which sensors are believed: look again.
+    state.dirty = bool(ended) and (
+        any(life.may_be_released for life in state.lives.values())
+        or believed != [sensor.well_until for sensor in tick.room.heard]
+    )
     tick.room.look_back()
     return proof
 

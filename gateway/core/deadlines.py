@@ -77,7 +77,7 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
 
 
 def _sensor_deadlines(room: Room, begun: list[Life], after: Instant, *, covered: bool) -> list[Instant]:
-    """The last hold runs out, and with it the room's occupancy; presence has lasted for a check-in."""
+    """The last hold runs out, and with it the room's occupancy; presence has lasted, for a check-in even."""
     candidates: list[Instant] = []
     open_starts = [
         at
@@ -95,9 +95,12 @@ def _sensor_deadlines(room: Room, begun: list[Life], after: Instant, *, covered:
             continue
         shown |= healthy
         if open_starts and profile.senses != "count":
-            wait = SHOWN_FOR_CHECK_IN_MS + (profile.device_hold_ms if profile.senses == "motion" else 0)
-            candidates.append(sensor.shown_since + wait)
-            candidates += [start + wait for start in open_starts]
+            since = [sensor.shown_since, *open_starts]
+            wait = SHOWN_FOR_CHECK_IN_MS
+            if profile.senses == "motion":  # beyond its own hold it means that motion went on
+                candidates += [start + profile.device_hold_ms + 1 for start in since]
+                wait += profile.device_hold_ms
+            candidates += [start + wait for start in since]
     if not shown:
         candidates.append(last_hold_ends + 1)
     return candidates

@@ -156,3 +156,34 @@ def test_a_sensor_that_is_ill_for_another_reason_is_told_at_once() -> None:
     assert line.site.rooms["orion"].state.occupancy.why[0].code == "overdue"
     line.tell(Reading("radar", "fault", 1))
     assert line.site.rooms["orion"].state.occupancy.why[0].code == "fault"
+
+
+def test_a_sensor_that_may_be_stuck_off_is_told_at_the_end_of_the_booking_that_shows_it() -> None:
+    """Three attended bookings without a sign of its own: the room is unknown from then on."""
+    line = Timeline(RADAR, PIR)
+    line.book(booking("09:00", "09:30", "a"), booking("09:30", "10:00", "b"), booking("10:00", "10:30", "c"))
+    for came, left in (("09:05", "09:10"), ("09:36", "09:40"), ("10:06", "10:10")):
+        line.until(came)
+        line.show("radar")
+        line.until(left)
+        line.clear("radar")
+    line.until("10:29")
+    assert line.site.rooms["orion"].state.occupancy.status == "vacant"
+    line.until("10:30:01")
+    occupancy = line.site.rooms["orion"].state.occupancy
+    assert (occupancy.status, occupancy.why[0].code) == ("unknown", "stuck_off")
+
+
+def test_motion_that_goes_on_after_a_handover_is_seen_when_its_hold_is_over() -> None:
+    """People of the meeting before may have caused it; beyond the device's own hold it is new motion."""
+    line = Timeline(PIR)
+    line.book(booking("09:00", "09:30", "a"), booking("09:30", "10:30", "b"))
+    line.until("09:05")
+    line.hit("pir")
+    line.until("09:28")
+    line.hit("pir")
+    line.until("09:34:55")
+    line.show("pir")
+    line.until("09:36")
+    handed_over = at("09:30") + line.site.rooms["orion"].state.config.policy.handover_ms
+    assert line.first("seen", "b").at == handed_over + PIR.device_hold_ms + 1
