@@ -34,7 +34,7 @@ from gateway.core.steps.outcomes import settle_write
 from gateway.core.steps.people import ask, believe, obey, review
 from gateway.core.steps.releases import release
 from gateway.core.steps.walk_ups import book_walk_up, serve_walk_ups
-from gateway.core.steps.watching import account_occupied_time, watch
+from gateway.core.steps.watching import watch
 from gateway.core.units import FOREVER, Instant
 from gateway.core.walk_up import may_begin
 
@@ -53,7 +53,7 @@ def conclude(
 
 def _run(tick: Conclusion) -> Proof:
     state = tick.state
-    account_occupied_time(tick)
+    tick.room.count_occupied(tick.now)
     pending, state.pending = state.pending, []
     for event in pending:
         _heed(tick, event)

@@ -79,10 +79,11 @@ def _candidates(room: Room, after: Instant, proof: Proof | None = None) -> Itera
 def _sensor_deadlines(room: Room, begun: list[Life], after: Instant, *, covered: bool) -> list[Instant]:
     """The last hold runs out, and with it the room's occupancy; presence has lasted, for a check-in even."""
     candidates: list[Instant] = []
+    # Where no check-in is awaited, what a sensor shows brings no tick: nor shall its lasting.
     open_starts = [
         at
         for life in begun
-        if life.may_be_released
+        if life.awaits_check_in and life.booking.start <= after
         for at in (life.opens_at, life.booking.start + life.policy.handover_ms)
     ]
     last_hold_ends, shown = NEVER, False

@@ -498,6 +498,7 @@ class Room:
     def step_clock(self, event: ClockStepped, now: Instant) -> None:
         """The wall clock moved: old instants mean nothing any more, so proofs and warnings start anew."""
         state = self.state
+        self.count_occupied(now - event.by_ms)
         for profile, sensor, bridge_online, _ in self.sensors.values():
             mark_gap(profile, sensor, now)
             sensor.last_proof = sensor.proof_before = NEVER
@@ -518,8 +519,19 @@ class Room:
         state.quiet_from = state.vacated_at = state.late_until = NEVER
         state.calendar_read_at = NEVER
         state.calendar_why = f"the clock was set by {event.by_ms} ms"
-        state.settled_at = min(state.settled_at, now)
+        if state.settled_at != NEVER:
+            state.settled_at = now  # up to here it is counted
         state.dirty = True
+
+    def count_occupied(self, until: Instant) -> None:
+        """Add the time since the last tick to each booking it fell into, if the room was occupied."""
+        state = self.state
+        if state.occupancy.status != "occupied" or state.settled_at == NEVER:
+            return
+        for life in state.lives.values():
+            if life.state != "upcoming":
+                start = max(state.settled_at, life.booking.start)
+                life.occupied_ms += max(0, min(until, life.booking.end) - start)
 
     def trust_clock(self, trusted: bool, now: Instant) -> None:
         """Whether the wall clock can be believed; regaining trust starts the vacancy clock anew."""

@@ -79,6 +79,8 @@ class Talk:
     """Its release is decided, and nothing was said yet of what came of it."""
     released: bool = False
     over_at: Instant = NEVER
+    over_before: Instant = NEVER
+    """When it was over, before it was shown as if it went on."""
 
     @property
     def due(self) -> Instant:
@@ -307,7 +309,10 @@ class Story:
                 talk.moved = now
                 talk.attended = talk.sensors = False
             elif talk.is_back_as(booking, now):
-                talk.over_at, talk.first_seen = NEVER, now  # it is back, and goes on where it was
+                talk.over_before, talk.over_at = talk.over_at, NEVER  # it is back, and goes on where it was
+                talk.first_seen = now
+            elif talk.over_at == NEVER and booking.end <= talk.over_before:
+                talk.over_at = talk.over_before  # that read was a stale one
             talk.in_calendar, talk.booking = booking.is_decided_on, booking
             talk.event_ids.add(booking.event_id)
 

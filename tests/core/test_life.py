@@ -1548,3 +1548,26 @@ def test_a_meeting_cancelled_while_its_people_sit_there_is_still_an_attended_one
         line.clear("radar")
         line.until("10:04")
         assert not line.has("seen", key)
+
+
+@pytest.mark.parametrize("step", ["09:10", "09:40"], ids=["back", "forward"])
+def test_how_long_a_room_was_occupied_does_not_hang_on_ticks_when_the_clock_is_set(step: str) -> None:
+    """Counted to the step by the old clock, from it by the new one; what was jumped over is not."""
+    used = []
+    for more_ticks in (False, True):
+        line = room_with(RADAR)
+        line.until("09:00")
+        line.show("radar")
+        line.until("09:20")
+        if more_ticks:
+            line.site.look_everywhere()
+            line.site.handle(Tick(), line.now)
+        line.set_clock(step)
+        line.until("09:50")
+        line.clear("radar")
+        line.until("10:00:01")
+        concluded = line.first("concluded", "b")
+        assert concluded.tally is not None
+        used.append(concluded.tally.used_ms)
+    assert used[0] == used[1]
+    assert abs(used[0] - 20 * MINUTE_MS - (at("09:50") - at(step))) <= 1

@@ -590,6 +590,22 @@ def test_a_booking_that_is_made_longer_after_its_end_goes_on(end: str, goes_on: 
     assert (ghost_after(told).over_at == NEVER) == goes_on
 
 
+def test_a_stale_read_of_an_ended_booking_brings_it_back_for_no_longer_than_itself() -> None:
+    """Ended early, shown with its early end, once more as it was (by a server that lags), and short again."""
+    site = SiteConfig((RoomConfig("orion", mode="live"),))
+    long, short = booking("09:00", "10:00"), booking("09:00", "09:40")
+    told: list[tuple[int, AnyEvent, Decision | None]] = [
+        (at("08:50"), Configured(site), None),
+        (at("08:51"), calendar(long), None),
+        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
+        (at("09:40"), Tick(), Decision("concluded", "orion", at("09:40"), GHOST, tally=Tally("ended_early"))),
+        (at("09:41"), calendar(short), None),
+        (at("09:42"), calendar(long), None),
+    ]
+    assert ghost_after(told).over_at == NEVER
+    assert ghost_after([*told, (at("09:43"), calendar(short), None)]).over_at == at("09:40")
+
+
 def test_a_released_booking_that_comes_back_after_its_end_goes_on() -> None:
     """The gateway says that it is restored: made longer when it was over, say."""
     site = SiteConfig((RoomConfig("orion", mode="live"),))

@@ -7,18 +7,6 @@ from gateway.core.steps.conclusion import Conclusion
 from gateway.core.units import NEVER
 
 
-def account_occupied_time(tick: Conclusion) -> None:
-    """Add the time since the last tick to each booking it fell into, if the room was occupied."""
-    state = tick.state
-    if state.occupancy.status != "occupied" or state.settled_at == NEVER:
-        return
-    for life in state.lives.values():
-        if life.state == "upcoming":
-            continue
-        start = max(state.settled_at, life.booking.start)
-        life.occupied_ms += max(0, min(tick.now, life.booking.end) - start)
-
-
 def watch(tick: Conclusion, lives: list[Life]) -> Proof:
     """Judge occupancy, and how far vacancy is proven under the room's present policy."""
     state = tick.state
