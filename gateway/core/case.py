@@ -1,5 +1,7 @@
 """What the release rules look at, gathered for one booking at one moment."""
 
+from collections.abc import Iterable, Iterator
+
 from gateway.core.decisions import Reason
 from gateway.core.life import Life
 from gateway.core.occupancy import Proof, prove
@@ -32,21 +34,27 @@ def case_of(
 
 
 def _overlapped_by(room: Room, life: Life) -> tuple[Instant, Instant] | None:
-    """Start and end of an attended booking that overlaps this one."""
-    previous = room.state.previous
-    if previous is not None and previous.start < life.booking.end and life.booking.start < previous.end:
-        return previous.start, previous.end
-    for _, other in sorted(room.state.lives.items()):
-        overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
-        if other is not life and overlaps and other.is_attended:
-            return other.booking.start, other.booking.end
-    for other in room.walk_ups_over:
-        end = min(other.booking.end, other.ended_at)
-        if other.booking.start < life.booking.end and life.booking.start < end:
-            return other.booking.start, end
-    for relative in room.relatives:
-        for _, other in sorted(relative.state.lives.items()):
-            overlaps = other.booking.start < life.booking.end and life.booking.start < other.booking.end
-            if overlaps and other.is_attended and other.state != "released":
-                return other.booking.start, other.booking.end
+    """Start and end of an attended booking that overlaps this one, in any room that shares its space."""
+    start, end = life.booking.start, life.booking.end
+    running = [other for _, other in sorted(room.state.lives.items()) if other is not life]
+    for own in (room, *room.relatives):
+        if own is not room:
+            running = [other for _, other in sorted(own.state.lives.items()) if other.state != "released"]
+        for since, until in (*_over(own), *_attended(running)):
+            if since < end and start < until:
+                return since, until
     return None
+
+
+def _over(room: Room) -> Iterator[tuple[Instant, Instant]]:
+    """The newest attended booking that is over, and walk-ups that are."""
+    if room.state.previous is not None:
+        yield room.state.previous.start, room.state.previous.end
+    for life in room.walk_ups_over:
+        yield life.booking.start, min(life.booking.end, life.ended_at)
+
+
+def _attended(lives: Iterable[Life]) -> Iterator[tuple[Instant, Instant]]:
+    for life in lives:
+        if life.is_attended:
+            yield life.booking.start, life.booking.end

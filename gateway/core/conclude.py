@@ -129,6 +129,6 @@ def _heed(tick: Conclusion, event: Pending) -> None:
 
 
 def _announce_doubt(tick: Conclusion) -> None:
-    doubted = tick.state.doubted
-    if doubted is not None and tick.state.doubted_at == tick.now:
+    doubted, doubted_at = tick.state.doubted, tick.state.doubted_at
+    if doubted is not None and (doubted_at > tick.state.settled_at or doubted_at == tick.now):
         tick.say("calendar_doubted", None, Reason("bookings_missing", value=len(doubted.removed)))

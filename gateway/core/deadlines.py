@@ -119,7 +119,7 @@ def _walk_up_deadlines(room: Room) -> list[Instant]:
 
 def _release_deadlines(life: Life, proof: Proof, usual_gap_ms: Duration) -> list[Instant]:
     if life.would_release_at != NEVER:
-        return []
+        return [life.due]  # the breaker counts it from then on, if it has been put off since
     warn_ms = life.policy.warn_before_release_ms
     candidates = [
         life.due,

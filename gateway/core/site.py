@@ -255,8 +255,11 @@ class Site:
             state.rooms[room_config.id] = old or self._new_room(room_config)
         self.rooms = {name: self.rooms.get(name) or Room(s) for name, s in state.rooms.items()}
         for room_config in rooms:
-            is_new = room_config.id not in known
-            self.rooms[room_config.id].configure(room_config, now, is_new=is_new)
+            room = self.rooms[room_config.id]
+            room.state.offline_bridges = list(
+                state.offline_bridges
+            )  # also those that it had no sensor behind
+            room.configure(room_config, now, is_new=room_config.id not in known)
         self._index()
 
     def _new_room(self, config: RoomConfig) -> RoomState:

@@ -15,11 +15,12 @@ from gateway.core.events import (
     CalendarRead,
     Configured,
     LinkUp,
+    ModeSet,
     Reading,
     Tick,
     WriteOutcome,
 )
-from gateway.core.policy import BreakerPolicy, RoomConfig, SensorProfile, SiteConfig
+from gateway.core.policy import BreakerPolicy, Policy, RoomConfig, SensorProfile, SiteConfig
 from gateway.core.site import Site
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
@@ -313,3 +314,23 @@ def test_a_site_is_content_after_some_ticks_and_more_of_them_change_nothing(
             site.look_everywhere()
             decisions += site.handle(Tick(), extra)
     assert decisions == floor.decisions
+
+
+def test_a_due_that_is_put_off_after_shadow_would_have_released_counts_when_it_comes() -> None:
+    """Three rooms in shadow get a longer grace, and come due again before a live room's release does."""
+    floor = Floor("abcd", BreakerPolicy(at_least=4))
+    for room in "abc":
+        floor.tell(ModeSet(room, "shadow", "command"))
+    floor.book("09:00", "10:30", "abc")
+    floor.book("09:30", "10:30", "d")
+    floor.until("09:14")
+    assert sum(d.kind == "would_release" for d in floor.decisions) == 3
+    config = floor.site.state.config
+    patient = [
+        msgspec.structs.replace(r, policy=Policy(grace_ms=35 * MINUTE_MS)) if r.id in "abc" else r
+        for r in config.rooms
+    ]
+    floor.tell(Configured(msgspec.structs.replace(config, rooms=tuple(patient))))
+    floor.until("10:00")
+    assert floor.has("breaker_opened")
+    assert floor.released() == []

@@ -80,6 +80,21 @@ def test_people_of_the_whole_keep_the_booking_of_a_part() -> None:
     assert codes == {"overlaps_attended"}
 
 
+def test_people_of_a_part_keep_the_booking_of_the_whole_also_when_theirs_is_over() -> None:
+    """As in one room: where bookings overlap, an attended one protects the other."""
+    floor = hall()
+    book(floor, "a", "09:00", "09:40")
+    book(floor, "hall", "09:30", "11:00")
+    until(floor, "09:05")
+    floor.show("a")
+    until(floor, "09:20")
+    floor.clear("a")
+    until(floor, "10:55")
+    assert floor.released() == []
+    codes = {d.reasons[0].code for d in floor.decisions if d.kind == "withheld" and d.room == "hall"}
+    assert codes == {"overlaps_attended"}
+
+
 def test_the_same_sensor_is_journaled_once_and_heard_twice() -> None:
     """One reading reaches the part and the whole."""
     floor = hall()

@@ -1571,3 +1571,17 @@ def test_how_long_a_room_was_occupied_does_not_hang_on_ticks_when_the_clock_is_s
         used.append(concluded.tally.used_ms)
     assert used[0] == used[1]
     assert abs(used[0] - 20 * MINUTE_MS - (at("09:50") - at(step))) <= 1
+
+
+def test_a_bridge_that_went_offline_before_a_room_had_a_sensor_behind_it_counts_there_too() -> None:
+    """And one that came back meanwhile does not count any more."""
+    behind = msgspec.structs.replace(PIR, id="behind", bridge="br")
+    line = Timeline(RADAR, behind)
+    line.tell(BridgeState("br", online=False))
+    line.reconfigure(sensors=(RADAR,))
+    line.reconfigure(sensors=(RADAR, behind))
+    assert line.site.rooms["orion"].state.offline_bridges == ["br"]
+    fresh = Timeline(RADAR)
+    fresh.site.state.offline_bridges = ["br"]  # told for another room
+    fresh.reconfigure(sensors=(RADAR, behind))
+    assert fresh.site.rooms["orion"].state.offline_bridges == ["br"]

@@ -299,6 +299,19 @@ def test_a_booking_that_overlaps_a_walk_up_is_not_released(start: str, *, kept: 
     assert line.why("withheld", "b") == (["overlaps_attended"] if kept else [])
 
 
+def test_a_walk_up_that_ended_in_its_last_minute_goes_on_when_it_is_made_longer() -> None:
+    """It need not be shortened any more, so it was never shown short. It is freed again when empty."""
+    line = shown_walk_up().until("09:17:55")
+    line.clear("radar")
+    line.until("09:34:50")
+    assert line.count("ended") == 1
+    line.until("09:36:40")
+    longer = booking("09:05", "10:30", "ours", room_organises=True, has_attendees=False, marks=("walk_up",))
+    line.book(longer)
+    line.until("09:40")
+    assert line.count("ended") == 2
+
+
 def test_a_walk_up_is_freed_when_its_people_have_left() -> None:
     """After fifteen minutes of proven emptiness, and it counts as no booking of anybody."""
     line = shown_walk_up().until("09:10")

@@ -51,6 +51,7 @@ def _let_depart(tick: Conclusion, life: Life, how: Outcome | str) -> None:
     departed = tick.state.departed
     life.ended = how == "ended_early"
     life.ended_at = tick.now
+    life.compare_end(life.booking, tick.now)  # in its last minute it need not be shortened any more
     if life.write is not None and life.release_kind != "end_early":
         tick.state.loose_writes[life.write] = (life.booking.key, life.booking.event_id)
     if life.state != "released":
