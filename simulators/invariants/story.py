@@ -247,7 +247,10 @@ class Story:
 
     def _hear(self, room: RoomStory, event: Reading, now: Instant) -> None:
         ear = room.ears.by_id[event.sensor]
-        ear.hear(event, now, self.deaf_since if now < self.late_until else now)
+        alive_at = now
+        if now < self.late_until:  # it may have waited at the broker, unless it says when it was made
+            alive_at = self.deaf_since if event.made_at is None else min(event.made_at, now)
+        ear.hear(event, now, alive_at)
         if event.shows_presence and ear.profile.in_service:
             room.shown.append((self.seq, event.sensor))
         if event.shows_presence and event.kind in PRESENCE and ear.proves and ear.healthy(now):

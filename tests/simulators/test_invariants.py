@@ -542,6 +542,27 @@ def test_a_booking_is_unseen_only_if_its_rooms_sensor_was_silent_through_it(
     assert story.rooms["orion"].unseen == unseen
 
 
+@pytest.mark.parametrize(
+    ("made", "alive"), [(None, "09:00"), ("09:20:03", "09:20:03")], ids=["silent", "says"]
+)
+def test_a_late_message_proves_life_only_from_when_it_may_have_been_made(
+    made: str | None, alive: str
+) -> None:
+    """Right after connecting: as old as the outage, unless the device says when it spoke."""
+    story = Story()
+    late = msgspec.structs.replace(shown(0), made_at=None if made is None else at(made))
+    events: list[tuple[int, AnyEvent]] = [
+        (at("08:50"), Configured(SiteConfig((GOOD.rooms["orion"],)))),
+        (at("08:51"), LinkUp(session_present=False)),
+        (at("09:00"), LinkDown()),
+        (at("09:20"), LinkUp(session_present=True)),
+        (at("09:20:05"), late),
+    ]
+    for seq, (now, event) in enumerate(events, start=1):
+        story.take(Recorded(seq, now, event))
+    assert story.rooms["orion"].ears.by_id["radar"].proof == at(alive)
+
+
 def ghost_after(told: list[tuple[int, AnyEvent, Decision | None]]) -> Talk:
     """What the checkers' story knows of the ghost after these events and what was decided at them."""
     story = Story()
