@@ -34,6 +34,9 @@ RSS_GROWTH: Final = 128 * MIB
 DISK_AT_LEAST: Final = 64 * MIB
 DISK_PER_ROOM_DAY: Final = 16 * MIB
 """A room with two sensors writes about 3 MiB of journal a day."""
+NEXT_READ_MS: Final[Duration] = 5 * MINUTE_MS
+"""Within this a calendar is read again, if nothing is in the way."""
+
 FIRST_HOUR_MS: Final[Duration] = 60 * MINUTE_MS
 
 FIELDS: Final = (
@@ -163,7 +166,7 @@ class DueIsDone(Checker):
         healed = seen.healed_at + story.ahead_ms
         for room in story.rooms.values():
             for key, talk in room.talks.items():
-                if not talk.in_calendar or talk.over_at != NEVER:
+                if not talk.in_calendar or talk.over_at != NEVER or _was_back_for_a_moment(talk):
                     continue
                 if talk.opened != NEVER and max(talk.booking.end, healed) < story.now - MINUTE_MS:
                     yield self.broken(seen.now, room.name, f"{key} is over and was not concluded")
@@ -176,6 +179,11 @@ class DueIsDone(Checker):
             return False
         beat = max((s.heartbeat_ms or 0 for s in room.config.sensors), default=0)
         return since + HEEDED_AFTER_MS + beat * 5 // 4 < now
+
+
+def _was_back_for_a_moment(talk: Talk) -> bool:
+    """It was over, and one read showed it longer, but over again before the next: it may have been a stale one."""
+    return talk.over_before != NEVER and talk.booking.end < talk.first_seen + NEXT_READ_MS
 
 
 def left_alone(room: RoomStory, talk: Talk) -> bool:

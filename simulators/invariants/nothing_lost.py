@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from gateway.core.events import AnyEvent, Availability, BridgeState, Reading, Tick, WriteOutcome
-from gateway.core.units import HOUR_MS, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
+from gateway.core.units import FOREVER, HOUR_MS, MINUTE_MS, NEVER, SECOND_MS, Duration, Instant
 from gateway.ledger import FINAL_STATES, OutboxRow
 from simulators.invariants.base import Checker, EffectChecker, Violation, is_release
 from simulators.invariants.hearsay import PRESENCE
@@ -130,7 +130,9 @@ class AcknowledgedIsJournaled(Checker):
         around = _since(durable, delivery) if story.clock_stepped else _around(durable, delivery.delivered_at)
         same = [fact for fact in around if fact.seq not in used and _says_the_same(fact.event, said)]
         nearest = min(same, key=lambda fact: abs(fact.at - delivery.delivered_at), default=None)
-        if nearest is not None:
+        apart = FOREVER if nearest is None else abs(nearest.at - delivery.delivered_at)
+        # One of another time may well stand for another delivery: a repeat needs none of its own.
+        if nearest is not None and (apart <= SLACK_MS or not self._is_repeat(delivery, said, story)):
             used.add(nearest.seq)
             return True
         if isinstance(said, Availability | BridgeState):
@@ -139,8 +141,13 @@ class AcknowledgedIsJournaled(Checker):
             # Only changes are facts, and what has never spoken counts as online.
             is_known = known.online == said.online if isinstance(known, type(said)) else said.online
             return is_known or not (isinstance(said, Availability) and said.sensor in story.rooms_of)
-        # A repeat is compared with what was known just before it was delivered, or within seconds of that: a
-        # radar that beats "on" and clears a moment later, or in the same instant, has not lost its beat.
+        return self._is_repeat(delivery, said, story)
+
+    def _is_repeat(self, delivery: Delivery, said: AnyEvent, story: Story) -> bool:
+        """Compared with what was known just before it was delivered, or within seconds of that.
+
+        A radar that beats "on" and clears a moment later, or in the same instant, has not lost its beat.
+        """
         return isinstance(said, Reading) and any(
             self._is_folded(delivery, said, story, slack) for slack in (SLACK_MS, 0, -1)
         )
