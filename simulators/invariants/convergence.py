@@ -182,7 +182,7 @@ class DueIsDone(Checker):
 
 
 def _was_back_for_a_moment(talk: Talk) -> bool:
-    """It was over, and one read showed it longer, but over again before the next: it may have been a stale one."""
+    """It was over, and one read showed it longer, but over before the next read: perhaps a stale one."""
     return talk.over_before != NEVER and talk.booking.end < talk.first_seen + NEXT_READ_MS
 
 
