@@ -1,5 +1,6 @@
 """The breaker: rooms that fall silent together stop all releases (W7)."""
 
+import os
 from collections.abc import Iterable
 
 import msgspec
@@ -24,6 +25,8 @@ from gateway.core.policy import BreakerPolicy, Policy, RoomConfig, SensorProfile
 from gateway.core.site import Site
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
+FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
+"""So many times more random days, for long tests."""
 TICKS_AT_ONCE = 10
 """A site that asks for more of them at one instant would ask for ever."""
 
@@ -300,7 +303,7 @@ def lived_through(happenings: list[tuple[int, str, str]], policy: BreakerPolicy)
     return floor.until(clock(floor.now + 15 * MINUTE_MS))
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=40, phases=[Phase.generate])
+@settings(derandomize=True, database=None, deadline=None, max_examples=20 * FACTOR, phases=[Phase.generate])
 @given(HAPPENINGS, st.sampled_from(POLICIES))
 def test_a_site_is_content_after_some_ticks_and_more_of_them_change_nothing(
     happenings: list[tuple[int, str, str]], policy: BreakerPolicy
