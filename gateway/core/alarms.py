@@ -40,8 +40,8 @@ class Alarm:
         self.firm = firm_deadline(room, after, proof=proof)
         self.at = silence_deadline(room, after, unless=self.firm)
 
-    def goes_off(self, now: Instant) -> Instant:
-        """When it does, as far as is known at `now`. Not after `now`: something has fallen due."""
+    def work_out(self, now: Instant) -> Instant:
+        """When it goes off, as far as is known at `now`. Not after `now`: something has fallen due."""
         room, firm = self.room, self.firm
         after, held = room.state.settled_at, room.held_until
         if firm <= now or held <= now:
@@ -91,7 +91,7 @@ class Alarms:
             at, name, alarm = heappop(queue)
             if alarm.at != at:
                 continue
-            alarm.at = alarm.goes_off(now)
+            alarm.at = alarm.work_out(now)
             if alarm.at <= now:
                 due.append(name)
             else:
@@ -108,7 +108,7 @@ class Alarms:
             elif unless < at or (at > until and at > now):
                 return min(at, unless)
             else:
-                goes_off = alarm.goes_off(max(at, now))
+                goes_off = alarm.work_out(max(at, now))
                 if goes_off <= at or goes_off <= now:
                     return at
                 alarm.at = goes_off

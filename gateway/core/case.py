@@ -1,6 +1,7 @@
 """What the release rules look at, gathered for one booking at one moment."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 
 from gateway.core.decisions import Reason
 from gateway.core.life import Life
@@ -35,26 +36,23 @@ def case_of(
 
 def _overlapped_by(room: Room, life: Life) -> tuple[Instant, Instant] | None:
     """Start and end of an attended booking that overlaps this one, in any room that shares its space."""
-    start, end = life.booking.start, life.booking.end
-    running = [other for _, other in sorted(room.state.lives.items()) if other is not life]
     for own in (room, *room.relatives):
-        if own is not room:
-            running = [other for _, other in sorted(own.state.lives.items()) if other.state != "released"]
-        for since, until in (*_over(own), *_attended(running)):
-            if since < end and start < until:
-                return since, until
+        for start, end in chain(_over(own), _running(own, life, also_released=own is room)):
+            if start < life.booking.end and life.booking.start < end:
+                return start, end
     return None
 
 
 def _over(room: Room) -> Iterator[tuple[Instant, Instant]]:
-    """The newest attended booking that is over, and walk-ups that are."""
+    """The newest attended booking that is over, and the walk-ups that are."""
     if room.state.previous is not None:
         yield room.state.previous.start, room.state.previous.end
     for life in room.walk_ups_over:
         yield life.booking.start, min(life.booking.end, life.ended_at)
 
 
-def _attended(lives: Iterable[Life]) -> Iterator[tuple[Instant, Instant]]:
-    for life in lives:
-        if life.is_attended:
+def _running(room: Room, but: Life, *, also_released: bool) -> Iterator[tuple[Instant, Instant]]:
+    """The attended bookings that are not over."""
+    for _, life in sorted(room.state.lives.items()):
+        if life is not but and life.is_attended and (also_released or life.state != "released"):
             yield life.booking.start, life.booking.end

@@ -266,8 +266,7 @@ class Room:
         """Find out what facts will be compared with; at the end of each tick."""
         departed = self.state.departed.values()
         self.ended_early = [life for life in departed if life.ended]
-        marked = [life for life in departed if life.booking.marks]
-        self.walk_ups_over = [life for life in marked if life.is_walk_up and life.is_attended]
+        self.walk_ups_over = [life for life in departed if life.is_walk_up and life.is_attended]
         self.counts_on_calendar = any(life.may_be_released for life in self.state.lives.values())
 
     # -- configuration ------------------------------------------------------------------------------
@@ -299,9 +298,9 @@ class Room:
     def hear(self, reading: Reading, now: Instant) -> bool:
         """Record one reading; marks the room dirty where a conclusion may follow at once.
 
-        False if it only repeats what was known, so that nothing can follow. Most of what is recorded is that:
-        a well sensor says once more what it said last, and all that follows is that it lives. The long way
-        comes to the same.
+        Returns whether anything may follow. Most of what is recorded only repeats what was known: a well
+        sensor says once more what it said last, so it lives, and nothing follows unless that is waited for.
+        The long way (`_hear_news`) comes to the same.
         """
         state = self.state
         profile, sensor, bridge_online, _ = self.sensors[reading.sensor]
@@ -322,10 +321,7 @@ class Room:
         if now > before:
             sensor.proof_before, sensor.last_proof = before, now
         sensor.told_at = now
-        if sensor.showing or profile.heartbeat_ms is None:
-            sensor.well_until = well_while_sound(profile, sensor)
-        else:  # the same, for nearly all
-            sensor.well_until = sensor.last_proof + profile.heartbeat_ms + profile.heartbeat_ms // 4
+        sensor.well_until = well_while_sound(profile, sensor)
         if now >= state.proof_wanted > before:
             state.dirty = True
         return state.dirty

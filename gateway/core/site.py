@@ -256,9 +256,8 @@ class Site:
         self.rooms = {name: self.rooms.get(name) or Room(s) for name, s in state.rooms.items()}
         for room_config in rooms:
             room = self.rooms[room_config.id]
-            room.state.offline_bridges = list(
-                state.offline_bridges
-            )  # also those that it had no sensor behind
+            # Also those that it had no sensor behind when they were told.
+            room.state.offline_bridges = list(state.offline_bridges)
             room.configure(room_config, now, is_new=room_config.id not in known)
         self._index()
 
@@ -270,7 +269,6 @@ class Site:
             sensors={p.id: SensorState() for p in config.sensors},
             hearing_since=self.state.hearing_since,
             clock_trusted=self.state.clock_trusted,
-            offline_bridges=list(self.state.offline_bridges),
         )
 
     # -- conclusions ----------------------------------------------------------------------------------

@@ -120,21 +120,26 @@ def relive(
     """Lead every run through these events, in order; `note_word` hears of each "we were here"."""
     for at, event in events:
         kind = type(event)
-        if kind is Tick:
+        if kind is Reading:  # by far the most frequent
+            _give(runs, event, at)
+        elif kind is Tick:
             for run in runs:
                 run.conclude_at(at)
-            continue
-        if kind is not Reading and not isinstance(event, CalendarRead):
+        elif isinstance(event, CalendarRead):
+            _give(runs, put_back.read(event, at), at)
+        else:
             _tell(runs, event, at, note_word)
-            continue
-        given = put_back.read(event, at) if isinstance(event, CalendarRead) else event
-        for run in runs:  # nearly all of history; so without a call of `give`
-            site = run.site
-            if site.quiet_until < at - 1:
-                run.conclude(at)
-            site.handle(given, at)
     for run in runs:
         run.conclude_at(run.site.state.now)
+
+
+def _give(runs: Sequence[Run], event: AnyEvent, at: Instant) -> None:
+    """`Run.give` for all of them, written out: nearly all of history comes by here."""
+    for run in runs:
+        site = run.site
+        if site.quiet_until < at - 1:
+            run.conclude(at)
+        site.handle(event, at)
 
 
 def _tell(runs: Sequence[Run], event: AnyEvent, at: Instant, note_word: NoteWord) -> None:
@@ -143,8 +148,8 @@ def _tell(runs: Sequence[Run], event: AnyEvent, at: Instant, note_word: NoteWord
         note_word(event, at)
     elif isinstance(event, ModeSet | WriteOutcome):
         return
-    for run in runs:
-        if isinstance(event, Configured):
+    if isinstance(event, Configured):
+        for run in runs:
             run.configure(event.site, at)
-        else:
-            run.give(event, at)
+    else:
+        _give(runs, event, at)

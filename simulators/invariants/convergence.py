@@ -26,6 +26,9 @@ for, and some minutes."""
 
 STALE: Final = "stale_reads"
 """The kind of trouble in which Exchange answers, completely, with how things were a while ago."""
+NEXT_READ_MS: Final[Duration] = 5 * MINUTE_MS
+"""Within this a calendar is read again, if nothing is in the way."""
+
 STALE_FOR_MS: Final[Duration] = 10 * MINUTE_MS
 
 MIB: Final = 2**20
@@ -34,9 +37,6 @@ RSS_GROWTH: Final = 128 * MIB
 DISK_AT_LEAST: Final = 64 * MIB
 DISK_PER_ROOM_DAY: Final = 16 * MIB
 """A room with two sensors writes about 3 MiB of journal a day."""
-NEXT_READ_MS: Final[Duration] = 5 * MINUTE_MS
-"""Within this a calendar is read again, if nothing is in the way."""
-
 FIRST_HOUR_MS: Final[Duration] = 60 * MINUTE_MS
 
 FIELDS: Final = (

@@ -5,6 +5,7 @@ A `Script` is drawn. `facts` turns it into events with their instants, the same 
 records all of it; the record can be given again (`again`) with detours that must not matter.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
@@ -39,6 +40,8 @@ from gateway.core.policy import Policy, RoomConfig, SensorProfile, SiteConfig
 from gateway.core.site import Site
 from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Instant
 
+FACTOR: Final = int(os.environ.get("PROPERTY_FACTOR", "1"))
+"""How many times as many random cases are drawn, of whatever kind; `make soak` draws more."""
 BEGIN: Final = at("08:00")
 LENGTH_S: Final = 130 * 60
 BEAT_MS: Final = 2 * MINUTE_MS

@@ -1,11 +1,11 @@
 """The breaker: rooms that fall silent together stop all releases (W7)."""
 
-import os
 from collections.abc import Iterable
 
 import msgspec
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from scenarios import FACTOR
 from timeline import MIDNIGHT, RADAR, at, booking, clock
 
 from gateway.core.breaker import WEEK_HOURS, Breaker, BreakerState
@@ -25,8 +25,6 @@ from gateway.core.policy import BreakerPolicy, Policy, RoomConfig, SensorProfile
 from gateway.core.site import Site
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
-FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
-"""So many times more random days, for long tests."""
 TICKS_AT_ONCE = 10
 """A site that asks for more of them at one instant would ask for ever."""
 

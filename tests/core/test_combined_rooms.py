@@ -38,6 +38,11 @@ def clock_of(instant: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
+def withheld(floor: Floor, room: str) -> set[str]:
+    """Why releases of this room were withheld."""
+    return {d.reasons[0].code for d in floor.decisions if d.kind == "withheld" and d.room == room}
+
+
 def test_presence_in_a_part_keeps_the_booking_of_the_whole() -> None:
     """People in room b attend the booking of the hall."""
     floor = hall()
@@ -76,8 +81,7 @@ def test_people_of_the_whole_keep_the_booking_of_a_part() -> None:
     floor.show("b")
     until(floor, "10:15")
     assert floor.released() == []
-    codes = {d.reasons[0].code for d in floor.decisions if d.kind == "withheld" and d.room == "a"}
-    assert codes == {"overlaps_attended"}
+    assert withheld(floor, "a") == {"overlaps_attended"}
 
 
 def test_people_of_a_part_keep_the_booking_of_the_whole_also_when_theirs_is_over() -> None:
@@ -91,8 +95,7 @@ def test_people_of_a_part_keep_the_booking_of_the_whole_also_when_theirs_is_over
     floor.clear("a")
     until(floor, "10:55")
     assert floor.released() == []
-    codes = {d.reasons[0].code for d in floor.decisions if d.kind == "withheld" and d.room == "hall"}
-    assert codes == {"overlaps_attended"}
+    assert withheld(floor, "hall") == {"overlaps_attended"}
 
 
 def test_the_same_sensor_is_journaled_once_and_heard_twice() -> None:

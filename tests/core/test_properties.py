@@ -4,8 +4,6 @@ Always the same examples (`derandomize`), few enough for a minute; a failing one
 that reproduces it: paste the `Script(...)` into `play`.
 """
 
-import os
-
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -13,6 +11,7 @@ from oracle import Oracle
 from scenarios import (
     ATTENDED,
     BEGIN,
+    FACTOR,
     HOT_S,
     LENGTH_S,
     SCRIPTS,
@@ -38,9 +37,6 @@ from gateway.core.site import Site
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
 pytestmark = pytest.mark.thorough
-
-FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
-"""How many times as many days are drawn; `make soak` draws more."""
 
 FIXED = settings(
     derandomize=True,

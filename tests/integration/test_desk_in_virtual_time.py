@@ -5,7 +5,6 @@ Whatever happens to answers, processes and calendars meanwhile, nobody's booking
 
 import asyncio
 import itertools
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -14,6 +13,7 @@ import pytest
 from harness import EIGHT, World, at, configuration, in_world
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scenarios import FACTOR
 
 from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS
 from gateway.ledger import LedgerReader
@@ -31,9 +31,6 @@ ORION = "orion@contoso.com"
 LYRA = "lyra@contoso.com"
 ANA = "person-001@contoso.com"
 DESK = "Booked at the room"
-
-FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
-"""How many times as many rushes are drawn; `make soak` draws more."""
 
 FIXED = settings(
     derandomize=True,

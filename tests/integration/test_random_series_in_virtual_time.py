@@ -6,7 +6,6 @@ the gateway's bookings must be the mailbox's, and nothing may have been done twi
 
 import asyncio
 import contextlib
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import pytest
 from harness import World, at, in_world
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scenarios import FACTOR
 from test_variants_in_virtual_time import differing
 
 from gateway.core.units import MINUTE_MS, Instant
@@ -29,8 +29,6 @@ ANA: Final = "person-001@contoso.com"
 BEGIN: Final = "08:40"
 MENDED_MINUTE: Final = 130
 END: Final = "11:20"
-FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
-
 pytestmark = pytest.mark.thorough
 
 

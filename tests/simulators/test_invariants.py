@@ -9,7 +9,7 @@ import pytest
 from timeline import RADAR, Timeline, at, booking
 
 from gateway.core.booking import Booking
-from gateway.core.decisions import Decision, Reason, Tally, Write
+from gateway.core.decisions import Decision, Outcome, Reason, Tally, Write
 from gateway.core.events import (
     AnyEvent,
     CalendarRead,
@@ -521,24 +521,48 @@ def test_reasons_of_a_release_are_not_believed() -> None:
     assert judge("W1", world)
 
 
+Told = tuple[int, AnyEvent] | tuple[int, AnyEvent, Decision]
+"""When, what, and what was decided at it."""
+
+
+def story_after(*told: Told) -> Story:
+    """What the checkers' story makes of these."""
+    story = Story()
+    for seq, (now, event, *decided_at_it) in enumerate(told, start=1):
+        story.take(Recorded(seq, now, event))
+        for decision in decided_at_it:
+            story.note(decision)
+    return story
+
+
+def ghost_after(*told: Told) -> Talk:
+    """What it knows of the ghost, opened in time, after these."""
+    opened: tuple[Told, ...] = (
+        (at("08:50"), Configured(SiteConfig((RoomConfig("orion", mode="live"),)))),
+        (at("08:51"), calendar(booking("09:00", "10:00"))),
+        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
+    )
+    return story_after(*opened, *told).rooms["orion"].talks[GHOST]
+
+
+def concluded(when: str, outcome: Outcome) -> Decision:
+    """The ghost is over, and came to this."""
+    return Decision("concluded", "orion", at(when), GHOST, tally=Tally(outcome))
+
+
 @pytest.mark.parametrize(("shown_at", "unseen"), [("08:55", 1), ("09:05", 0)], ids=["before", "within"])
 def test_a_booking_is_unseen_only_if_its_rooms_sensor_was_silent_through_it(
     shown_at: str, unseen: int
 ) -> None:
     """Who comes right after the release shows that the sensor lives."""
-    story = Story()
-    concluded = Decision("concluded", "orion", at("10:00"), GHOST, tally=Tally("no_show_released"))
-    events: list[tuple[int, AnyEvent]] = [
+    story = story_after(
         (at("08:50"), Configured(SiteConfig((GOOD.rooms["orion"],)))),
         (at("08:51"), shown(0)),
         (at("08:52"), calendar(booking("09:00", "10:00"))),
         (at(shown_at), shown()),
         (at(shown_at) + 1, shown(0)),
-        (at("10:00"), Tick()),
-    ]
-    for seq, (now, event) in enumerate(events, start=1):
-        story.take(Recorded(seq, now, event))
-    story.note(concluded)
+        (at("10:00"), Tick(), concluded("10:00", "no_show_released")),
+    )
     assert story.rooms["orion"].unseen == unseen
 
 
@@ -549,28 +573,15 @@ def test_a_late_message_proves_life_only_from_when_it_may_have_been_made(
     made: str | None, alive: str
 ) -> None:
     """Right after connecting: as old as the outage, unless the device says when it spoke."""
-    story = Story()
     late = msgspec.structs.replace(shown(0), made_at=None if made is None else at(made))
-    events: list[tuple[int, AnyEvent]] = [
+    story = story_after(
         (at("08:50"), Configured(SiteConfig((GOOD.rooms["orion"],)))),
         (at("08:51"), LinkUp(session_present=False)),
         (at("09:00"), LinkDown()),
         (at("09:20"), LinkUp(session_present=True)),
         (at("09:20:05"), late),
-    ]
-    for seq, (now, event) in enumerate(events, start=1):
-        story.take(Recorded(seq, now, event))
+    )
     assert story.rooms["orion"].ears.by_id["radar"].proof == at(alive)
-
-
-def ghost_after(told: list[tuple[int, AnyEvent, Decision | None]]) -> Talk:
-    """What the checkers' story knows of the ghost after these events and what was decided at them."""
-    story = Story()
-    for seq, (now, event, decision) in enumerate(told, start=1):
-        story.take(Recorded(seq, now, event))
-        if decision is not None:
-            story.note(decision)
-    return story.rooms["orion"].talks[GHOST]
 
 
 @pytest.mark.parametrize(
@@ -578,16 +589,11 @@ def ghost_after(told: list[tuple[int, AnyEvent, Decision | None]]) -> Talk:
 )
 def test_a_booking_that_was_cancelled_and_is_back_goes_on_where_it_was(back: Booking, goes_on: bool) -> None:
     """The gateway says nothing of it, so the story knows by the calendar. At another time it opens anew."""
-    site = SiteConfig((RoomConfig("orion", mode="live"),))
-    told: list[tuple[int, AnyEvent, Decision | None]] = [
-        (at("08:50"), Configured(site), None),
-        (at("08:51"), calendar(booking("09:00", "10:00")), None),
-        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
-        (at("09:03"), calendar(removed=(GHOST,)), None),
-        (at("09:04"), Tick(), Decision("concluded", "orion", at("09:04"), GHOST, tally=Tally("cancelled"))),
-        (at("09:05"), calendar(back), None),
-    ]
-    talk = ghost_after(told)
+    talk = ghost_after(
+        (at("09:03"), calendar(removed=(GHOST,))),
+        (at("09:04"), Tick(), concluded("09:04", "cancelled")),
+        (at("09:05"), calendar(back)),
+    )
     assert (talk.over_at == NEVER) == goes_on
     assert talk.due >= at("09:05") + talk.grace  # its grace begins anew
 
@@ -599,47 +605,32 @@ def test_a_booking_that_was_cancelled_and_is_back_goes_on_where_it_was(back: Boo
 )
 def test_a_booking_that_is_made_longer_after_its_end_goes_on(end: str, goes_on: bool) -> None:
     """An organizer's late extension: the gateway says nothing of it either."""
-    site = SiteConfig((RoomConfig("orion", mode="live"),))
-    over = Decision("concluded", "orion", at("10:00"), GHOST, tally=Tally("attended"))
-    told: list[tuple[int, AnyEvent, Decision | None]] = [
-        (at("08:50"), Configured(site), None),
-        (at("08:51"), calendar(booking("09:00", "10:00")), None),
-        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
-        (at("10:00"), Tick(), over),
-        (at("10:01"), calendar(msgspec.structs.replace(booking("09:00", "10:00"), end=at(end))), None),
-    ]
-    assert (ghost_after(told).over_at == NEVER) == goes_on
+    talk = ghost_after(
+        (at("10:00"), Tick(), concluded("10:00", "attended")),
+        (at("10:01"), calendar(booking("09:00", end))),
+    )
+    assert (talk.over_at == NEVER) == goes_on
 
 
 def test_a_stale_read_of_an_ended_booking_brings_it_back_for_no_longer_than_itself() -> None:
     """Ended early, shown with its early end, once more as it was (by a server that lags), and short again."""
-    site = SiteConfig((RoomConfig("orion", mode="live"),))
     long, short = booking("09:00", "10:00"), booking("09:00", "09:40")
-    told: list[tuple[int, AnyEvent, Decision | None]] = [
-        (at("08:50"), Configured(site), None),
-        (at("08:51"), calendar(long), None),
-        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
-        (at("09:40"), Tick(), Decision("concluded", "orion", at("09:40"), GHOST, tally=Tally("ended_early"))),
-        (at("09:41"), calendar(short), None),
-        (at("09:42"), calendar(long), None),
-    ]
-    assert ghost_after(told).over_at == NEVER
-    assert ghost_after([*told, (at("09:43"), calendar(short), None)]).over_at == at("09:40")
+    told: tuple[Told, ...] = (
+        (at("09:40"), Tick(), concluded("09:40", "ended_early")),
+        (at("09:41"), calendar(short)),
+        (at("09:42"), calendar(long)),
+    )
+    assert ghost_after(*told).over_at == NEVER
+    assert ghost_after(*told, (at("09:43"), calendar(short))).over_at == at("09:40")
 
 
 def test_a_released_booking_that_comes_back_after_its_end_goes_on() -> None:
     """The gateway says that it is restored: made longer when it was over, say."""
-    site = SiteConfig((RoomConfig("orion", mode="live"),))
-    over = Decision("concluded", "orion", at("10:00"), GHOST, tally=Tally("no_show_released"))
-    longer = msgspec.structs.replace(booking("09:00", "10:00"), end=at("10:20"))
-    told: list[tuple[int, AnyEvent, Decision | None]] = [
-        (at("08:50"), Configured(site), None),
-        (at("08:51"), calendar(booking("09:00", "10:00")), None),
-        (at("08:52"), Tick(), Decision("opened", "orion", at("08:52"), GHOST, live=True)),
+    talk = ghost_after(
         (at("09:20"), Tick(), Decision("released", "orion", at("09:20"), GHOST, live=True)),
-        (at("10:00"), Tick(), over),
-        (at("10:01"), calendar(longer), None),
+        (at("10:00"), Tick(), concluded("10:00", "no_show_released")),
+        (at("10:01"), calendar(booking("09:00", "10:20"))),
         (at("10:01"), Tick(), Decision("restored", "orion", at("10:01"), GHOST, live=True)),
-    ]
-    assert ghost_after(told).over_at == NEVER
-    assert not ghost_after(told).released
+    )
+    assert talk.over_at == NEVER
+    assert not talk.released

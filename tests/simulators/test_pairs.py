@@ -1,12 +1,10 @@
 """Pairs of histories: presence added (W9a), and the same day with and without faults (W9b)."""
 
-import os
-
 import msgspec
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from scenarios import SCRIPTS, Script, play
+from scenarios import FACTOR, SCRIPTS, Script, play
 
 from gateway.core.events import Configured, LinkUp, Reading
 from gateway.core.policy import Policy, RoomConfig, SensorProfile, SiteConfig
@@ -27,9 +25,6 @@ from simulators.invariants.pairs import (
 )
 from simulators.office import Fitting
 from simulators.people import PlannedBooking, Visit
-
-FACTOR = int(os.environ.get("PROPERTY_FACTOR", "1"))
-"""How many times as many pairs are drawn; `make soak` draws more."""
 
 FIXED = settings(
     derandomize=True,
