@@ -3,9 +3,9 @@
     write_past(path, Office(7, rooms=6, start_ms=monday, hours=24), mode="shadow")
 
 No broker, no Exchange and no waiting. The core is given what a gateway would give it: readings (repeats are
-folded), each room's calendar every `POLL_MS`, journaled if it changed or `LOOKED_MS` have passed, ticks when
-the core asks for them. In a live room each write comes to pass `WRITE_MS` later, and the calendar shows it.
-People do as they planned: they come whether or not their room was given back.
+folded), each room's calendar every `POLL_MS` (folded likewise), ticks when the core asks for them. In a live
+room each write comes to pass `WRITE_MS` later, and the calendar shows it. People do as they planned: they
+come whether or not their room was given back.
 """
 
 import heapq
@@ -36,7 +36,6 @@ from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Duration, Instant
 from gateway.exchange.calendar import difference
 from gateway.ledger import Batch, Ledger, OutboxChange
 from gateway.runtime.brain import SNAPSHOT_EVERY
-from gateway.runtime.sync import PROOF_OF_READING_MS
 from gateway.sensors import SensorSource, build_router
 from simulators.office import Office, OfficeRoom
 from simulators.people import PlannedBooking
@@ -77,7 +76,6 @@ class _Past:
         self._diaries = {room.id: _Diary(room) for room in office.rooms}
         self._written: list[tuple[Instant, int, str, Write]] = []
         """What Exchange is about to confirm, the soonest first."""
-        self._looked: dict[str, Instant] = {}
         self._now: Instant = office.start_ms
 
     def live_through(self, mode: RoomMode, policy: Policy, breaker: BreakerPolicy) -> None:
@@ -127,7 +125,7 @@ class _Past:
                 if decision.write is not None:
                     entry = (self._now + WRITE_MS, decision.write.id, decision.room, decision.write)
                     heapq.heappush(self._written, entry)
-        if len(self._batch.events) >= COMMIT_EVERY:
+        if len(self._batch.events) >= min(COMMIT_EVERY, self._snapshot_every):
             self._commit()
 
     def _confirm(self) -> None:
@@ -143,8 +141,7 @@ class _Past:
         shown = self._diaries[room].shown(self._now, start, start + WINDOW_MS)
         known = self._site.rooms[room].state.calendar.values()
         changed, removed = difference(known, shown, start, start + WINDOW_MS)
-        if changed or removed or self._now - self._looked.get(room, -DAY_MS) >= PROOF_OF_READING_MS:
-            self._looked[room] = self._now
+        if changed or removed or not self._site.is_known_look(room, self._now):
             self._give(CalendarRead(room, start, start + WINDOW_MS, changed, removed))
 
     def _commit(self, *, snapshot: bool = False) -> None:

@@ -15,20 +15,10 @@ from gateway.core.units import FOREVER, NEVER, Duration, Instant
 from gateway.core.walk_up import EXTEND_BEFORE_MS
 
 
-def silence_deadline(room: Room, after: Instant, unless: Instant = FOREVER) -> Instant:
-    """When silence alone brings a conclusion: the first sensor falls ill, or the calendar is too old.
-
-    Each message and each read puts this off. `unless` if that is sooner.
-    """
-    last = unless - 1
-    for sensor in room.heard:
-        if after <= sensor.well_until < last:
-            last = sensor.well_until
-    if room.counts_on_calendar:
-        fresh_until = room.state.calendar_read_at + CALENDAR_FRESH_MS
-        if after <= fresh_until < last:
-            last = fresh_until
-    return last + 1
+def calendar_deadline(room: Room, after: Instant) -> Instant:
+    """When the calendar is too old for a release that is possible; each read puts this off."""
+    fresh_until = room.state.calendar_read_at + CALENDAR_FRESH_MS
+    return fresh_until + 1 if room.counts_on_calendar and after <= fresh_until else FOREVER
 
 
 def firm_deadline(room: Room, after: Instant, now: Instant = NEVER, proof: Proof | None = None) -> Instant:

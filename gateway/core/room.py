@@ -66,6 +66,14 @@ SIGNS_KEPT: Final = 100
 
 FOLD_WITHOUT_HEARTBEAT_MS: Final[Duration] = MINUTE_MS
 
+LOOK_FOR_RELEASES_MS: Final[Duration] = 100 * SECOND_MS
+"""Identical looks within this are folded where a release is possible: it trusts only a calendar that was
+looked at within `CALENDAR_FRESH_MS`, and a look may fail."""
+
+LOOK_FOR_NOTICE_MS: Final[Duration] = 10 * MINUTE_MS
+"""Otherwise within this: a booking that is new counts as made just now if the look before is no older than
+`WATCHED_MS`, and where nothing is near there may be one in a quarter of an hour."""
+
 Pending = (
     CheckedIn
     | Kept
@@ -320,8 +328,11 @@ class Room:
         before = sensor.last_proof
         if now > before:
             sensor.proof_before, sensor.last_proof = before, now
+            if sensor.showing:
+                sensor.well_until = well_while_sound(profile, sensor)
+            elif sensor.well_until < FOREVER:
+                sensor.well_until += now - before  # nothing but silence ends it, and that begins anew
         sensor.told_at = now
-        sensor.well_until = well_while_sound(profile, sensor)
         if now >= state.proof_wanted > before:
             state.dirty = True
         return state.dirty
@@ -421,6 +432,23 @@ class Room:
             return False
         sparse = profile.heartbeat_ms // FOLD_SHARE if profile.heartbeat_ms else FOLD_WITHOUT_HEARTBEAT_MS
         return now - sensor.last_proof < sparse
+
+    def is_known_look(self, now: Instant) -> bool:
+        """Whether one more look that shows the calendar unchanged adds nothing, so it may be folded.
+
+        Never folded: the first after it could not be read or was doubted, or after `LOOK_FOR_NOTICE_MS`.
+        """
+        state = self.state
+        if state.calendar_why or state.doubted_at != NEVER:
+            return False
+        age = now - state.calendar_read_at
+        return age < LOOK_FOR_RELEASES_MS or (age < LOOK_FOR_NOTICE_MS and not self._awaits_look(now))
+
+    def _awaits_look(self, now: Instant) -> bool:
+        """A release is possible or soon will be; or what was released or ended may be shown again."""
+        if self.counts_on_calendar or self.ended_early or self.next_opening - now <= CALENDAR_FRESH_MS:
+            return True
+        return any(life.state in ("releasing", "released") for life in self.state.lives.values())
 
     def note_gap(self, gap_ms: Duration) -> None:
         """Remember the longest quiet within an attended booking."""

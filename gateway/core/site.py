@@ -113,11 +113,10 @@ class Site:
             for bridge in sorted({p.bridge for p in room.profiles if p.bridge}):
                 self._rooms_of_bridge.setdefault(bridge, []).append(room)
         self._dirty = {name: room for name, room in self.rooms.items() if room.state.dirty}
-        self._alarms.clear()
+        self._alarms = Alarms(self.rooms.values())
         self.quiet_until = NEVER
         self.breaker.forget(self.rooms)
         for room in self.rooms.values():
-            self._alarms.set(room)
             self.breaker.count(room, room.state.settled_at)
         self._breaker_at = self._ask_breaker_at(
             self.state.now, holiday=self.state.config.is_holiday(self.state.now)
@@ -146,7 +145,7 @@ class Site:
                 if room.hear(event, now):
                     if room.state.dirty:
                         self._mark(room)
-                    elif room.held_until < FOREVER:
+                    else:
                         self.quiet_until = min(self.quiet_until, self._alarms.hasten(room) - 1)
             self.state.now = now
             return []
@@ -356,6 +355,10 @@ class Site:
         if len(rooms) == 1:  # nearly always, and every message comes by here
             return rooms[0].is_repeat(reading, now)
         return all(room.is_repeat(reading, now) for room in rooms)
+
+    def is_known_look(self, room: str, now: Instant) -> bool:
+        """Whether a look at this room's calendar that shows it unchanged adds nothing and may be folded."""
+        return self._room(room).is_known_look(now)
 
     def is_known(self, event: Availability | BridgeState) -> bool:
         """Whether this availability is what the core already goes by."""

@@ -7,14 +7,13 @@ room whose calendar brought it about, and the process and the other rooms go on.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 import structlog
 
 from gateway.core.booking import Booking
 from gateway.core.events import CalendarRead, CalendarUnreadable
 from gateway.core.site import CoreError
-from gateway.core.units import NEVER, SECOND_MS, Duration, Instant
+from gateway.core.units import Instant
 from gateway.exchange.answer import Answer
 from gateway.exchange.batch import MAX_TOGETHER
 from gateway.exchange.calendar import difference, window
@@ -26,10 +25,6 @@ from gateway.runtime.brain import Brain, Paused
 from gateway.runtime.places import Place
 
 log = structlog.get_logger()
-
-PROOF_OF_READING_MS: Final[Duration] = 100 * SECOND_MS
-"""An unchanged calendar is journaled this often: the core must know that it was looked at, and releases
-nothing on one that it takes to be over five minutes old."""
 
 
 class Sync:
@@ -153,8 +148,7 @@ class Sync:
         state = self._brain.site.rooms[room].state
         near = difference(state.calendar.values(), read, *span)
         changed, removed = joined(near, read, state.calendar, self._far(room), span[1])
-        lately = state.calendar_read_at != NEVER and asked_at - state.calendar_read_at < PROOF_OF_READING_MS
-        if changed or removed or not lately or state.calendar_why:
+        if changed or removed or not self._brain.site.is_known_look(room, asked_at):
             self._tell(CalendarRead(room, *span, changed, removed))
 
     def _fail(self, room: str, error: ExchangeError) -> None:

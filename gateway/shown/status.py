@@ -175,7 +175,7 @@ def _troubles(room: Json) -> list[str]:
     calendar = room["calendar"]
     if calendar["age_s"] is None:
         lines.append("the calendar has not been read yet")
-    elif calendar["trouble"] or calendar["age_s"] > max(OLD_CALENDAR_S, 2 * calendar.get("may_be_old_s", 0)):
+    elif calendar["trouble"] or calendar["age_s"] > max(OLD_CALENDAR_S, 2 * calendar["may_be_old_s"]):
         why = f": {calendar['trouble']}" if calendar["trouble"] else ""
         lines.append(f"the calendar was last read at {_moment(calendar['read_at'])}{why}")
     lines += [sensor["trouble"] for sensor in room["sensors"] if sensor["trouble"]]

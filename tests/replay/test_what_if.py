@@ -139,7 +139,7 @@ def fortnight(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warm_up_ms=8 * HOUR_MS,
         sensor_mix=("counter", "zigbee-pir+zigbee-pir"),
     )
-    write_past(path, quiet, snapshot_every=1_000)
+    write_past(path, quiet, snapshot_every=400)
     return path
 
 

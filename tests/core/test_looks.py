@@ -1,0 +1,178 @@
+"""An identical look at a calendar is folded as long as nothing hangs on it."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from timeline import MIDNIGHT, PIR, RADAR, ZIGBEE_PIR, Timeline, at, booking
+
+from gateway.core.booking import Booking
+from gateway.core.booking_rules import WATCHED_MS
+from gateway.core.decisions import Decision
+from gateway.core.events import AnyEvent, CalendarRead, CalendarUnreadable, CheckedIn, Ended, Reading
+from gateway.core.policy import Policy, SensorProfile
+from gateway.core.room import LOOK_FOR_NOTICE_MS, LOOK_FOR_RELEASES_MS
+from gateway.core.rules import CALENDAR_FRESH_MS
+from gateway.core.site import UnknownName
+from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Instant
+
+POLL_AT_REST_MS = 15 * MINUTE_MS
+"""How often calendars are read where nothing is near, unless configured otherwise."""
+
+
+class Folding(Timeline):
+    """Looks each minute, and tells the core as seldom as it may."""
+
+    folds = True
+
+    def _give(self, event: AnyEvent) -> None:
+        is_look = isinstance(event, CalendarRead) and not (event.changed or event.removed)
+        if not (self.folds and is_look and self.site.is_known_look("orion", self.now)):
+            super()._give(event)
+
+    def looks(self, since: str) -> list[int]:
+        """The minutes from `since` at which an unchanged look was told."""
+        reads = [now for event, now in self.log if isinstance(event, CalendarRead) and not event.changed]
+        return [(now - at(since)) // MINUTE_MS for now in reads if now > at(since)]
+
+
+class Telling(Folding):
+    """Looks each minute, and tells of each."""
+
+    folds = False
+
+
+def test_where_nothing_is_booked_a_look_in_ten_minutes_is_told() -> None:
+    """Often enough that a new booking is known to be new, however the looks themselves fall; and no more."""
+    assert LOOK_FOR_NOTICE_MS + POLL_AT_REST_MS < WATCHED_MS
+    line = Folding(RADAR)
+    line.book(booking("12:00", "13:00"))
+    line.until("09:00")
+    assert line.looks("08:00") == [10, 20, 30, 40, 50, 60]
+
+
+def test_from_five_minutes_before_a_booking_opens_looks_are_told_until_it_is_attended() -> None:
+    """Each second one of a minute's looks; somebody who is checked in needs none."""
+    assert 2 * LOOK_FOR_RELEASES_MS < CALENDAR_FRESH_MS
+    line = Folding(RADAR)
+    line.book(booking("09:00", "10:00"))
+    line.until("09:04")
+    assert line.looks("08:40") == [5, 7, 9, 11, 13, 15, 17, 19, 21, 23]
+    line.tell(CheckedIn("orion"))
+    line.until("09:59")
+    assert line.looks("09:04") == [9, 19, 29, 39, 49]
+
+
+@pytest.mark.parametrize("mode", ["live", "shadow"])
+def test_a_release_is_never_made_later_by_looks_that_were_folded(mode: str) -> None:
+    """Warned and released at the same moments as with every look told, on a calendar that is fresh."""
+    kinds = ["warned", "release" if mode == "live" else "would_release"]
+    for line in (Folding(RADAR, mode=mode), Telling(RADAR, mode=mode)):
+        line.book(booking("09:00", "10:00", "b"))
+        line.until("10:30")
+        assert [line.times(kind, "b") for kind in kinds] == [["09:07"], ["09:10"]]
+        (read,) = [r.at for r in line.first(kinds[1], "b").reasons if r.code == "calendar_read"]
+        assert read is not None
+        assert at("09:10") - read < CALENDAR_FRESH_MS
+
+
+def test_the_first_look_after_one_that_failed_is_told() -> None:
+    """Whatever was wrong is over, at once and not ten minutes later."""
+    line = Folding(RADAR)
+    line.until("08:05")
+    line.tell(CalendarUnreadable("orion", "503"))
+    assert not line.site.is_known_look("orion", line.now + 1)
+    line.until("08:06")
+    assert line.site.rooms["orion"].state.calendar_why == ""
+    assert line.site.is_known_look("orion", line.now + 1)
+
+
+def test_no_look_is_folded_after_one_that_dropped_nearly_everything() -> None:
+    """A doubted read is believed when it comes again: each look counts."""
+    line = Folding(RADAR)
+    line.book(*(booking(f"{hour}:00", f"{hour}:30", f"b{hour}") for hour in range(12, 17)))
+    line.until("08:01")
+    line.book(removed=tuple(f"b{hour}" for hour in range(12, 17)))
+    assert not line.site.is_known_look("orion", line.now + 1)
+
+
+def test_what_was_ended_early_may_be_shown_as_long_again() -> None:
+    """Until its old end looks are told as for a release: only a later one cannot be a stale one."""
+    line = Folding(RADAR)
+    line.book(booking("09:00", "10:00"))
+    line.until("09:05")
+    line.tell(CheckedIn("orion"))
+    line.until("09:20")
+    assert line.site.is_known_look("orion", line.now + 3 * MINUTE_MS)
+    line.tell(Ended("orion"))
+    assert not line.site.is_known_look("orion", line.now + 3 * MINUTE_MS)
+
+
+def test_a_room_that_nobody_knows_has_no_known_look() -> None:
+    """As with every other question about a room."""
+    with pytest.raises(UnknownName, match="nowhere"):
+        Timeline(RADAR).site.is_known_look("nowhere", at("08:00"))
+
+
+MOMENTS = st.integers(0, 8 * 60 * 60).map(lambda second: at("08:00") + second * SECOND_MS)
+QUARTER_MS = 15 * MINUTE_MS
+SENSORS: tuple[tuple[SensorProfile, ...], ...] = ((RADAR,), (RADAR, PIR), (PIR,), (ZIGBEE_PIR,))
+Day = list[tuple[Instant, AnyEvent]]
+
+
+@st.composite
+def bookings(draw: st.DrawFn) -> Day:
+    """A booking that appears, and perhaps is made longer or shorter, or goes."""
+    start = MIDNIGHT + draw(st.integers(32, 60)) * QUARTER_MS
+    end = start + draw(st.integers(2, 6)) * QUARTER_MS
+    made = Booking(f"b{start}", f"id-{start}", start, end)
+    other = msgspec.structs.replace(made, end=end + draw(st.integers(-1, 2)) * QUARTER_MS)
+    later: tuple[tuple[Booking, ...], tuple[str, ...]] = draw(
+        st.sampled_from([((), ()), ((other,), ()), ((), (made.key,))])
+    )
+    first, second = sorted(draw(st.tuples(MOMENTS, MOMENTS)))
+    return [(first, looked((made,))), (second, looked(*later))]
+
+
+def looked(changed: tuple[Booking, ...] = (), removed: tuple[str, ...] = ()) -> CalendarRead:
+    """A complete read that shows this difference."""
+    return CalendarRead("orion", MIDNIGHT, MIDNIGHT + 2 * DAY_MS, changed, removed)
+
+
+@st.composite
+def days(draw: st.DrawFn, sensors: tuple[SensorProfile, ...]) -> Day:
+    """Bookings, people, and a calendar that cannot be read."""
+    shown: list[AnyEvent] = [
+        Reading(sensor.id, sensor.senses, value) for sensor in sensors for value in (0, 1)
+    ]
+    others = [*shown, CheckedIn("orion"), Ended("orion"), CalendarUnreadable("orion", "503")]
+    facts = draw(st.lists(st.tuples(MOMENTS, st.sampled_from(others)), max_size=10))
+    planned = draw(st.lists(bookings(), min_size=1, max_size=4, unique_by=lambda one: one[0][1]))
+    for one in planned:
+        facts += one
+    return sorted(facts, key=lambda fact: fact[0])
+
+
+def told(line: Timeline) -> list[Decision]:
+    """The decisions, without when the calendar was read last: that may be a little older."""
+    return [
+        msgspec.structs.replace(one, reasons=tuple(r for r in one.reasons if r.code != "calendar_read"))
+        for one in line.decisions
+    ]
+
+
+@pytest.mark.thorough
+@given(st.data(), st.sampled_from(SENSORS), st.sampled_from(["live", "shadow"]), st.booleans())
+def test_folded_looks_change_no_decision(
+    data: st.DataObject, sensors: tuple[SensorProfile, ...], mode: str, early: bool
+) -> None:
+    """The same decisions at the same moments, whether or not each look at the calendar is told."""
+    day = data.draw(days(sensors))
+    lines = [made(*sensors, mode=mode, policy=Policy(end_early=early)) for made in (Folding, Telling)]
+    for line in lines:
+        for now, fact in day:
+            line.advance(now)
+            line.tell(fact)
+        line.until("17:00")
+    assert told(lines[0]) == told(lines[1])
+    assert len(lines[0].looks("08:00")) < len(lines[1].looks("08:00"))
