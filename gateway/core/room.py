@@ -445,10 +445,9 @@ class Room:
         return age < LOOK_FOR_RELEASES_MS or (age < LOOK_FOR_NOTICE_MS and not self._awaits_look(now))
 
     def _awaits_look(self, now: Instant) -> bool:
-        """A release is possible or soon will be; or what was released or ended may be shown again."""
-        if self.counts_on_calendar or self.ended_early or self.next_opening - now <= CALENDAR_FRESH_MS:
-            return True
-        return any(life.state in ("releasing", "released") for life in self.state.lives.values())
+        """A release is possible or soon will be; or what was ended may be shown as long again."""
+        soon = self.next_opening - now <= CALENDAR_FRESH_MS
+        return soon or self.counts_on_calendar or bool(self.ended_early)
 
     def note_gap(self, gap_ms: Duration) -> None:
         """Remember the longest quiet within an attended booking."""

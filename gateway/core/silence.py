@@ -36,7 +36,6 @@ class Silence:
             self._look(now)
         if self._well_until >= now:
             return []
-        self._well_until = now  # those rooms are about to know
         return [room.name for sensor, room in self._heard if room.state.settled_at <= sensor.well_until < now]
 
     def lower(self, room: Room) -> Instant:

@@ -5,6 +5,7 @@ from unittest.mock import patch
 import msgspec
 from timeline import RADAR, Timeline, at
 
+from gateway.core.conclude import conclude
 from gateway.core.events import Configured, LinkUp, Reading, Tick
 from gateway.core.policy import BreakerPolicy, RoomConfig, SiteConfig
 from gateway.core.silence import Silence
@@ -75,6 +76,16 @@ def test_two_that_fall_silent_in_one_instant_are_both_told_in_it() -> None:
         site.handle(Reading(name, "presence", 0), now)
     changes = beat(site, at("08:20"), silent=("radar-1", "radar-2"))
     assert changes == [(now + MINUTE_MS + QUARTER_MS + 1, room) for room in ("room-1", "room-2")]
+
+
+def test_a_room_that_knows_is_not_looked_at_again() -> None:
+    """When another sensor of the site falls silent, its own room alone concludes."""
+    site = office()
+    beat(site, at("08:10"))
+    assert len(beat(site, at("08:20"), silent=("radar-3",))) == 1
+    with patch("gateway.core.site.conclude", wraps=conclude) as concluded:
+        assert len(beat(site, at("08:30"), silent=("radar-3", "radar-9"))) == 1
+    assert [call.args[0].name for call in concluded.call_args_list] == ["room-9"]
 
 
 def test_a_late_proof_that_makes_nobody_well_is_noticed_as_a_restored_site_would() -> None:
