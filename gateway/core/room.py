@@ -67,8 +67,8 @@ SIGNS_KEPT: Final = 100
 FOLD_WITHOUT_HEARTBEAT_MS: Final[Duration] = MINUTE_MS
 
 LOOK_FOR_RELEASES_MS: Final[Duration] = 100 * SECOND_MS
-"""Identical looks within this are folded where a release is possible: it trusts only a calendar that was
-looked at within `CALENDAR_FRESH_MS`, and a look may fail."""
+"""Identical looks within this are folded where a booking is under way: a release trusts only a calendar that
+was looked at within `CALENDAR_FRESH_MS`, and a look may fail."""
 
 LOOK_FOR_NOTICE_MS: Final[Duration] = 10 * MINUTE_MS
 """Otherwise within this: a booking that is new counts as made just now if the look before is no older than
@@ -374,7 +374,7 @@ class Room:
             self._record_rise(reading, now, late)
         elif was_showing and not sensor.showing:
             sign = Sign(shown_since, now, profile.id, hit=False, healthy=was_well, late=late)
-            self._record_sign(sign, profile)
+            self._record_sign(sign)
 
     def _record_rise(self, reading: Reading, now: Instant, late: bool) -> None:
         state = self.state
@@ -385,24 +385,24 @@ class Room:
         if state.occupancy.status != "occupied":
             state.dirty = True
         if not sensor.showing or reading.kind == "motion":
-            self._record_sign(Sign(now, now, profile.id, hit=True, healthy=healthy, late=late), profile)
+            self._record_sign(Sign(now, now, profile.id, hit=True, healthy=healthy, late=late))
             return
-        self._put_off_quiet(profile, now)
+        self._put_off_quiet(reading.sensor, now)
         state.dirty |= state.attentive
 
-    def _record_sign(self, sign: Sign, profile: SensorProfile) -> None:
+    def _record_sign(self, sign: Sign) -> None:
         """Keep a sign for the next tick, which is due at once only if it may change anything now."""
         state = self.state
         state.signs.append(sign)
         is_told = not sign.hit and state.occupancy.status == "unknown"  # it may be why nothing is known
         state.dirty |= state.attentive or is_told or len(state.signs) > SIGNS_KEPT
-        over = self._put_off_quiet(profile, sign.end) + 1
+        over = self._put_off_quiet(sign.sensor, sign.end) + 1
         if sign.healthy and (self.held_until == FOREVER or over > self.held_until):
             self.held_until = over
 
-    def _put_off_quiet(self, profile: SensorProfile, now: Instant) -> Instant:
-        """Until when this sign excludes vacancy at the least."""
-        quiet_from = now + min(profile.hold_ms, profile.hold_beside_presence_ms)
+    def _put_off_quiet(self, sensor: str, now: Instant) -> Instant:
+        """Until when a sign of this sensor excludes vacancy at the least."""
+        quiet_from = now + self.sensors[sensor].covered_hold_ms
         self.state.quiet_from = max(self.state.quiet_from, quiet_from)
         return quiet_from
 
@@ -445,9 +445,13 @@ class Room:
         return age < LOOK_FOR_RELEASES_MS or (age < LOOK_FOR_NOTICE_MS and not self._awaits_look(now))
 
     def _awaits_look(self, now: Instant) -> bool:
-        """A release is possible or soon will be; or what was ended may be shown as long again."""
+        """A booking is under way or soon will be, or one that was ended may be shown as long again.
+
+        Whatever became of it: another policy may be tried on this history, and release where this does not.
+        """
         soon = self.next_opening - now <= CALENDAR_FRESH_MS
-        return soon or self.counts_on_calendar or bool(self.ended_early)
+        begun = any(life.state != "upcoming" for life in self.state.lives.values())
+        return soon or begun or bool(self.ended_early)
 
     def note_gap(self, gap_ms: Duration) -> None:
         """Remember the longest quiet within an attended booking."""

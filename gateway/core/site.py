@@ -138,17 +138,11 @@ class Site:
         `now` must not run backwards except in a `ClockStepped`. Raises `CoreError` and changes
         nothing if the event cannot be taken.
         """
+        if type(event) is Reading:  # by far the most frequent
+            self.hear(event, now)
+            return []
         if now < self.state.now and type(event) is not ClockStepped:
             raise TimeRanBackwards(f"{type(event).__name__} at {now}, after {self.state.now}")
-        if type(event) is Reading:  # by far the most frequent
-            for room in self._rooms_of.get(event.sensor) or self._rooms_with(event.sensor):
-                if room.hear(event, now):
-                    if room.state.dirty:
-                        self._mark(room)
-                    else:
-                        self.quiet_until = min(self.quiet_until, self._alarms.hasten(room) - 1)
-            self.state.now = now
-            return []
         if type(event) is Tick:
             self.state.now = now
             return self._conclude(now)
@@ -158,6 +152,19 @@ class Site:
             if room.state.dirty:
                 self._mark(room)
         return []
+
+    def hear(self, reading: Reading, now: Instant) -> None:
+        """Record a reading, as `handle` does; nothing follows before a tick."""
+        state = self.state
+        if now < state.now:
+            raise TimeRanBackwards(f"Reading at {now}, after {state.now}")
+        for room in self._rooms_of.get(reading.sensor) or self._rooms_with(reading.sensor):
+            if room.hear(reading, now):
+                if room.state.dirty:
+                    self._mark(room)
+                else:
+                    self.quiet_until = min(self.quiet_until, self._alarms.hasten(room) - 1)
+        state.now = now
 
     def _mark(self, room: Room) -> None:
         """Facts of this room wait for a tick."""

@@ -119,10 +119,13 @@ def relive(
 ) -> None:
     """Lead every run through these events, in order; `note_word` hears of each "we were here"."""
     for at, event in events:
-        kind = type(event)
-        if kind is Reading:  # by far the most frequent
-            _give(runs, event, at)
-        elif kind is Tick:
+        if type(event) is Reading:  # nearly all of history: `Run.give` for each run, written out
+            for run in runs:
+                site = run.site
+                if site.quiet_until < at - 1:
+                    run.conclude(at)
+                site.hear(event, at)
+        elif type(event) is Tick:
             for run in runs:
                 run.conclude_at(at)
         elif isinstance(event, CalendarRead):
@@ -134,12 +137,8 @@ def relive(
 
 
 def _give(runs: Sequence[Run], event: AnyEvent, at: Instant) -> None:
-    """`Run.give` for all of them, written out: nearly all of history comes by here."""
     for run in runs:
-        site = run.site
-        if site.quiet_until < at - 1:
-            run.conclude(at)
-        site.handle(event, at)
+        run.give(event, at)
 
 
 def _tell(runs: Sequence[Run], event: AnyEvent, at: Instant, note_word: NoteWord) -> None:

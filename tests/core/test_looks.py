@@ -51,16 +51,19 @@ def test_where_nothing_is_booked_a_look_in_ten_minutes_is_told() -> None:
     assert line.looks("08:00") == [10, 20, 30, 40, 50, 60]
 
 
-def test_from_five_minutes_before_a_booking_opens_looks_are_told_until_it_is_attended() -> None:
-    """Each second one of a minute's looks; somebody who is checked in needs none."""
+def test_from_five_minutes_before_a_booking_opens_to_its_end_looks_are_told() -> None:
+    """Each second one of a minute's looks, whatever became of it: other policies may be tried on this."""
     assert 2 * LOOK_FOR_RELEASES_MS < CALENDAR_FRESH_MS
     line = Folding(RADAR)
-    line.book(booking("09:00", "10:00"))
+    line.book(booking("09:00", "10:00"), booking("11:00", "12:00"))
     line.until("09:04")
     assert line.looks("08:40") == [5, 7, 9, 11, 13, 15, 17, 19, 21, 23]
     line.tell(CheckedIn("orion"))
-    line.until("09:59")
-    assert line.looks("09:04") == [9, 19, 29, 39, 49]
+    line.until("10:30")
+    assert line.looks("09:50") == [1, 3, 5, 7, 9, 19, 29, 39]
+    line.until("13:00")
+    assert line.times("release") == ["11:10"]
+    assert line.looks("11:50") == [1, 3, 5, 7, 9, 19, 29, 39, 49, 59, 69]
 
 
 @pytest.mark.parametrize("mode", ["live", "shadow"])
@@ -97,15 +100,16 @@ def test_no_look_is_folded_after_one_that_dropped_nearly_everything() -> None:
 
 
 def test_what_was_ended_early_may_be_shown_as_long_again() -> None:
-    """Until its old end looks are told as for a release: only a later one cannot be a stale one."""
+    """Until its old end looks are told as before: only a later one cannot be a stale one."""
     line = Folding(RADAR)
     line.book(booking("09:00", "10:00"))
     line.until("09:05")
     line.tell(CheckedIn("orion"))
     line.until("09:20")
-    assert line.site.is_known_look("orion", line.now + 3 * MINUTE_MS)
     line.tell(Ended("orion"))
-    assert not line.site.is_known_look("orion", line.now + 3 * MINUTE_MS)
+    assert line.has("ended")
+    line.until("10:20")
+    assert line.looks("09:50")[:4] == [1, 3, 5, 7]
 
 
 def test_a_room_that_nobody_knows_has_no_known_look() -> None:
