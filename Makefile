@@ -56,7 +56,7 @@ firmware: $(VENV)/dev.stamp $(FIRMWARE)/stamp  ## Have ESPHome itself check the 
 	$(BIN)/python -m pytest tests/firmware
 
 soak: $(VENV)/dev.stamp  ## The long tests: a thousand kills, a thousand room-years, thousands of random days
-	PROPERTY_FACTOR=20 $(PYTEST) tests/core/test_properties.py tests/core/test_breaker.py tests/simulators/test_pairs.py
+	PROPERTY_FACTOR=20 $(PYTEST) $$(grep -rl "\* FACTOR" tests --include=*.py)
 	$(BIN)/python -m pytest -m soak --ignore=tests/mutations --ignore=tests/simulators/test_world.py $(TESTS)
 	$(PYTEST) -m soak tests/simulators/test_world.py
 	$(MAKE) firmware

@@ -3,6 +3,8 @@
 Named here because an editable installation may be older than the plugin's entry point; where it is not,
 pytest knows the plugin already by the same name.
 
+Random cases are the same in each run, whatever the machine's speed; in `make soak` they are new ones.
+
 Besides, what makes a run quick without changing what any test sees: files in memory, a rare look for
 garbage, no measuring of coverage during tests that are marked thorough, and for `-n` with
 `--dist loadscope` the long tests first.
@@ -19,8 +21,19 @@ from typing import Any, Final
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["pytester", "simulators.pytest_plugin"]
+
+settings.register_profile(
+    "repeatable",
+    derandomize="PROPERTY_FACTOR" not in os.environ,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("repeatable")
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder in memory, where Linux has one
 ENOUGH: Final = 2**30

@@ -200,7 +200,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=STEPS, restarts=st.frozensets(st.integers(0, 60)))
 def test_every_told_alert_recovers_exactly_once_and_nothing_nags(
     steps: list[tuple[int, frozenset[tuple[Kind, str]]]], restarts: frozenset[int]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal, NamedTuple
 
 import msgspec
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from timeline import MIDNIGHT, at
 
@@ -42,6 +43,11 @@ from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Instant
 
 FACTOR: Final = int(os.environ.get("PROPERTY_FACTOR", "1"))
 """How many times as many random cases are drawn, of whatever kind; `make soak` draws more."""
+SCRIPTED: Final = settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+)
+"""For tests of `SCRIPTS`: a whole morning is a large example, and some mornings are thrown away."""
+
 BEGIN: Final = at("08:00")
 LENGTH_S: Final = 130 * 60
 BEAT_MS: Final = 2 * MINUTE_MS

@@ -301,7 +301,7 @@ def lived_through(happenings: list[tuple[int, str, str]], policy: BreakerPolicy)
     return floor.until(clock(floor.now + 15 * MINUTE_MS))
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=20 * FACTOR, phases=[Phase.generate])
+@settings(max_examples=20 * FACTOR, phases=[Phase.generate])
 @given(HAPPENINGS, st.sampled_from(POLICIES))
 def test_a_site_is_content_after_some_ticks_and_more_of_them_change_nothing(
     happenings: list[tuple[int, str, str]], policy: BreakerPolicy

@@ -2,8 +2,9 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenarios import FACTOR
 from timeline import MIDNIGHT, PIR, RADAR, ZIGBEE_PIR, Timeline, at, booking
 
 from gateway.core.booking import Booking
@@ -166,6 +167,7 @@ def told(line: Timeline) -> list[Decision]:
 
 
 @pytest.mark.thorough
+@settings(max_examples=60 * FACTOR)
 @given(st.data(), st.sampled_from(SENSORS), st.sampled_from(["live", "shadow"]), st.booleans())
 def test_folded_looks_change_no_decision(
     data: st.DataObject, sensors: tuple[SensorProfile, ...], mode: str, early: bool

@@ -1,11 +1,11 @@
 """Promises that hold on every day that hypothesis can think of, checked by an oracle of their own.
 
-Always the same examples (`derandomize`), few enough for a minute; a failing one is printed as a call
-that reproduces it: paste the `Script(...)` into `play`.
+Few enough for a minute, more of them in `make soak`; a failing one is printed as a call that reproduces it:
+paste the `Script(...)` into `play`.
 """
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
 from scenarios import (
@@ -14,6 +14,7 @@ from scenarios import (
     FACTOR,
     HOT_S,
     LENGTH_S,
+    SCRIPTED,
     SCRIPTS,
     STARTS_MIN,
     Act,
@@ -38,13 +39,6 @@ from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
 pytestmark = pytest.mark.thorough
 
-FIXED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
 RELEASES = ("release", "would_release")
 POLICIES = (Policy(), Policy(end_early=True, end_early_vacate_ms=10 * MINUTE_MS), Policy(walk_up=True))
 
@@ -59,7 +53,7 @@ def assert_same(one: list[Decision], other: list[Decision]) -> None:
 # -- nobody wrongly released -----------------------------------------------------------------------
 
 
-@settings(FIXED, max_examples=250 * FACTOR)
+@settings(SCRIPTED, max_examples=250 * FACTOR)
 @given(SCRIPTS)
 def test_nobody_is_wrongly_released(script: Script) -> None:
     """W1 to W6 and W8, the warning, and presence that withdraws: recomputed from the events alone."""
@@ -103,7 +97,7 @@ QUIET = st.builds(
 )
 
 
-@settings(FIXED, max_examples=80 * FACTOR)
+@settings(SCRIPTED, max_examples=80 * FACTOR)
 @given(QUIET, st.integers(0, LENGTH_S), st.integers(0, 3))
 def test_adding_presence_never_creates_or_hastens_a_release(script: Script, second: int, number: int) -> None:
     """W9a: one more sign, with nothing else changed, makes no first release appear or come sooner.
@@ -145,7 +139,7 @@ def _first_release(record: Record) -> Instant | None:
 # -- the same events, the same decisions -----------------------------------------------------------
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
+@settings(SCRIPTED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_the_same_events_give_the_same_decisions(script: Script) -> None:
     """Given again to a new site: every decision and the last byte of the memory."""
@@ -155,7 +149,7 @@ def test_the_same_events_give_the_same_decisions(script: Script) -> None:
     assert record.snapshot == repeated.snapshot
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
+@settings(SCRIPTED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_a_snapshot_between_any_two_events_changes_nothing(script: Script) -> None:
     """Forgotten and restored after each single event: the same decisions and the same memory."""
@@ -165,7 +159,7 @@ def test_a_snapshot_between_any_two_events_changes_nothing(script: Script) -> No
     assert record.snapshot == restored.snapshot
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
+@settings(SCRIPTED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_the_order_of_readings_of_one_instant_does_not_matter(script: Script) -> None:
     """Different sensors' readings of one instant, the other way round: the same decisions."""
@@ -226,7 +220,7 @@ def assert_ticks_are_enough(script: Script, every_ms: int) -> None:
     assert_same(record.decisions, decisions)
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
+@settings(SCRIPTED, max_examples=50 * FACTOR)
 @given(SCRIPTS, EVERY, st.sampled_from(POLICIES))
 def test_a_tick_at_each_deadline_is_enough_and_more_change_nothing(
     script: Script, every_ms: int, policy: Policy
@@ -239,14 +233,14 @@ def test_a_tick_at_each_deadline_is_enough_and_more_change_nothing(
     assert_ticks_are_enough(script._replace(policy=policy), every_ms)
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
+@settings(SCRIPTED, max_examples=50 * FACTOR)
 @given(ATTENDED, EVERY)
 def test_ticks_are_enough_where_bookings_are_ended_early(script: Script, every_ms: int) -> None:
     """People leave, come back and leave for good: each warning and each early end has its moment."""
     assert_ticks_are_enough(script._replace(policy=POLICIES[1]), every_ms)
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
+@settings(SCRIPTED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_the_site_is_content_after_the_ticks_it_asked_for(script: Script) -> None:
     """After a tick at its deadline, or one more, the next deadline lies in the future: a service never spins.
@@ -266,7 +260,7 @@ def test_the_site_is_content_after_the_ticks_it_asked_for(script: Script) -> Non
     player.play()
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
+@settings(SCRIPTED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_what_the_site_knows_of_its_deadlines_is_what_its_memory_says(script: Script) -> None:
     """A site restored from a snapshot asks for the same tick, and never is one due in known quiet.
@@ -293,7 +287,7 @@ def test_what_the_site_knows_of_its_deadlines_is_what_its_memory_says(script: Sc
 # -- reasons and health ----------------------------------------------------------------------------
 
 
-@settings(FIXED, max_examples=40 * FACTOR)
+@settings(SCRIPTED, max_examples=40 * FACTOR)
 @given(SCRIPTS)
 def test_every_decision_can_be_explained(script: Script) -> None:
     """Each has reasons, each reason a sentence, and no sentence a blank where a sensor belongs."""
@@ -305,7 +299,7 @@ def test_every_decision_can_be_explained(script: Script) -> None:
         assert not any(clause.startswith(" ") for clause in told.split("; "))
 
 
-@settings(FIXED, max_examples=50 * FACTOR)
+@settings(SCRIPTED, max_examples=50 * FACTOR)
 @given(SCRIPTS)
 def test_a_sensor_is_healthy_up_to_well_until_and_then_has_an_ailment(script: Script) -> None:
     """`ailment` and `well_until` are two forms of one truth, now and at any later time."""

@@ -3,8 +3,9 @@
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenarios import FACTOR
 from timeline import COUNTER, PIR, RADAR, ZIGBEE_PIR, Timeline, at, booking
 
 from gateway.core.events import Availability, Booted, LinkUp, Reading
@@ -41,6 +42,7 @@ def hear_at_length(room: Room, reading: Reading, now: Instant) -> bool:
 
 
 @pytest.mark.thorough
+@settings(max_examples=100 * FACTOR)
 @given(
     day=st.lists(st.tuples(STEPS_MS, facts()), min_size=20, max_size=80),
     restart=st.integers(0, 30),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.exchange.contest import Entry, judge
@@ -33,7 +33,6 @@ def test_who_was_first_stays_and_what_is_of_another_kind_always_does(
     assert judge(OURS, others) == verdict
 
 
-@settings(derandomize=True, database=None)
 @given(entries=st.lists(ENTRIES, min_size=2, max_size=6, unique_by=lambda entry: entry.event_id))
 def test_of_those_that_see_each_other_two_never_stay(entries: list[Entry]) -> None:
     """Whatever the order; and the first of its kind gives way to nobody of its kind for good."""

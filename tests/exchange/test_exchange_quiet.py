@@ -192,7 +192,7 @@ def histories(
     return series, shown, lost, missing, frozenset(released), (start, end)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(history=histories())
 def test_exactly_the_lost_dates_are_found_and_none_is_invented(
     history: tuple[
@@ -216,7 +216,7 @@ def test_exactly_the_lost_dates_are_found_and_none_is_invented(
 SPANS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 60)), max_size=30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spans=SPANS, start=st.integers(0, 330), length=st.integers(1, 60))
 def test_a_room_is_free_where_no_booking_is(spans: list[tuple[int, int]], start: int, length: int) -> None:
     """Compared minute by minute."""
@@ -263,7 +263,7 @@ def test_bookings_that_overlap_are_found_and_neighbours_are_not() -> None:
     assert overlaps([first, second, third], NOON + 2 * HOUR_MS) == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(spans=SPANS)
 def test_every_overlap_is_found(spans: list[tuple[int, int]]) -> None:
     """Compared with looking at each pair."""
@@ -345,7 +345,7 @@ def test_rooms_are_judged_each_for_itself() -> None:
     assert found == {"pavo": 10 * MINUTE_MS}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(places=st.sets(st.integers(2, 40), min_size=3, max_size=12))
 def test_delays_that_are_far_apart_are_never_a_rule(places: set[int]) -> None:
     """Whoever cancels at really different times is not taken for a machine."""

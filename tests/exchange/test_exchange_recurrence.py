@@ -204,7 +204,7 @@ PATTERNS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pattern=PATTERNS, start=st.dates(date(2025, 6, 1), date(2027, 6, 1)), days=st.integers(0, 200))
 def test_a_part_of_the_dates_is_that_part_of_all(pattern: Recurrence, start: date, days: int) -> None:
     """Whatever window is asked for, its dates are those of the whole series that lie in it, in order."""
@@ -218,7 +218,7 @@ def test_a_part_of_the_dates_is_that_part_of_all(pattern: Recurrence, start: dat
         assert all(day.weekday() in pattern.days for day in whole)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     zone=st.sampled_from(["Europe/Berlin", "America/New_York", "UTC", "Australia/Lord_Howe"]),
     at=st.times().map(lambda moment: moment.replace(second=0, microsecond=0, tzinfo=None)),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 from harness import EIGHT, World, at, configuration, in_world
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenarios import FACTOR
 
@@ -32,13 +32,6 @@ LYRA = "lyra@contoso.com"
 ANA = "person-001@contoso.com"
 DESK = "Booked at the room"
 
-FIXED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
 
 FAULTS: list[Fault] = [
     Silence(after_effect=True),
@@ -588,7 +581,7 @@ def rush(folder: Path, script: Rush) -> Outcome:
 
 
 @pytest.mark.thorough
-@settings(FIXED, max_examples=60 * FACTOR)
+@settings(max_examples=60 * FACTOR)
 @given(script=RUSHES)
 def test_whatever_the_order_no_two_bookings_overlap_and_every_answer_is_true(
     tmp_path_factory: pytest.TempPathFactory, script: Rush
@@ -607,7 +600,7 @@ def test_whatever_the_order_no_two_bookings_overlap_and_every_answer_is_true(
 
 
 @pytest.mark.thorough
-@settings(FIXED, max_examples=40 * FACTOR)
+@settings(max_examples=40 * FACTOR)
 @given(one=ASKS, other=ASKS, delays=st.lists(st.integers(0, 400), min_size=1, max_size=9).map(tuple))
 def test_of_two_that_want_the_same_room_one_gets_it(
     tmp_path_factory: pytest.TempPathFactory, one: Ask, other: Ask, delays: tuple[int, ...]

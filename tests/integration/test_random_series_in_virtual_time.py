@@ -114,8 +114,6 @@ comings = st.lists(minutes, max_size=4, unique=True).map(sorted)
 
 @settings(
     max_examples=12 * FACTOR,
-    deadline=None,
-    derandomize=FACTOR == 1,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(all_series, edits, troubles, comings)

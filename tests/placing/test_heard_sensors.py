@@ -171,7 +171,7 @@ def test_a_chatty_topic_is_looked_at_now_and_then_only() -> None:
     assert ear._looks["tele/meter/SENSOR"].count == heard.GIVEN_UP_AFTER
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     topic=st.sampled_from(
         [

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
-from scenarios import BEGIN, LENGTH_S, SCRIPTS, Act, Player, Record, Script, Slot, play
+from hypothesis import assume, given, settings
+from scenarios import BEGIN, LENGTH_S, SCRIPTED, SCRIPTS, Act, Player, Record, Script, Slot, play
 from timeline import MIDNIGHT, booking
 from told_evidence import bundles_of, stored, worded
 
@@ -79,12 +79,6 @@ NAMED = (
     "settings/another_sensor",
     "shadow/would_be_released",
 )
-FIXED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
 Bundles = Callable[[str], list[Bundle]]
 
 
@@ -115,7 +109,7 @@ def test_the_decisions_of_every_scenario_follow_from_their_evidence(bundles: Bun
 
 
 @pytest.mark.thorough
-@settings(FIXED, max_examples=12)
+@settings(SCRIPTED, max_examples=12)
 @given(SCRIPTS)
 def test_the_decisions_of_random_days_follow_from_their_evidence(
     tmp_path_factory: pytest.TempPathFactory, script: Script
@@ -195,7 +189,7 @@ def test_a_room_alone_has_no_breaker_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-@settings(FIXED, max_examples=6)
+@settings(SCRIPTED, max_examples=6)
 @given(SCRIPTS)
 def test_evidence_holds_one_room_of_a_random_office(
     tmp_path_factory: pytest.TempPathFactory, script: Script

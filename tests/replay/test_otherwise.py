@@ -6,8 +6,8 @@ from typing import get_args
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from scenarios import SCRIPTS, Act, Script, Slot, play
+from hypothesis import given, settings
+from scenarios import SCRIPTED, SCRIPTS, Act, Script, Slot, play
 from timeline import RADAR, Timeline, at
 from told_evidence import TIMES, bundles_of, stored
 
@@ -69,13 +69,7 @@ def test_what_is_told_of_a_scenario_is_so(searched: Searched, name: str) -> None
 
 
 @pytest.mark.thorough
-@settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=4,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(SCRIPTED, max_examples=4)
 @given(SCRIPTS)
 def test_what_is_told_of_random_days_is_so(tmp_path_factory: pytest.TempPathFactory, script: Script) -> None:
     """Whatever happened: what is told gives the other decision, or nothing is told."""

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from scenarios import SCRIPTS, Script, Slot, play
+from hypothesis import given, settings
+from scenarios import SCRIPTED, SCRIPTS, Script, Slot, play
 from timeline import PIR, RADAR, Timeline, at, booking
 
 from gateway.core import deadlines
@@ -25,13 +25,6 @@ from simulators.histories import Header, History, Step, store
 
 OLDER = RULESET - 1
 EVERY = 60
-FIXED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 
 
 def history_of(day: Timeline | Script, ruleset: int = RULESET, site: Site | None = None) -> History:
@@ -76,7 +69,7 @@ def ledger(tmp_path: Path) -> Path:
 
 
 @pytest.mark.thorough
-@settings(FIXED, max_examples=25)
+@settings(SCRIPTED, max_examples=25)
 @given(SCRIPTS)
 def test_any_day_comes_out_the_same_from_its_beginning_and_from_each_snapshot(script: Script) -> None:
     """Every decision and every snapshot; a run that begins later has the decisions of later."""
@@ -216,7 +209,7 @@ def test_a_time_before_everything_is_told(ledger: Path) -> None:
 
 
 @pytest.mark.thorough
-@settings(FIXED, max_examples=25)
+@settings(SCRIPTED, max_examples=25)
 @given(SCRIPTS)
 def test_other_rules_that_decide_the_same_differ_in_nothing(script: Script) -> None:
     """Said to be of another ruleset, the same rules' day has no difference: comparing invents none."""

@@ -55,7 +55,7 @@ def recorded(path: Path, seq: int = 0) -> list[Decision]:
 
 
 @pytest.mark.thorough
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 10_000))
 def test_the_same_policy_decides_as_it_did(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """A shadow gateway's releases come again, each with its moment and its reasons, also from a snapshot."""

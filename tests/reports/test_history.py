@@ -38,7 +38,7 @@ SPELLS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SPELLS, st.tuples(st.integers(0, 50), st.integers(2, 20)))
 def test_a_deaf_spell_never_makes_a_sensor_look_better(deaf: Minutes, more: tuple[int, int]) -> None:
     """Whatever else it missed: one spell more, and no figure of its quiet falls."""
@@ -53,7 +53,7 @@ def test_a_deaf_spell_never_makes_a_sensor_look_better(deaf: Minutes, more: tupl
     assert after.confirmed.known_ms == before.confirmed.known_ms == 60 * MINUTE_MS
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SPELLS, st.lists(st.integers(1, 60), max_size=6))
 def test_a_history_in_pieces_is_the_history_in_one_go(deaf: Minutes, steps: list[int]) -> None:
     """Kept as JSON after any event and taken up again it ends in the same bytes."""

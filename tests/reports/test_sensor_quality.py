@@ -107,7 +107,7 @@ def test_a_hold_that_is_a_little_short_is_told_with_the_one_that_would_do() -> N
     assert "A hold of 12 min would cover that." in one.troubles[0].words
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(MINUTE_MS, 59 * MINUTE_MS), max_size=40), st.floats(0, 0.3))
 def test_no_hold_is_proposed_under_which_more_than_the_share_would_look_empty(
     gaps: list[int], share: float
@@ -183,7 +183,7 @@ def given_to_core(past: Past, *, learn: bool = True, ask: bool = True) -> RoomCo
     return site.rooms[0]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 40), st.integers(1, 50), st.booleans())
 def test_the_core_is_never_given_a_shorter_hold_nor_another_setting(
     start: int, length: int, learn: bool

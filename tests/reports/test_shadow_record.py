@@ -1,8 +1,8 @@
 """What shadow would have released and how that would have gone, held to the core's own counters."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from scenarios import SCRIPTS, Player, Script
+from hypothesis import given, settings
+from scenarios import SCRIPTED, SCRIPTS, Player, Script
 from timeline import DOOR, PIR, RADAR, Timeline, at, booking
 
 from gateway.core.booking import Booking
@@ -398,13 +398,7 @@ def test_what_the_bar_calls_met_sets_the_core_live_and_nothing_less_does() -> No
 
 @pytest.mark.thorough
 @given(SCRIPTS)
-@settings(
-    max_examples=150,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@settings(SCRIPTED, max_examples=150)
 def test_the_report_agrees_with_the_cores_counters_on_any_day(script: Script) -> None:
     """Whatever sensors, people, organizers, links and clocks do: as many judged, as many wrong."""
     player = Player(script._replace(live=False))

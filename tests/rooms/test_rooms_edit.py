@@ -188,7 +188,7 @@ COMMENT = st.text(
 
 
 @pytest.mark.thorough
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_every_comment_stays_wherever_it_stands(data: st.DataObject) -> None:
     """Random comments, on lines of their own and behind values: all there, in order; nothing else said."""
@@ -221,7 +221,7 @@ TOLD = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(TOLD, max_size=4, unique_by=lambda room: room.mailbox.casefold()), st.booleans())
 def test_whatever_is_told_an_import_is_exact_and_once(found: list[FoundRoom], names: bool) -> None:
     """The result says what was told, and telling it again changes nothing."""

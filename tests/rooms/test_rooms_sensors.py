@@ -150,7 +150,7 @@ def test_what_is_written_in_another_way_is_left_alone() -> None:
         added(text, "orion", NEW, HERE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     steps=st.lists(
         st.tuples(

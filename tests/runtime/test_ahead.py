@@ -80,7 +80,7 @@ def made(drawn: dict[str, tuple[int, str, bool]]) -> tuple[Booking, ...]:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(before=BOOKINGS, after=BOOKINGS)
 def test_the_core_then_holds_the_near_days_and_what_was_told(before: Any, after: Any) -> None:
     """Whatever it knew: near all that was read, far all that breaks a rule, and each key once."""

@@ -1,7 +1,7 @@
 """Which rooms are free: by calendar, for now by who is there, the best fit first."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.booking import Booking
@@ -84,7 +84,6 @@ def test_free_rooms_come_in_the_order_in_which_one_would_take_them() -> None:
 TIMES = st.tuples(st.integers(0, 20), st.integers(0, 20)).filter(lambda span: span[0] < span[1])
 
 
-@settings(derandomize=True, database=None)
 @given(spans=st.lists(TIMES, max_size=5), asked=TIMES)
 def test_a_room_is_never_told_as_free_while_anything_holds_it(
     spans: list[tuple[int, int]], asked: tuple[int, int]

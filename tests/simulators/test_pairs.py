@@ -2,9 +2,9 @@
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scenarios import FACTOR, SCRIPTS, Script, play
+from scenarios import FACTOR, SCRIPTED, SCRIPTS, Script, play
 
 from gateway.core.events import Configured, LinkUp, Reading
 from gateway.core.policy import Policy, RoomConfig, SensorProfile, SiteConfig
@@ -25,14 +25,6 @@ from simulators.invariants.pairs import (
 )
 from simulators.office import Fitting
 from simulators.people import PlannedBooking, Visit
-
-FIXED = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
 
 pytestmark = pytest.mark.thorough
 
@@ -77,7 +69,7 @@ def drawn_day(seed: int, fitting: Fitting, delay_min: int) -> Day:
 # -- W9b ------------------------------------------------------------------------------------------------
 
 
-@settings(FIXED, max_examples=40 * FACTOR)
+@settings(SCRIPTED, max_examples=40 * FACTOR)
 @given(
     st.integers(0, 10_000),
     st.sampled_from(FITTINGS),
@@ -175,7 +167,7 @@ def test_faults_do_to_messages_what_their_names_say() -> None:
 # -- W9a --------------------------------------------------------------------------------------------------
 
 
-@settings(FIXED, max_examples=40 * FACTOR)
+@settings(SCRIPTED, max_examples=40 * FACTOR)
 @given(
     st.integers(0, 10_000),
     st.sampled_from(FITTINGS),
@@ -193,7 +185,7 @@ def test_presence_added_to_an_offices_day_never_creates_or_hastens_a_release(
     assert hastened(history, replay(history), replay(added[0]), added[1]) == []
 
 
-@settings(FIXED, max_examples=40 * FACTOR)
+@settings(SCRIPTED, max_examples=40 * FACTOR)
 @given(SCRIPTS, st.integers(0, 100_000))
 def test_presence_added_to_any_journal_never_creates_or_hastens_a_release(
     script: Script, number: int

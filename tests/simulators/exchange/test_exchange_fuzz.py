@@ -198,7 +198,7 @@ def answered(exchange: ExchangeSimulator, request: Request) -> Answer:
     return exchange.graph.answer(request)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(requests())
 @example((("POST", "events"), EVENT | {"recurrence": ROUTES["POST", "events"]["recurrence"] | {"range": {}}}))
 @example((("POST", "findMeetingTimes"), {"timeConstraint": ["x"]}))
@@ -233,7 +233,7 @@ def test_every_body_that_is_altered_was_right() -> None:
         assert answer.status < 400 or any(code in str(answer.body) for code in expected), (name, answer.body)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     st.sampled_from(
         ["calendarView", "events", "calendarView/delta", "events/*", "events/*/instances", "calendars"]
