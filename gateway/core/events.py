@@ -105,6 +105,8 @@ class CalendarRead(Event, frozen=True, tag="calendar_read"):
     window_end: Instant
     changed: tuple[Booking, ...] = ()
     removed: tuple[str, ...] = ()
+    looked_before: Instant | None = None
+    """When the calendar had been looked at before, if that look was folded: what is new came after it."""
 
 
 class CalendarUnreadable(Event, frozen=True, tag="calendar_unreadable"):

@@ -70,9 +70,9 @@ LOOK_FOR_RELEASES_MS: Final[Duration] = 100 * SECOND_MS
 """Identical looks within this are folded where a booking is under way: a release trusts only a calendar that
 was looked at within `CALENDAR_FRESH_MS`, and a look may fail."""
 
-LOOK_FOR_NOTICE_MS: Final[Duration] = 10 * MINUTE_MS
-"""Otherwise within this: a booking that is new counts as made just now if the look before is no older than
-`WATCHED_MS`, and where nothing is near there may be one in a quarter of an hour."""
+LOOK_AT_REST_MS: Final[Duration] = 10 * MINUTE_MS
+"""Otherwise within this: a restart forgets the looks that were folded, and a booking that is new counts as
+made just now only if one within `WATCHED_MS` is known."""
 
 Pending = (
     CheckedIn
@@ -287,6 +287,7 @@ class Room:
         self._index()
         state.signs = [sign for sign in state.signs if sign.sensor in self.sensors]
         if config.sensors != old.sensors or is_new:
+            state.quiet_from = NEVER  # their holds are not those that it was reckoned with
             for profile, sensor, bridge_online, _ in self.sensors.values():
                 mark_gap(profile, sensor, now)
                 refresh_health(profile, sensor, bridge_online)
@@ -436,22 +437,23 @@ class Room:
     def is_known_look(self, now: Instant) -> bool:
         """Whether one more look that shows the calendar unchanged adds nothing, so it may be folded.
 
-        Never folded: the first after it could not be read or was doubted, or after `LOOK_FOR_NOTICE_MS`.
+        Never folded: the first after it could not be read or was doubted, or after `LOOK_AT_REST_MS`.
         """
         state = self.state
         if state.calendar_why or state.doubted_at != NEVER:
             return False
         age = now - state.calendar_read_at
-        return age < LOOK_FOR_RELEASES_MS or (age < LOOK_FOR_NOTICE_MS and not self._awaits_look(now))
+        return age < LOOK_FOR_RELEASES_MS or (age < LOOK_AT_REST_MS and not self._awaits_look(now))
 
     def _awaits_look(self, now: Instant) -> bool:
-        """A booking is under way or soon will be, or one that was ended may be shown as long again.
+        """A booking is under way or soon will be, or one that was ended is shown as long again.
 
         Whatever became of it: another policy may be tried on this history, and release where this does not.
         """
         soon = self.next_opening - now <= CALENDAR_FRESH_MS
         begun = any(life.state != "upcoming" for life in self.state.lives.values())
-        return soon or begun or bool(self.ended_early)
+        cut_short = any(life.booking.end > now for life in self.ended_early)
+        return soon or begun or cut_short or self._shows_long_again(now)
 
     def note_gap(self, gap_ms: Duration) -> None:
         """Remember the longest quiet within an attended booking."""
@@ -597,13 +599,18 @@ class Room:
     def _take_changes(self, event: CalendarRead) -> None:
         state = self.state
         if event.changed:
-            state.looked_before = state.calendar_read_at
+            state.looked_before = self._looked_before(event)
         for key in event.removed:
             state.calendar.pop(key, None)
         for booking in event.changed:
             state.calendar[booking.key] = booking
         state.pending.append(event)
         state.dirty = True
+
+    def _looked_before(self, event: CalendarRead) -> Instant:
+        """When somebody looked last before this read; `NEVER` if the clock was stepped since."""
+        told = self.state.calendar_read_at
+        return told if told == NEVER or event.looked_before is None else max(told, event.looked_before)
 
     def _shows_long_again(self, now: Instant) -> bool:
         """A booking that was ended is shown with a later end: the next read may make that certain."""

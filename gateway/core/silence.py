@@ -21,34 +21,35 @@ class Silence:
 
     def __init__(self, rooms: Iterable[Room] = ()) -> None:
         self._heard = [(sensor, room) for room in rooms for sensor in room.heard]
-        self._well_until: Instant = NEVER
+        self._bound: Instant = NEVER
         """Up to here each is well, or its room knows better."""
 
     def begins(self, by: Instant) -> Instant:
         """The first instant at which a sensor is ill and its room does not know; exact if not after `by`."""
-        if self._well_until < by:
+        if self._bound < by:
             self._look(by)
-        return self._well_until + 1
+        return self._bound + 1
 
     def fallen(self, now: Instant) -> list[str]:
         """The rooms that do not know of a sensor that is ill now."""
-        if self._well_until < now:
+        if self._bound < now:
             self._look(now)
-        if self._well_until >= now:
+        if self._bound >= now:
             return []
         return [room.name for sensor, room in self._heard if room.state.settled_at <= sensor.well_until < now]
 
     def lower(self, room: Room) -> Instant:
-        """Sensors of this room may be well for a shorter time than was known; as `begins`, for any of all."""
+        """Sensors of this room may be well for a shorter time than was known; as `begins`, or earlier."""
         for sensor in room.heard:
-            if room.state.settled_at <= sensor.well_until < self._well_until:
-                self._well_until = sensor.well_until
-        return self._well_until + 1
+            if room.state.settled_at <= sensor.well_until < self._bound:
+                self._bound = sensor.well_until
+        return self._bound + 1
 
     def _look(self, by: Instant) -> None:
-        bound, heard = self._well_until, self._heard
+        bound, heard = self._bound, self._heard
         first = min([until for one, _ in heard if (until := one.well_until) >= bound], default=FOREVER)
-        if first < by:  # rarely: either somebody is ill, or a room knows that somebody is
+        # An earlier one than asked for may be of a sensor whose room has concluded since, and knows.
+        if first < by:
             unknown = [one for one, room in heard if one.well_until >= max(bound, room.state.settled_at)]
             first = min((one.well_until for one in unknown), default=FOREVER)
-        self._well_until = first
+        self._bound = first

@@ -217,8 +217,13 @@ def looks(facts: Iterable[Fact], room: str, label: str) -> tuple[Look, ...]:
 
 def digest(bundle: Bundle) -> str:
     """SHA-256 over the canonical JSON of everything but the digest itself, in hexadecimal digits."""
-    bare = msgspec.structs.replace(bundle, sha256="")
-    return hashlib.sha256(msgspec.json.encode(bare, order="sorted")).hexdigest()
+    return _digest_of(msgspec.json.encode(bundle))
+
+
+def _digest_of(content: bytes) -> str:
+    """Of what a file says, not of what today's program would write: fields that came later are not in it."""
+    said = msgspec.json.decode(content)
+    return hashlib.sha256(msgspec.json.encode(said | {"sha256": ""}, order="sorted")).hexdigest()
 
 
 def sealed(bundle: Bundle) -> Bundle:
@@ -264,9 +269,11 @@ def from_bytes(content: bytes, name: str) -> Bundle:
             f"{newer or 'There was never such a format.'}"
         )
     try:
-        return msgspec.json.decode(content, type=Bundle)
+        bundle = msgspec.json.decode(content, type=Bundle)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BundleError(f"{name}: this evidence is broken: {error}.") from None
+    is_whole = _digest_of(content) == bundle.sha256
+    return sealed(bundle) if is_whole else bundle  # an earlier version's, as today's would write it
 
 
 def _plain(content: bytes, name: str) -> bytes:

@@ -59,7 +59,7 @@ class PutBack:
             changed.append(booking)
             if booking.is_decided_on:
                 changed += self._make_way(event.room, booking, before)
-        return CalendarRead(event.room, event.window_start, event.window_end, tuple(changed), removed)
+        return msgspec.structs.replace(event, changed=tuple(changed), removed=removed)
 
     def _keeps(self, room: str, key: str, shown: Booking | None, now: Instant) -> bool:
         """Whether the booking stays as it was, whatever the calendar shows of it (None: nothing)."""

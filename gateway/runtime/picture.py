@@ -15,7 +15,7 @@ from gateway.core.evidence import ailment
 from gateway.core.explain import explain_reason, words
 from gateway.core.life import Life
 from gateway.core.occupancy import Sensor, prove
-from gateway.core.room import LOOK_FOR_NOTICE_MS, Room
+from gateway.core.room import LOOK_AT_REST_MS, Room
 from gateway.core.rules import Case, first_objection
 from gateway.core.site import Site
 from gateway.core.units import DAY_MS, NEVER, Duration, Instant
@@ -73,7 +73,7 @@ def room_picture(room: Room, now: Instant, zone: tzinfo, counts: Mapping[str, Co
         "calendar": {
             "read_at": iso(read_at, zone),
             "age_s": None if read_at == NEVER else max(0, (now - read_at) // 1000),
-            "may_be_old_s": LOOK_FOR_NOTICE_MS // 1000,
+            "may_be_old_s": LOOK_AT_REST_MS // 1000,
             "trouble": state.calendar_why,
         },
         "sensors": [

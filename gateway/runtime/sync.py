@@ -142,14 +142,17 @@ class Sync:
         self._trouble(room, "")
         self._told.pop(room, None)
         self.errors.pop(room, None)
+        before = self.read_at.get(room)
         self.read_at[room] = self._brain.now()
         if self._brain.paused_because:
             return  # read again when facts can be recorded
         state = self._brain.site.rooms[room].state
         near = difference(state.calendar.values(), read, *span)
         changed, removed = joined(near, read, state.calendar, self._far(room), span[1])
-        if changed or removed or not self._brain.site.is_known_look(room, asked_at):
-            self._tell(CalendarRead(room, *span, changed, removed))
+        if changed or removed:
+            self._tell(CalendarRead(room, *span, changed, removed, before))
+        elif not self._brain.site.is_known_look(room, asked_at):
+            self._tell(CalendarRead(room, *span))
 
     def _fail(self, room: str, error: ExchangeError) -> None:
         why = str(error)

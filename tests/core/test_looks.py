@@ -8,14 +8,14 @@ from scenarios import FACTOR
 from timeline import MIDNIGHT, PIR, RADAR, ZIGBEE_PIR, Timeline, at, booking
 
 from gateway.core.booking import Booking
-from gateway.core.booking_rules import WATCHED_MS
+from gateway.core.booking_rules import WATCHED_MS, BookingRules
 from gateway.core.decisions import Decision
 from gateway.core.events import AnyEvent, CalendarRead, CalendarUnreadable, CheckedIn, Ended, Reading
 from gateway.core.policy import Policy, SensorProfile
-from gateway.core.room import LOOK_FOR_NOTICE_MS, LOOK_FOR_RELEASES_MS
+from gateway.core.room import LOOK_AT_REST_MS, LOOK_FOR_RELEASES_MS
 from gateway.core.rules import CALENDAR_FRESH_MS
 from gateway.core.site import UnknownName
-from gateway.core.units import DAY_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
 
 POLL_AT_REST_MS = 15 * MINUTE_MS
 """How often calendars are read where nothing is near, unless configured otherwise."""
@@ -25,10 +25,16 @@ class Folding(Timeline):
     """Looks each minute, and tells the core as seldom as it may."""
 
     folds = True
+    looked_at: Instant | None = None
 
     def _give(self, event: AnyEvent) -> None:
-        is_look = isinstance(event, CalendarRead) and not (event.changed or event.removed)
-        if not (self.folds and is_look and self.site.is_known_look("orion", self.now)):
+        if not isinstance(event, CalendarRead):
+            super()._give(event)
+            return
+        before, self.looked_at = self.looked_at, self.now
+        if event.changed or event.removed:
+            super()._give(msgspec.structs.replace(event, looked_before=before))
+        elif not (self.folds and self.site.is_known_look("orion", self.now)):
             super()._give(event)
 
     def looks(self, since: str) -> list[int]:
@@ -45,7 +51,7 @@ class Telling(Folding):
 
 def test_where_nothing_is_booked_a_look_in_ten_minutes_is_told() -> None:
     """Often enough that a new booking is known to be new, however the looks themselves fall; and no more."""
-    assert LOOK_FOR_NOTICE_MS + POLL_AT_REST_MS < WATCHED_MS
+    assert LOOK_AT_REST_MS + POLL_AT_REST_MS < WATCHED_MS
     line = Folding(RADAR)
     line.book(booking("12:00", "13:00"))
     line.until("09:00")
@@ -100,17 +106,60 @@ def test_no_look_is_folded_after_one_that_dropped_nearly_everything() -> None:
     assert not line.site.is_known_look("orion", line.now + 1)
 
 
-def test_what_was_ended_early_may_be_shown_as_long_again() -> None:
-    """Until its old end looks are told as before: only a later one cannot be a stale one."""
+def test_looks_are_told_to_the_old_end_of_what_was_ended_early() -> None:
+    """Another policy might not have ended it. Then as where nothing is booked."""
     line = Folding(RADAR)
-    line.book(booking("09:00", "10:00"))
+    line.book(booking("09:00", "10:00", "b"))
     line.until("09:05")
     line.tell(CheckedIn("orion"))
     line.until("09:20")
     line.tell(Ended("orion"))
-    assert line.has("ended")
-    line.until("10:20")
-    assert line.looks("09:50")[:4] == [1, 3, 5, 7]
+    line.book(booking("09:00", "09:20", "b"))
+    line.until("11:00")
+    assert line.looks("09:50") == [2, 4, 6, 8, 18, 28, 38, 48, 58, 68]
+
+
+def test_while_a_booking_that_was_ended_is_shown_as_long_again_looks_are_told() -> None:
+    """Only a later look cannot be a stale one: the booking is back with the first that tells."""
+    line = Folding(RADAR)
+    line.book(booking("09:00", "10:00", "b"))
+    line.until("09:05")
+    line.tell(CheckedIn("orion"))
+    line.until("09:58")
+    line.tell(Ended("orion"))
+    line.book(booking("09:00", "09:58", "b"))
+    line.until("09:59")
+    line.book(booking("09:00", "11:00", "b"))
+    assert "b" not in line.site.rooms["orion"].state.lives
+    line.until("10:03")
+    assert "b" in line.site.rooms["orion"].state.lives
+
+
+NOTICE = BookingRules((("too_late", "decline"),), notice_ms=2 * HOUR_MS)
+
+
+@pytest.mark.parametrize("away", [0, 10, 25, 31])
+def test_a_booking_made_late_is_known_to_be_however_long_looks_were_folded(away: int) -> None:
+    """After minutes without any look too: what counts is when somebody looked last, told or not."""
+    asked = []
+    for made in (Folding, Telling):
+        line = made(RADAR, policy=Policy(rules=NOTICE))
+        line.until("08:09")
+        line.polls = False
+        line.advance(line.now + away * MINUTE_MS)
+        line.book(booking("09:00", "10:00"))
+        asked.append(line.times("rule_broken"))
+    assert asked[0] == asked[1]
+    assert bool(asked[0]) is (away < 31)
+
+
+def test_a_look_before_the_clock_was_set_tells_nothing_of_what_is_new() -> None:
+    """Its time is that of another clock."""
+    line = Folding(RADAR, policy=Policy(rules=NOTICE))
+    line.until("08:05")
+    line.set_clock("07:30")
+    line.book(booking("09:00", "10:00"))
+    assert not line.has("rule_broken")
 
 
 def test_a_room_that_nobody_knows_has_no_known_look() -> None:
@@ -174,7 +223,8 @@ def test_folded_looks_change_no_decision(
 ) -> None:
     """The same decisions at the same moments, whether or not each look at the calendar is told."""
     day = data.draw(days(sensors))
-    lines = [made(*sensors, mode=mode, policy=Policy(end_early=early)) for made in (Folding, Telling)]
+    policy = Policy(end_early=early, rules=NOTICE)
+    lines = [made(*sensors, mode=mode, policy=policy) for made in (Folding, Telling)]
     for line in lines:
         for now, fact in day:
             line.advance(now)
