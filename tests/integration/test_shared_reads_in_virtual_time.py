@@ -9,6 +9,7 @@ import pytest
 from harness import World, at, in_world
 
 from gateway.core.booking import Booking
+from gateway.core.events import CalendarRead
 from gateway.core.occupancy import Occupancy
 from gateway.core.policy import RoomConfig
 from gateway.core.room import Room, RoomState
@@ -139,6 +140,24 @@ def test_an_unchanged_calendar_is_journaled_seldom(tmp_path: Path) -> None:
         with LedgerReader(world.settings.ledger.path) as reader:
             after = sum(type(event).__name__ == "CalendarRead" for _, _, event in reader.events())
         assert after - before == 6
+
+    in_world(tmp_path, story)
+
+
+def test_what_is_new_tells_when_somebody_had_looked_before(tmp_path: Path) -> None:
+    """A minute before, though that look was not journaled: the booking was made after it."""
+
+    async def story(world: World) -> None:
+        assert world.service is not None
+        await world.until("09:29:30")
+        world.exchange.book(ANA, "orion@contoso.com", at("11:00"), at("12:00"))
+        await world.until("09:31:05")
+        reads = [event for event in world.events() if isinstance(event, CalendarRead)]
+        before = reads[-1].looked_before
+        assert reads[-1].changed
+        assert before is not None
+        assert at("09:28:30") <= before <= at("09:29:30")
+        assert world.service.brain.site.rooms["orion"].state.looked_before == before
 
     in_world(tmp_path, story)
 
