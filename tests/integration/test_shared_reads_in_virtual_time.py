@@ -162,6 +162,23 @@ def test_what_is_new_tells_when_somebody_had_looked_before(tmp_path: Path) -> No
     in_world(tmp_path, story)
 
 
+def test_what_was_folded_before_the_memory_was_reloaded_tells_nothing_of_what_is_new(tmp_path: Path) -> None:
+    """What such a look was compared with was not durable: it may have shown the very booking that is news."""
+
+    async def story(world: World) -> None:
+        assert world.service is not None
+        await world.until("09:29:30")
+        assert world.service.sync._folded
+        world.service.reloaded()
+        world.exchange.book(ANA, "orion@contoso.com", at("11:00"), at("12:00"))
+        await world.until("09:31:05")
+        reads = [event for event in world.events() if isinstance(event, CalendarRead)]
+        assert reads[-1].changed
+        assert reads[-1].looked_before is None
+
+    in_world(tmp_path, story)
+
+
 def room(*bookings: Booking, status: str = "vacant") -> Room:
     """A room with this calendar."""
     state = RoomState(RoomConfig("orion"), calendar={booking.key: booking for booking in bookings})
