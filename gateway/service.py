@@ -646,7 +646,6 @@ class Service:
 
     def reloaded(self) -> None:
         """From the brain: its memory is the ledger's again."""
-        self.sync.forget_folded()
         if self._awake:
             with contextlib.suppress(Paused):
                 self.reloader.configure_again()  # before any message of a sensor that it may not know

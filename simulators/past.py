@@ -76,7 +76,6 @@ class _Past:
         self._diaries = {room.id: _Diary(room) for room in office.rooms}
         self._written: list[tuple[Instant, int, str, Write]] = []
         """What Exchange is about to confirm, the soonest first."""
-        self._folded: dict[str, Instant] = {}
         self._now: Instant = office.start_ms
 
     def live_through(self, mode: RoomMode, policy: Policy, breaker: BreakerPolicy) -> None:
@@ -142,12 +141,10 @@ class _Past:
         shown = self._diaries[room].shown(self._now, start, start + WINDOW_MS)
         known = self._site.rooms[room].state.calendar.values()
         changed, removed = difference(known, shown, start, start + WINDOW_MS)
-        if not (changed or removed) and self._site.is_known_look(room, self._now):
-            self._folded[room] = self._now
-        else:
-            before = self._folded.pop(room, None)
-            window = (start, start + WINDOW_MS)
-            self._give(CalendarRead(room, *window, changed, removed, before if changed else None))
+        read = CalendarRead(room, start, start + WINDOW_MS, changed, removed)
+        news = self._site.worth_telling(read, self._now)
+        if news is not None:
+            self._give(news)
 
     def _commit(self, *, snapshot: bool = False) -> None:
         batch, self._batch = self._batch, Batch()

@@ -231,6 +231,11 @@ class Room:
         self._panels: dict[Duration, Panel] = {}
         self.relatives: tuple[Room, ...] = ()
         """The rooms that it is part of, or that are part of it: they share its space."""
+        self._folded_at: Instant = NEVER
+        """The newest look that was folded: it showed what the calendar was known to be.
+
+        Not remembered on purpose: what a lost memory knew may be news again.
+        """
         self._window_start: Instant = NEVER
         """Of the newest read: what ended before it is forgotten."""
         self.next_opening: Instant = FOREVER
@@ -434,6 +439,18 @@ class Room:
         sparse = profile.heartbeat_ms // FOLD_SHARE if profile.heartbeat_ms else FOLD_WITHOUT_HEARTBEAT_MS
         return now - sensor.last_proof < sparse
 
+    def worth_telling(self, read: CalendarRead, now: Instant) -> CalendarRead | None:
+        """The read as it is to be recorded; None if it adds nothing and is folded.
+
+        One that brings something new tells of the look before it, if that was folded.
+        """
+        if not (read.changed or read.removed) and self.is_known_look(now):
+            self._folded_at = now
+            return None
+        if read.changed and self._folded_at > self.state.calendar_read_at:
+            return msgspec.structs.replace(read, looked_before=self._folded_at)
+        return read
+
     def is_known_look(self, now: Instant) -> bool:
         """Whether one more look that shows the calendar unchanged adds nothing, so it may be folded.
 
@@ -446,7 +463,7 @@ class Room:
         return age < LOOK_FOR_RELEASES_MS or (age < LOOK_AT_REST_MS and not self._awaits_look(now))
 
     def _awaits_look(self, now: Instant) -> bool:
-        """A booking is under way or soon will be, or one that was ended is shown as long again.
+        """A booking is under way, soon will be, or would be if it had not been ended; or is shown so again.
 
         Whatever became of it: another policy may be tried on this history, and release where this does not.
         """
@@ -546,7 +563,7 @@ class Room:
         state.signs = [s for s in state.signs if s.end <= now]
         state.deaf_by = "clock"  # how long nothing was heard can no longer be told
         state.quiet_from = state.vacated_at = state.late_until = NEVER
-        state.calendar_read_at = NEVER
+        state.calendar_read_at = self._folded_at = NEVER
         state.calendar_why = f"the clock was set by {event.by_ms} ms"
         if state.settled_at != NEVER:
             state.settled_at = now  # up to here it is counted

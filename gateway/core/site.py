@@ -363,9 +363,9 @@ class Site:
             return rooms[0].is_repeat(reading, now)
         return all(room.is_repeat(reading, now) for room in rooms)
 
-    def is_known_look(self, room: str, now: Instant) -> bool:
-        """Whether a look at this room's calendar that shows it unchanged adds nothing and may be folded."""
-        return self._room(room).is_known_look(now)
+    def worth_telling(self, read: CalendarRead, now: Instant) -> CalendarRead | None:
+        """What to record of a complete look at a calendar; None if it adds nothing and is folded."""
+        return self._room(read.room).worth_telling(read, now)
 
     def is_known(self, event: Availability | BridgeState) -> bool:
         """Whether this availability is what the core already goes by."""

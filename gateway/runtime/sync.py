@@ -51,8 +51,6 @@ class Sync:
         self._told: dict[str, str] = {}
         self.read_at: dict[str, Instant] = {}
         """When each calendar was last read, journaled or not."""
-        self._folded: dict[str, Instant] = {}
-        """The looks since the last that was told: each showed what the core knew."""
         self.errors: dict[str, ExchangeError] = {}
         """Of the calendars that could not be read the last time."""
         self._looking: set[str] = set()
@@ -68,10 +66,6 @@ class Sync:
                 if rooms:
                     self._looking.update(rooms)
                     tasks.create_task(self.look(rooms))
-
-    def forget_folded(self) -> None:
-        """What the core knew was not durable: what looks showed that were folded may be news again."""
-        self._folded.clear()
 
     async def look(self, rooms: Sequence[str]) -> None:
         """Read the calendars of these rooms now."""
@@ -154,11 +148,9 @@ class Sync:
         state = self._brain.site.rooms[room].state
         near = difference(state.calendar.values(), read, *span)
         changed, removed = joined(near, read, state.calendar, self._far(room), span[1])
-        if not (changed or removed) and self._brain.site.is_known_look(room, asked_at):
-            self._folded[room] = asked_at
-        else:
-            before = self._folded.pop(room, None)
-            self._tell(CalendarRead(room, *span, changed, removed, before if changed else None))
+        news = self._brain.site.worth_telling(CalendarRead(room, *span, changed, removed), asked_at)
+        if news is not None:
+            self._tell(news)
 
     def _fail(self, room: str, error: ExchangeError) -> None:
         why = str(error)

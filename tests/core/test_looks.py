@@ -15,27 +15,14 @@ from gateway.core.policy import Policy, SensorProfile
 from gateway.core.room import LOOK_AT_REST_MS, LOOK_FOR_RELEASES_MS
 from gateway.core.rules import CALENDAR_FRESH_MS
 from gateway.core.site import UnknownName
-from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Instant
+from gateway.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Duration, Instant
 
 POLL_AT_REST_MS = 15 * MINUTE_MS
 """How often calendars are read where nothing is near, unless configured otherwise."""
 
 
-class Folding(Timeline):
-    """Looks each minute, and tells the core as seldom as it may."""
-
-    folds = True
-    looked_at: Instant | None = None
-
-    def _give(self, event: AnyEvent) -> None:
-        if not isinstance(event, CalendarRead):
-            super()._give(event)
-            return
-        before, self.looked_at = self.looked_at, self.now
-        if event.changed or event.removed:
-            super()._give(msgspec.structs.replace(event, looked_before=before))
-        elif not (self.folds and self.site.is_known_look("orion", self.now)):
-            super()._give(event)
+class Telling(Timeline):
+    """Looks each minute, and tells of each."""
 
     def looks(self, since: str) -> list[int]:
         """The minutes from `since` at which an unchanged look was told."""
@@ -43,10 +30,29 @@ class Folding(Timeline):
         return [(now - at(since)) // MINUTE_MS for now in reads if now > at(since)]
 
 
-class Telling(Folding):
-    """Looks each minute, and tells of each."""
+class Folding(Telling):
+    """Looks each minute, and tells the core as seldom as it may."""
 
-    folds = False
+    def _give(self, event: AnyEvent) -> None:
+        news = self.site.worth_telling(event, self.now) if isinstance(event, CalendarRead) else event
+        if news is not None:
+            super()._give(news)
+
+    def knows(self, after_ms: Duration) -> bool:
+        """Whether an unchanged look so much later would be folded, if nothing happens until then."""
+        return self.site.rooms["orion"].is_known_look(self.now + after_ms)
+
+
+def ended_at(end: str) -> Folding:
+    """An attended hour from 09:00 that a person ended so early, and that the calendar shows so."""
+    line = Folding(RADAR)
+    line.book(booking("09:00", "10:00", "b"))
+    line.until("09:05")
+    line.tell(CheckedIn("orion"))
+    line.until(end)
+    line.tell(Ended("orion"))
+    line.book(booking("09:00", end, "b"))
+    return line
 
 
 def test_where_nothing_is_booked_a_look_in_ten_minutes_is_told() -> None:
@@ -91,10 +97,10 @@ def test_the_first_look_after_one_that_failed_is_told() -> None:
     line = Folding(RADAR)
     line.until("08:05")
     line.tell(CalendarUnreadable("orion", "503"))
-    assert not line.site.is_known_look("orion", line.now + 1)
+    assert not line.knows(1)
     line.until("08:06")
     assert line.site.rooms["orion"].state.calendar_why == ""
-    assert line.site.is_known_look("orion", line.now + 1)
+    assert line.knows(1)
 
 
 def test_no_look_is_folded_after_one_that_dropped_nearly_everything() -> None:
@@ -103,31 +109,19 @@ def test_no_look_is_folded_after_one_that_dropped_nearly_everything() -> None:
     line.book(*(booking(f"{hour}:00", f"{hour}:30", f"b{hour}") for hour in range(12, 17)))
     line.until("08:01")
     line.book(removed=tuple(f"b{hour}" for hour in range(12, 17)))
-    assert not line.site.is_known_look("orion", line.now + 1)
+    assert not line.knows(1)
 
 
 def test_looks_are_told_to_the_old_end_of_what_was_ended_early() -> None:
     """Another policy might not have ended it. Then as where nothing is booked."""
-    line = Folding(RADAR)
-    line.book(booking("09:00", "10:00", "b"))
-    line.until("09:05")
-    line.tell(CheckedIn("orion"))
-    line.until("09:20")
-    line.tell(Ended("orion"))
-    line.book(booking("09:00", "09:20", "b"))
+    line = ended_at("09:20")
     line.until("11:00")
     assert line.looks("09:50") == [2, 4, 6, 8, 18, 28, 38, 48, 58, 68]
 
 
 def test_while_a_booking_that_was_ended_is_shown_as_long_again_looks_are_told() -> None:
     """Only a later look cannot be a stale one: the booking is back with the first that tells."""
-    line = Folding(RADAR)
-    line.book(booking("09:00", "10:00", "b"))
-    line.until("09:05")
-    line.tell(CheckedIn("orion"))
-    line.until("09:58")
-    line.tell(Ended("orion"))
-    line.book(booking("09:00", "09:58", "b"))
+    line = ended_at("09:58")
     line.until("09:59")
     line.book(booking("09:00", "11:00", "b"))
     assert "b" not in line.site.rooms["orion"].state.lives
@@ -160,12 +154,29 @@ def test_a_look_before_the_clock_was_set_tells_nothing_of_what_is_new() -> None:
     line.set_clock("07:30")
     line.book(booking("09:00", "10:00"))
     assert not line.has("rule_broken")
+    line = Folding(RADAR, policy=Policy(rules=NOTICE))
+    line.until("08:05")
+    line.set_clock("07:30")  # while the calendar was being read
+    line.tell(msgspec.structs.replace(looked((booking("09:00", "10:00"),)), looked_before=at("08:05")))
+    assert not line.has("rule_broken")
+
+
+def test_a_look_before_the_clock_was_set_back_is_not_taken_for_a_newer_one() -> None:
+    """The only look since was forty minutes ago, whatever the clock showed at the one before."""
+    line = Folding(RADAR, policy=Policy(rules=NOTICE))
+    line.until("08:05")
+    line.set_clock("07:30")
+    line.read_calendar()
+    line.polls = False
+    line.until("08:10")
+    line.book(booking("09:00", "10:00"))
+    assert not line.has("rule_broken")
 
 
 def test_a_room_that_nobody_knows_has_no_known_look() -> None:
     """As with every other question about a room."""
     with pytest.raises(UnknownName, match="nowhere"):
-        Timeline(RADAR).site.is_known_look("nowhere", at("08:00"))
+        Timeline(RADAR).site.worth_telling(CalendarRead("nowhere", 0, 1), at("08:00"))
 
 
 MOMENTS = st.integers(0, 8 * 60 * 60).map(lambda second: at("08:00") + second * SECOND_MS)
